@@ -1,0 +1,210 @@
+"""Pointsman: one streaming API over many LLM providers, each a plugin; the answer arrives whole, or you are told.
+
+Names are imported from here, by applications and by plugins alike. What needs pydantic, an event loop library or a
+configuration is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .commands import CommandSpec
+from .cost import Price, PriceBook
+from .errors import (
+    AllTargetsFailed,
+    AuthFailed,
+    BudgetExceeded,
+    ConfigError,
+    ContextOverflow,
+    DeadlineExceeded,
+    FirstTokenTimeout,
+    InvalidRequest,
+    ModelGone,
+    NoCandidates,
+    PluginError,
+    PointsmanError,
+    ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    Refused,
+    RequestError,
+    Scope,
+    Stalled,
+    StreamBroken,
+    TooSlow,
+    Unavailable,
+    error_for_status,
+)
+from .hookspecs import hookimpl
+from .policy import Candidate, Decision, Exclusion, Policy
+from .provider import (
+    CheckHealth,
+    Connection,
+    Embed,
+    Embeddings,
+    EmbedRequest,
+    Health,
+    HealthState,
+    ListModels,
+    ModelInfo,
+    PriceAttempt,
+    ProviderContext,
+    ProviderSpec,
+    RateLimit,
+    RateLimits,
+    Stream,
+    Terminal,
+)
+from .stores import StoreSpec
+from .telemetry import AttemptRecord, CallRecord, Sink
+from .types import (
+    AtLeast,
+    AttemptFailed,
+    ChatRequest,
+    Cost,
+    Exact,
+    Finished,
+    Image,
+    Message,
+    Priority,
+    ReasoningDelta,
+    Resumed,
+    Retracted,
+    Started,
+    StreamEvent,
+    Target,
+    Text,
+    TextDelta,
+    Timings,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    Unknown,
+    Usage,
+    assistant,
+    system,
+    tool_result,
+    user,
+)
+
+if TYPE_CHECKING:
+    from .client import AsyncClient
+    from .config import Settings
+    from .plugins import Plugins
+    from .reply import Reply, StreamedReply
+    from .wrapping import map_events, map_request, short_circuit
+
+_LAZY = {
+    "AsyncClient": "client",
+    "Plugins": "plugins",
+    "Reply": "reply",
+    "Settings": "config",
+    "StreamedReply": "reply",
+    "map_events": "wrapping",
+    "map_request": "wrapping",
+    "short_circuit": "wrapping",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
+
+__all__ = [
+    "AllTargetsFailed",
+    "AsyncClient",
+    "AtLeast",
+    "AttemptFailed",
+    "AttemptRecord",
+    "AuthFailed",
+    "BudgetExceeded",
+    "CallRecord",
+    "Candidate",
+    "ChatRequest",
+    "CheckHealth",
+    "CommandSpec",
+    "ConfigError",
+    "Connection",
+    "ContextOverflow",
+    "Cost",
+    "DeadlineExceeded",
+    "Decision",
+    "Embed",
+    "EmbedRequest",
+    "Embeddings",
+    "Exact",
+    "Exclusion",
+    "Finished",
+    "FirstTokenTimeout",
+    "Health",
+    "HealthState",
+    "Image",
+    "InvalidRequest",
+    "ListModels",
+    "Message",
+    "ModelGone",
+    "ModelInfo",
+    "NoCandidates",
+    "PluginError",
+    "Plugins",
+    "PointsmanError",
+    "Policy",
+    "Price",
+    "PriceAttempt",
+    "PriceBook",
+    "Priority",
+    "ProviderContext",
+    "ProviderError",
+    "ProviderSpec",
+    "QuotaExhausted",
+    "RateLimit",
+    "RateLimited",
+    "RateLimits",
+    "ReasoningDelta",
+    "Refused",
+    "Reply",
+    "RequestError",
+    "Resumed",
+    "Retracted",
+    "Scope",
+    "Settings",
+    "Sink",
+    "Stalled",
+    "Started",
+    "StoreSpec",
+    "Stream",
+    "StreamBroken",
+    "StreamEvent",
+    "StreamedReply",
+    "Target",
+    "Terminal",
+    "Text",
+    "TextDelta",
+    "Timings",
+    "TooSlow",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "Unavailable",
+    "Unknown",
+    "Usage",
+    "assistant",
+    "error_for_status",
+    "hookimpl",
+    "map_events",
+    "map_request",
+    "short_circuit",
+    "system",
+    "tool_result",
+    "user",
+]

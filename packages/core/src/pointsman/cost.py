@@ -1,0 +1,63 @@
+"""Prices and what follows from them. Core multiplies only when a provider's cost hook asks it to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from .types import AtLeast, ChatRequest, Cost, Exact, Target, Timings, Unknown, Usage
+
+_MILLION = Decimal(1_000_000)
+
+FLOOR_BYTES_PER_TOKEN = 8
+"""No byte-level tokenizer in use averages more UTF-8 bytes a token than this on running text (English: 4 to 5, code
+and other scripts: fewer), so a count made with it stays below the true one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a model costs, in USD for a million tokens, with the day and the place that say so."""
+
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal | None = None
+    """None: cached input is billed like any other."""
+    as_of: date
+    source: str
+
+    def of(self, usage: Usage) -> Cost:
+        """What `usage` costs: exact if the vendor counted, a lower bound if the count is only a floor."""
+        cached = self.input if self.cached_input is None else self.cached_input
+        fresh = usage.input_tokens - usage.cached_input_tokens
+        usd = (fresh * self.input + usage.cached_input_tokens * cached + usage.output_tokens * self.output) / _MILLION
+        return AtLeast(usd) if usage.estimated else Exact(usd)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """Prices by target. Earlier layers win: the user's own, then what the provider's package ships."""
+
+    layers: tuple[Mapping[Target, Price], ...] = ()
+
+    def find(self, target: Target) -> Price | None:
+        """The price in force for `target`; None if nobody knows one."""
+        return next((layer[target] for layer in self.layers if target in layer), None)
+
+    def cost(self, target: Target, usage: Usage | None, timing: Timings | None = None) -> Cost:
+        """What a token-priced attempt cost: a ready-made answer for a provider's `pointsman_cost`."""
+        price = self.find(target)
+        return price.of(usage) if price and usage else Unknown
+
+
+def floor_usage(request: ChatRequest, output: Iterable[str]) -> Usage:
+    """A floor for the usage of an attempt whose vendor sent no count, from the bytes of its text (pictures count 0)."""
+    asked = sum(len(message.text.encode()) for message in request.messages)
+    answered = sum(len(text.encode()) for text in output)
+    return Usage(
+        input_tokens=asked // FLOOR_BYTES_PER_TOKEN,
+        output_tokens=answered // FLOOR_BYTES_PER_TOKEN,
+        estimated=True,
+    )
+

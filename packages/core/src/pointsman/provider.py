@@ -1,0 +1,176 @@
+"""A provider: on paper (`ProviderSpec`), once it is open (`Connection`), and what it says about itself."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+
+from .cost import Price, PriceBook
+from .types import ChatRequest, Cost, StreamEvent, Target, Timings, Usage
+
+if TYPE_CHECKING:
+    import logging
+
+    from pydantic import BaseModel, SecretStr
+
+    ConfigT = TypeVar("ConfigT", bound=BaseModel)
+else:
+    ConfigT = TypeVar("ConfigT")
+
+Stream: TypeAlias = Callable[[ChatRequest], AbstractAsyncContextManager[AsyncIterator[StreamEvent]]]
+"""Entering means that the vendor accepted. The iterator yields deltas and ends with exactly one `Finished`."""
+
+CheckHealth: TypeAlias = Callable[[], Awaitable["Health"]]
+PriceAttempt: TypeAlias = Callable[[Target, Usage | None, Timings | None], Cost]
+ListModels: TypeAlias = Callable[[], Awaitable[Sequence["ModelInfo"]]]
+Embed: TypeAlias = Callable[["EmbedRequest"], Awaitable["Embeddings"]]
+
+
+class Terminal(enum.Enum):
+    """What proves that a stream is whole. A stream that ends without it is `StreamBroken`, never success."""
+
+    FINISH_REASON = "a finish reason"
+    DONE_MARKER = "the [DONE] event"
+    DONE_FIELD = "a last line with done: true"
+    BODY_LENGTH = "the end of the body, with its length"
+
+
+class HealthState(enum.StrEnum):
+    """How a provider is, as far as it can be known without spending tokens."""
+
+    UP = "up"
+    COLD = "cold"
+    WARMING = "warming"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One answer of a health check. `wait` is in seconds until the first token is to be expected, where it is known."""
+
+    state: HealthState
+    reason: str = ""
+    wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A model that a provider offers. None means not known, not zero."""
+
+    id: str
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    capabilities: frozenset[str] | None = None
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Texts to embed with one model."""
+
+    model: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """One vector for each text, in order."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A limit as a vendor's header states it: `kind` is its own name, such as ``requests`` or ``requests-day``."""
+
+    kind: str
+    limit: int | None
+    remaining: int | None
+    reset_at: float | None
+    """Seconds on the client's clock."""
+
+
+@dataclass(slots=True)
+class RateLimits:
+    """The newest limits that a vendor has stated, by model and kind. A provider writes here; others read."""
+
+    seen: dict[tuple[str, str], RateLimit] = field(default_factory=dict)
+
+    def learn(self, model: str, limit: RateLimit) -> None:
+        """Remember what the vendor said last."""
+        self.seen[model, limit.kind] = limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderContext:
+    """What core lends to an open provider."""
+
+    name: str
+    """The provider's name in this configuration: ``lan`` for ``[providers.lan] plugin = "openai-compatible"``."""
+    clock: Callable[[], float]
+    """Monotonic seconds, on the event loop's clock."""
+    secrets: Mapping[str, SecretStr]
+    """The secrets that the spec names in `env_keys`, and no others."""
+    limits: RateLimits
+    log: logging.LoggerAdapter[logging.Logger]
+    """Redacts every secret, also in arguments and tracebacks."""
+
+
+class OpenProvider(Protocol[ConfigT]):
+    """How a provider is opened; leaving the context closes everything that it holds."""
+
+    def __call__(self, config: ConfigT, context: ProviderContext, /) -> AbstractAsyncContextManager[Any]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSpec(Generic[ConfigT]):
+    """A provider on paper: data only, cheap to build, opens nothing.
+
+    Capabilities in use: ``tools``, ``schema``, ``vision``, ``reasoning``, ``embeddings``, ``prefill``, ``agentic``,
+    ``local``. A model in `models` may say more exactly which of them it has.
+    """
+
+    name: str
+    config: type[ConfigT]
+    """A pydantic model, frozen, extra fields forbidden. Keys are `SecretStr`. Every provider takes `base_url`."""
+    open: OpenProvider[ConfigT]
+    terminal: Terminal
+    capabilities: frozenset[str] = frozenset()
+    models: tuple[ModelInfo, ...] = ()
+    """The models that the package knows, with dated prices."""
+    default_models: tuple[str, ...] = ()
+    """Where a request may go by itself, best first."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that keys may be sent to, besides one that the user sets."""
+    env_keys: Mapping[str, str] = field(default_factory=dict)
+    """Setting -> the vendor's own environment variable, for secrets: ``{"api_key": "ACME_API_KEY"}``."""
+    env_settings: Mapping[str, str] = field(default_factory=dict)
+    """The same for settings that are no secrets."""
+    help: str = ""
+    """Where a person gets a key or starts a server; shown where one is missing."""
+    backends: tuple[str, ...] = ("asyncio", "trio")
+    idempotent: bool = True
+    """False if asking twice may do something twice (an agent)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection(Generic[ConfigT]):
+    """An open provider: what the hooks that act are asked about, once, when it opens."""
+
+    spec: ProviderSpec[ConfigT]
+    config: ConfigT
+    session: Any
+    """What `spec.open` yielded; only the provider's own plugin looks inside."""
+    context: ProviderContext
+    prices: PriceBook
+
+    @property
+    def name(self) -> str:
+        """The provider's name in this configuration."""
+        return self.context.name

@@ -1,0 +1,47 @@
+"""What sinks receive, after the fact: one record for each attempt and one for each call, without any text of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from .policy import Decision
+from .types import Cost, Target, Timings, Unknown, Usage
+
+Outcome: TypeAlias = Literal["finished", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One try at one target. `started` and `ended` are seconds on the client's clock."""
+
+    call_id: str
+    attempt: int
+    target: Target
+    outcome: Outcome
+    started: float
+    first_output: float | None
+    ended: float
+    error: str | None = None
+    """The class name of the error and its message, redacted."""
+    usage: Usage | None = None
+    cost: Cost = Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """One call, with all its attempts; sent once, when the call has ended, however it did."""
+
+    call_id: str
+    decision: Decision
+    outcome: Outcome
+    attempts: tuple[AttemptRecord, ...]
+    timings: Timings
+    cost: Cost
+    """The sum over all attempts."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+Sink: TypeAlias = Callable[[AttemptRecord | CallRecord], None]
+"""Receives each record in the event loop: it must return at once, and what it raises is logged and goes no further."""

@@ -1,0 +1,88 @@
+"""What a stream tells its reader, in the order in which it can happen.
+
+Providers yield `TextDelta`, `ReasoningDelta`, `ToolCallDelta` and one last `Finished`. The engine adds the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from .chat import Target
+from .usage import Cost, Unknown, Usage
+
+if TYPE_CHECKING:
+    from ..errors import PointsmanError
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """A target failed before its answer began; another may follow."""
+
+    target: Target
+    attempt: int
+    error: PointsmanError
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The commit point: what follows is the answer of this target. Once for each answer."""
+
+    target: Target
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More text of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More of the model's reasoning, where the vendor shows it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A fragment of the tool call number `index`: `id` and `name` where they are given, and more `arguments` text."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retracted:
+    """All output since the last `Started` is withdrawn; another `Started` follows, or the call fails."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Another target goes on where the last one broke; the output so far stands."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The answer is whole. Once, last.
+
+    `reason` is ``stop``, ``length``, ``tool_calls``, ``content_filter``, or the vendor's own word where it has another.
+    A provider leaves `cost` alone; the engine asks the cost hook, unless a wrapper has set it.
+    """
+
+    reason: str
+    usage: Usage | None = None
+    cost: Cost = Unknown
+
+
+StreamEvent: TypeAlias = (
+    AttemptFailed | Started | TextDelta | ReasoningDelta | ToolCallDelta | Retracted | Resumed | Finished
+)

@@ -1,0 +1,79 @@
+"""What was used and what it cost, with arithmetic that never hides what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one attempt. Parts are inside their wholes: cached within input, reasoning within output."""
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    """True if the vendor sent no count; the numbers are then a floor (see `pointsman.cost.floor_usage`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """USD that are known to be owed, and whether that is all of it.
+
+    Sums add the known parts and are complete only if every part is, so addition is commutative and associative, and
+    ``Exact(0)`` is neutral.
+    """
+
+    known: Decimal
+    complete: bool
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.known + other.known, self.complete and other.complete)
+
+    def __str__(self) -> str:
+        if self.complete:
+            return f"${_plain(self.known)}"
+        return f"≥ ${_plain(self.known)}" if self.known else "unknown"
+
+    @classmethod
+    def total(cls, parts: Iterable[Cost]) -> Cost:
+        """The sum of `parts`; nothing costs ``Exact(0)``."""
+        return sum(parts, Exact(0))
+
+
+def _plain(amount: Decimal) -> str:
+    """`amount` with at most six decimals, without an exponent; a positive amount never prints as nothing."""
+    if 0 < amount < Decimal("0.000001"):
+        return "0.000001" if amount > Decimal("0.0000005") else "<0.000001"
+    text = f"{amount:.6f}".rstrip("0")
+    whole, _, cents = text.partition(".")
+    return f"{whole}.{cents:0<2}" if cents else whole
+
+
+def Exact(usd: Decimal | int | str) -> Cost:  # noqa: N802  (reads as the constructor that it is)
+    """A cost that is known to the last cent."""
+    return Cost(Decimal(usd), complete=True)
+
+
+def AtLeast(usd: Decimal | int | str) -> Cost:  # noqa: N802
+    """A cost of which only a lower bound is known."""
+    return Cost(Decimal(usd), complete=False)
+
+
+Unknown = AtLeast(0)
+"""A cost of which nothing is known. It never prints as 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Seconds, measured here, from just before the first attempt is started."""
+
+    ttft: float | None = None
+    """To the first meaningful output (text, reasoning or a tool call) of the answer that was kept."""
+    tpot: float | None = None
+    """Per output token after the first; None below two tokens, or if the vendor sent no count."""
+    e2e: float
+    """To the end of the answer."""
