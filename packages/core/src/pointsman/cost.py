@@ -60,4 +60,3 @@ def floor_usage(request: ChatRequest, output: Iterable[str]) -> Usage:
         output_tokens=answered // FLOOR_BYTES_PER_TOKEN,
         estimated=True,
     )
-

@@ -88,8 +88,13 @@ class PointsmanError(Exception):
         """The sentence alone, without where it happened."""
         return str(self.args[0]) if self.args else ""
 
+    @property
+    def where(self) -> str | None:
+        """What the sentence is about: the target, else the provider."""
+        return str(self.target) if self.target else self.provider
+
     def __str__(self) -> str:
-        where = str(self.target) if self.target else self.provider
+        where = self.where
         details = [f"status {self.status}"] if self.status else []
         if self.request_id:
             details.append(f"request id {self.request_id}")
@@ -98,9 +103,16 @@ class PointsmanError(Exception):
 
 
 class ConfigError(PointsmanError):
-    """A setting is missing or wrong; the message names it, where it came from, and what to set."""
+    """A setting is missing or wrong; the message names it, where it came from, and what to set.
+
+    `missing` is True if nothing is wrong but that a key, or another setting that must be given, is not there.
+    """
 
     scope = Scope.PROVIDER
+
+    def __init__(self, message: str, *, missing: bool = False, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.missing = missing
 
 
 class PluginError(PointsmanError):
@@ -111,6 +123,11 @@ class PluginError(PointsmanError):
     def __init__(self, message: str, *, plugin: str, **details: Any) -> None:
         super().__init__(message, **details)
         self.plugin = plugin
+
+    @property
+    def where(self) -> str | None:
+        """The plugin."""
+        return f"plugin {self.plugin}"
 
 
 class RequestError(PointsmanError):
@@ -192,7 +209,14 @@ class DeadlineExceeded(PointsmanError):
 
 
 class NoCandidates(PointsmanError):
-    """No installed provider may take this request; the message says why for each."""
+    """No target may take this request; the message says why for each.
+
+    `none_ready` is True if the cause is that no provider is ready, rather than that none can do it.
+    """
+
+    def __init__(self, message: str, *, none_ready: bool = False, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.none_ready = none_ready
 
 
 class AllTargetsFailed(PointsmanError, ExceptionGroup[PointsmanError]):
@@ -204,7 +228,7 @@ class AllTargetsFailed(PointsmanError, ExceptionGroup[PointsmanError]):
     def __init__(self, message: str, exceptions: Sequence[PointsmanError], **details: Any) -> None:
         super().__init__(message, **details)
 
-    def derive(self, excs: Sequence[Any]) -> AllTargetsFailed:
+    def derive(self, excs: Sequence[Any]) -> AllTargetsFailed:  # type: ignore[override]
         return AllTargetsFailed(self.message, excs, partial=self.partial)
 
     def __str__(self) -> str:

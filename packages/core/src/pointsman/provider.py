@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, SecretStr
 
     ConfigT = TypeVar("ConfigT", bound=BaseModel)
+    ConfigT_contra = TypeVar("ConfigT_contra", bound=BaseModel, contravariant=True)
 else:
     ConfigT = TypeVar("ConfigT")
+    ConfigT_contra = TypeVar("ConfigT_contra", contravariant=True)
 
 Stream: TypeAlias = Callable[[ChatRequest], AbstractAsyncContextManager[AsyncIterator[StreamEvent]]]
 """Entering means that the vendor accepted. The iterator yields deltas and ends with exactly one `Finished`."""
@@ -100,7 +102,7 @@ class RateLimit:
 class RateLimits:
     """The newest limits that a vendor has stated, by model and kind. A provider writes here; others read."""
 
-    seen: dict[tuple[str, str], RateLimit] = field(default_factory=dict)
+    seen: dict[tuple[str, str], RateLimit] = field(default_factory=dict[tuple[str, str], RateLimit])
 
     def learn(self, model: str, limit: RateLimit) -> None:
         """Remember what the vendor said last."""
@@ -122,10 +124,10 @@ class ProviderContext:
     """Redacts every secret, also in arguments and tracebacks."""
 
 
-class OpenProvider(Protocol[ConfigT]):
+class OpenProvider(Protocol[ConfigT_contra]):
     """How a provider is opened; leaving the context closes everything that it holds."""
 
-    def __call__(self, config: ConfigT, context: ProviderContext, /) -> AbstractAsyncContextManager[Any]: ...
+    def __call__(self, config: ConfigT_contra, context: ProviderContext, /) -> AbstractAsyncContextManager[Any]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +150,9 @@ class ProviderSpec(Generic[ConfigT]):
     """Where a request may go by itself, best first."""
     hosts: tuple[str, ...] = ()
     """Hosts that keys may be sent to, besides one that the user sets."""
-    env_keys: Mapping[str, str] = field(default_factory=dict)
+    env_keys: Mapping[str, str] = field(default_factory=dict[str, str])
     """Setting -> the vendor's own environment variable, for secrets: ``{"api_key": "ACME_API_KEY"}``."""
-    env_settings: Mapping[str, str] = field(default_factory=dict)
+    env_settings: Mapping[str, str] = field(default_factory=dict[str, str])
     """The same for settings that are no secrets."""
     help: str = ""
     """Where a person gets a key or starts a server; shown where one is missing."""

@@ -40,7 +40,7 @@ class CallRecord:
     timings: Timings
     cost: Cost
     """The sum over all attempts."""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 Sink: TypeAlias = Callable[[AttemptRecord | CallRecord], None]

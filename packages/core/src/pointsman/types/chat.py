@@ -122,7 +122,7 @@ class ChatRequest:
     """``auto``, ``none``, ``required``, or the name of one tool."""
     response_schema: Mapping[str, Any] | None = None
     """A JSON Schema that the answer must satisfy."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Fields of the vendor's own, merged into the request body as they are."""
 
     priority: Priority = "balanced"
@@ -131,9 +131,7 @@ class ChatRequest:
     """Capabilities that the target must have (see `ProviderSpec.capabilities`)."""
     deadline: float | None = None
     """Seconds for the whole call, from its start."""
-    max_cost: float | None = None
-    """USD for the whole call."""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def needs(self) -> frozenset[str]:

@@ -33,6 +33,11 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.known + other.known, self.complete and other.complete)
 
+    def __repr__(self) -> str:
+        if self.complete:
+            return f"Exact('{self.known}')"
+        return f"AtLeast('{self.known}')" if self.known else "Unknown"
+
     def __str__(self) -> str:
         if self.complete:
             return f"${_plain(self.known)}"

@@ -1,0 +1,204 @@
+"""The door for applications: ask, and get a stream or a whole answer."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias, TypedDict, Unpack
+
+import anyio
+from anyio.abc import TaskGroup
+
+from .asking import as_request, schema_reader
+from .config import Settings
+from .engine.clock import loop_clock
+from .engine.connections import Connections
+from .engine.decide import decide
+from .engine.machine import Leg, Limits
+from .engine.roster import Roster
+from .engine.runner import Call
+from .errors import ConfigError, NoCandidates
+from .plugins import HookCallables, Plugins
+from .policy import Decision
+from .recording import record
+from .reply import Reply, StreamedReply
+from .telemetry import Sink
+from .types import ChatRequest, Message, Priority, Target, Tool
+
+Prompt: TypeAlias = str | Sequence[Message] | ChatRequest
+Model: TypeAlias = str | Target | Sequence[str | Target]
+
+COLLECTED_DEADLINE = 600.0
+"""Seconds for a collected answer where nobody set a deadline: nothing may hang, and no reader is there to leave."""
+
+
+class Options(TypedDict, total=False):
+    """What a call may say besides its prompt. What is left out comes from the configuration."""
+
+    model: Model
+    """``provider/model`` pins one target, a list gives the order, ``auto`` or nothing asks the policy."""
+    system: str
+    max_tokens: int
+    temperature: float
+    top_p: float
+    stop: str | Sequence[str]
+    seed: int
+    reasoning_effort: str
+    tools: Sequence[Tool]
+    tool_choice: str
+    response_schema: Any
+    """A pydantic model class, or a JSON Schema as a mapping."""
+    extra: Mapping[str, Any]
+    priority: Priority
+    task: str
+    require: Iterable[str]
+    tags: Mapping[str, str]
+    deadline: float
+    """Seconds for the whole call."""
+    first_token: float
+    """Seconds to the first output of each attempt."""
+    stall: float
+    """Seconds between two outputs."""
+    on_break: Literal["raise", "restart"]
+
+
+class AsyncClient:
+    """Streams prompts through providers. Use as ``async with``, in one event loop; it closes what it opened.
+
+    Without arguments it uses every installed plugin and the configuration of this process.
+    """
+
+    def __init__(self, *, settings: Settings | None = None, plugins: Plugins | None = None) -> None:
+        self._settings = Settings.discover() if settings is None else settings
+        disabled = self._settings.plugins.disable
+        self._plugins = Plugins.installed(disabled=disabled) if plugins is None else plugins
+        self._roster = Roster(self._settings, self._plugins)
+        self._sinks: list[tuple[str, Sink]] = []
+        self._group: TaskGroup | None = None
+        self._connections: Connections | None = None
+
+    async def __aenter__(self) -> Self:
+        """Load wrappers and sinks; open nothing yet. Raises `PluginError` if one of them is broken."""
+        if self._group is not None:
+            raise ConfigError("this client is open already: one `async with` for each client")
+        wrappers = self._plugins.wrappers(self._settings.plugins.wrappers)
+        self._sinks = self._plugins.sinks()
+        self._clock = loop_clock()
+        group = anyio.create_task_group()
+        await group.__aenter__()
+        self._group = group
+        self._connections = Connections(self._roster, wrappers, group, self._clock)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every connection. The group is not told what the body raised, so as not to wrap it."""
+        group, connections = self._group, self._connections
+        assert group is not None
+        assert connections is not None
+        self._group = self._connections = None
+        try:
+            await connections.close()
+        finally:
+            group.cancel_scope.cancel()
+            await group.__aexit__(None, None, None)
+
+    @asynccontextmanager
+    async def stream(self, prompt: Prompt, **options: Unpack[Options]) -> AsyncGenerator[StreamedReply]:
+        """Ask, and read the answer as it comes. Leaving the block ends whatever still runs.
+
+        Entering raises `ConfigError`, `PluginError` or `NoCandidates`; iterating raises the rest of the error tree.
+        """
+        async with self._call(prompt, options, collected=False) as reply:
+            yield reply
+
+    async def chat(self, prompt: Prompt, **options: Unpack[Options]) -> Reply:
+        """Ask, and get the whole answer: a collected stream. An answer that breaks is started anew by default.
+
+        Raises the error tree of `pointsman.errors`.
+        """
+        async with self._call(prompt, options, collected=True) as reply:
+            return await reply.collect()
+
+    async def connect(self, provider: str) -> HookCallables:
+        """What an open provider can do, wrappers included: its health, its models. Raises what opening it raised."""
+        return await self._open_connections().open(provider)
+
+    @property
+    def roster(self) -> Roster:
+        """The providers of this configuration, on paper."""
+        return self._roster
+
+    def decide(self, prompt: Prompt, **options: Unpack[Options]) -> Decision:
+        """Where `prompt` would go, and why. Opens nothing. Raises `ConfigError`, `PluginError` or `NoCandidates`."""
+        return self._decide(as_request(prompt, options), options.get("model"), now=0.0)
+
+    # ---------------------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _call(self, prompt: Prompt, options: Options, *, collected: bool) -> AsyncGenerator[StreamedReply]:
+        connections = self._open_connections()
+        request = as_request(prompt, options)
+        decision = self._decide(request, options.get("model"), now=self._clock())
+        limits = self._limits(request, options, collected=collected)
+        call = Call(request, self._plan(decision), limits, connections, self._clock, self._roster.redactor.error)
+        reply = StreamedReply(
+            call,
+            uuid.uuid4().hex,
+            decision,
+            self._clock,
+            restarts=limits.on_break == "restart",
+            read_schema=schema_reader(options.get("response_schema")),
+        )
+        try:
+            async with call:
+                yield reply
+        finally:
+            record(call, reply, self._sinks)
+
+    def _open_connections(self) -> Connections:
+        if self._connections is None:
+            raise ConfigError("the client is not open: use `async with pointsman.AsyncClient() as client:`")
+        return self._connections
+
+    def _decide(self, request: ChatRequest, model: Model | None, now: float) -> Decision:
+        if model is not None and model != "auto":
+            return self._pinned(model)
+        candidates, unready = self._roster.candidates()
+        policy = self._plugins.policy(self._settings.routing.policy)
+        decision = decide(policy, request, candidates, unready, now, random.getrandbits(32))
+        if not decision.order:
+            raise NoCandidates(f"no target can take this request.\n{decision.explain()}")
+        return decision
+
+    def _pinned(self, model: Model) -> Decision:
+        named = [model] if isinstance(model, str | Target) else list(model)
+        try:
+            order = tuple(Target.parse(one) if isinstance(one, str) else one for one in named)
+        except ValueError as error:
+            raise ConfigError(f"model: {error}") from None
+        if not order or len(set(order)) < len(order):
+            raise ConfigError("model: name at least one target, and none twice")
+        for target in order:
+            self._roster.configured(target.provider)
+        return Decision(policy="pinned", order=order, reason="the caller named the model")
+
+    def _plan(self, decision: Decision) -> list[Leg]:
+        models = [(target, self._roster.model(target)) for target in decision.order]
+        return [Leg(target, model.context_tokens if model else None) for target, model in models]
+
+    def _limits(self, request: ChatRequest, options: Options, *, collected: bool) -> Limits:
+        engine = self._settings.engine
+        deadline = request.deadline or engine.deadline
+        return Limits(
+            deadline=COLLECTED_DEADLINE if deadline is None and collected else deadline,
+            first_token=options.get("first_token", engine.first_token),
+            stall=options.get("stall", engine.stall),
+            max_attempts=engine.max_attempts,
+            retries=engine.retries,
+            on_break=options.get("on_break") or engine.on_break or ("restart" if collected else "raise"),
+        )

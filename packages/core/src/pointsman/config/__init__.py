@@ -1,0 +1,12 @@
+"""Settings, from where they come, and the keys among them.
+
+`layers` reads files and environment, `settings` says what may be set, `providers` makes one provider's configuration,
+`secrets` keeps keys out of everything that is shown.
+"""
+
+from .layers import Origin
+from .providers import Configured, configure
+from .secrets import RedactingLog, Redactor
+from .settings import Engine, Routing, Settings
+
+__all__ = ["Configured", "Engine", "Origin", "RedactingLog", "Redactor", "Routing", "Settings", "configure"]

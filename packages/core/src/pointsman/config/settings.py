@@ -1,0 +1,171 @@
+"""What can be set outside of providers, and reading it: argument > environment > project file > user file > default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError, field_validator
+
+from ..errors import ConfigError
+from ..types import Target
+from .layers import Key, Origin, Value, flatten, nearest_project_file, read_toml
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Engine(_Section):
+    """``[engine]``: what a call may take. Seconds."""
+
+    deadline: PositiveFloat | None = None
+    """For the whole call. Default: 600 for collected answers, none for streams, whose reader can leave."""
+    first_token: PositiveFloat | None = None
+    """To the first output of an attempt. Default: 10 while another target is left to ask, 60 for the last."""
+    stall: PositiveFloat | None = 20.0
+    """Between two outputs."""
+    max_attempts: PositiveInt = 8
+    retries: int = 1
+    """How often a target is asked again, once no other is left."""
+    on_break: Literal["raise", "restart"] | None = None
+    """What happens when a stream breaks after its first output. Default: raise for streams, restart for collected."""
+
+
+class Routing(_Section):
+    """``[routing]``: where requests go that name no model."""
+
+    targets: tuple[str, ...] = ()
+    policy: str | None = None
+
+    @field_validator("targets")
+    @classmethod
+    def _are_targets(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        for target in targets:
+            Target.parse(target)
+        return targets
+
+
+class PluginChoice(_Section):
+    """``[plugins]``: which take part, and the order of wrappers, outermost first."""
+
+    disable: tuple[str, ...] = ()
+    wrappers: tuple[str, ...] = ()
+
+
+SectionT = TypeVar("SectionT", bound=_Section)
+_SECTIONS: dict[str, type[_Section]] = {"engine": Engine, "routing": Routing, "plugins": PluginChoice}
+
+
+class Settings:
+    """All settings that are in force, each with its origin."""
+
+    def __init__(self, values: Mapping[Key, Value], environ: Mapping[str, str] | None = None) -> None:
+        self._values = dict(values)
+        self.environ: Mapping[str, str] = dict(environ or {})
+        """The environment that providers read their own variables from."""
+        for path, value in self._values.items():
+            if path[0] not in _SECTIONS and path[0] != "providers":
+                known = ", ".join([*_SECTIONS, "providers"])
+                raise ConfigError(f"[{path[0]}] from {value.origin} is not a section: there are {known}")
+            if path[0] == "providers" and len(path) < 3:
+                name = ".".join(path)
+                raise ConfigError(f"{name} from {value.origin} must be a table: [providers.NAME]")
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Self:
+        """Settings from a nested table, shaped like the TOML file. No file is read, no environment but `environ`."""
+        values = dict(flatten(table or {}, Origin("argument")))
+        return cls({**values, **_from_environment(environ or {})}, environ)
+
+    @classmethod
+    def discover(cls, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Self:
+        """The settings of this process: its environment, the nearest ``pointsman.toml``, the user's ``config.toml``.
+
+        ``POINTSMAN_CONFIG`` names another user file. Raises `ConfigError` for what cannot be read.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[Key, Value] = {}
+        for file in (user_file(environ), nearest_project_file(folder or Path.cwd())):
+            if file is not None:
+                values |= flatten(read_toml(file), Origin("file", str(file)))
+        return cls({**values, **_from_environment(environ)}, environ)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """``[engine]``. Raises `ConfigError` naming the setting and its origin."""
+        return self._section("engine", Engine)
+
+    @cached_property
+    def routing(self) -> Routing:
+        """``[routing]``. Raises `ConfigError` naming the setting and its origin."""
+        return self._section("routing", Routing)
+
+    @cached_property
+    def plugins(self) -> PluginChoice:
+        """``[plugins]``. Raises `ConfigError` naming the setting and its origin."""
+        return self._section("plugins", PluginChoice)
+
+    def provider_tables(self) -> list[str]:
+        """The names that stand under ``[providers]``."""
+        return sorted({path[1] for path in self._values if path[0] == "providers"})
+
+    def provider(self, name: str) -> dict[str, Value]:
+        """What files and arguments say of one provider: setting -> value."""
+        own = {path[2:]: value for path, value in self._values.items() if path[:2] == ("providers", name)}
+        nested: dict[str, Value] = {}
+        for path, value in own.items():
+            if len(path) == 1:
+                nested[path[0]] = value
+            else:
+                table = nested.setdefault(path[0], Value({}, value.origin)).value
+                for part in path[1:-1]:
+                    table = table.setdefault(part, {})
+                table[path[-1]] = value.value
+        return nested
+
+    def _section(self, name: str, model: type[SectionT]) -> SectionT:
+        own = {path[1]: value for path, value in self._values.items() if path[0] == name and len(path) == 2}
+        try:
+            return model.model_validate({setting: value.value for setting, value in own.items()})
+        except ValidationError as error:
+            raise ConfigError("; ".join(_complaints(name, error, own, model))) from None
+
+
+def _complaints(
+    section: str, error: ValidationError, own: Mapping[str, Value], model: type[BaseModel]
+) -> Iterable[str]:
+    for problem in error.errors(include_url=False, include_context=False):
+        setting = str(problem["loc"][0]) if problem["loc"] else ""
+        origin = f" (from {own[setting].origin})" if setting in own else ""
+        if problem["type"] == "extra_forbidden":
+            yield f"[{section}] has no setting {setting!r}{origin}: it has {', '.join(model.model_fields)}"
+        else:
+            yield f"[{section}] {setting}{origin}: {problem['msg']}"
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[Key, Value]:
+    """``POINTSMAN_<SECTION>_<SETTING>`` for the sections above; lists are divided by commas."""
+    found: dict[Key, Value] = {}
+    for section, model in _SECTIONS.items():
+        prefix = f"POINTSMAN_{section.upper()}_"
+        for variable, text in environ.items():
+            if variable.startswith(prefix) and text:
+                setting = variable.removeprefix(prefix).lower()
+                field = model.model_fields.get(setting)
+                many = field is not None and isinstance(field.default, tuple)
+                value: Any = tuple(part.strip() for part in text.split(",") if part.strip()) if many else text
+                found[section, setting] = Value(value, Origin("environment", variable))
+    return found
+
+
+def user_file(environ: Mapping[str, str]) -> Path:
+    """The user's own configuration file, whether it exists or not."""
+    if chosen := environ.get("POINTSMAN_CONFIG"):
+        return Path(chosen)
+    from platformdirs import user_config_path
+
+    return user_config_path("pointsman") / "config.toml"

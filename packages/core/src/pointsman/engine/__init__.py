@@ -1,0 +1,1 @@
+"""What happens to one call: `machine` decides, `runner` acts, `connections` keeps providers open."""

@@ -1,0 +1,49 @@
+"""One attempt, while it runs and once it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import anyio
+
+from ..errors import PointsmanError
+from ..telemetry import AttemptRecord, Outcome
+from ..types import Cost, Target, Unknown, Usage
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """What the runner knows of one attempt. Times are seconds on the client's clock."""
+
+    number: int
+    target: Target
+    started: float
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    done: anyio.Event = field(default_factory=anyio.Event)
+    """Set when its task ends, which may be a little after its answer."""
+    first_output: float | None = None
+    ended: float | None = None
+    finished: bool = False
+    error: PointsmanError | None = None
+    usage: Usage | None = None
+    cost: Cost = Unknown
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended; an attempt that nobody ended and that did not end itself was cancelled."""
+        return "finished" if self.finished else "failed" if self.error else "cancelled"
+
+    def record(self, call_id: str, now: float) -> AttemptRecord:
+        """What sinks are told; `now` stands in for the end of one that still runs."""
+        return AttemptRecord(
+            call_id=call_id,
+            attempt=self.number,
+            target=self.target,
+            outcome=self.outcome,
+            started=self.started,
+            first_output=self.first_output,
+            ended=now if self.ended is None else self.ended,
+            error=f"{type(self.error).__name__}: {self.error}" if self.error else None,
+            usage=self.usage,
+            cost=self.cost,
+        )

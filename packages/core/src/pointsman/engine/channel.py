@@ -1,0 +1,117 @@
+"""How events cross from attempts to the reader: one list with a cursor, and an Event only while a side waits."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import anyio
+
+from ..errors import PointsmanError
+from ..types import StreamEvent, TextDelta
+
+WINDOW = 512
+"""Events that may wait for the reader before the writer must."""
+
+
+class Channel:
+    """One writer at a time, one reader. Keeps every event, so that the answer need not be gathered twice."""
+
+    __slots__ = ("_error", "_reader", "closed", "log", "read", "room")
+
+    def __init__(self) -> None:
+        self.log: list[StreamEvent] = []
+        self.read = 0
+        """The reader's cursor in `log`."""
+        self.closed = False
+        self._error: PointsmanError | None = None
+        self._reader: anyio.Event | None = None
+        self.room: anyio.Event | None = None
+        """What the writer waits for, while it waits."""
+
+    # The writer's side ---------------------------------------------------------------------------------------------
+
+    def put(self, event: StreamEvent) -> bool:
+        """Append `event`. True if the reader is `WINDOW` behind: the writer should `wait_for_room`."""
+        self.log.append(event)
+        if self._reader is not None:
+            self._reader.set()
+            self._reader = None
+        return len(self.log) - self.read >= WINDOW
+
+    async def wait_for_room(self) -> None:
+        """Until the reader is half a window behind."""
+        self.room = anyio.Event()
+        await self.room.wait()
+
+    def close(self, error: PointsmanError | None) -> None:
+        """Nothing more comes. The reader gets what is left, then `error` once, then the end."""
+        self.closed = True
+        self._error = error
+        if self._reader is not None:
+            self._reader.set()
+            self._reader = None
+
+    # The reader's side ---------------------------------------------------------------------------------------------
+
+    async def wait(self) -> None:
+        """Until there is something to read. Raises the error that the channel was closed with, then the end."""
+        while self.read >= len(self.log):
+            if self.closed:
+                error, self._error = self._error, None
+                raise error or StopAsyncIteration
+            self._reader = anyio.Event()
+            await self._reader.wait()
+
+    def make_room(self) -> None:
+        """Let the writer go on, if the reader has caught up."""
+        if self.room is not None and len(self.log) - self.read <= WINDOW // 2:
+            self.room.set()
+            self.room = None
+
+
+class Events:
+    """Iterates over a channel's events. No generator, so that leaving a loop early leaves nothing to be closed."""
+
+    __slots__ = ("_channel",)
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        channel = self._channel
+        read = channel.read
+        if read >= len(channel.log):
+            await channel.wait()
+        channel.read = read + 1
+        if channel.room is not None:
+            channel.make_room()
+        return channel.log[read]
+
+
+class Texts:
+    """Iterates over the text of a channel's `TextDelta`s, passing over everything else."""
+
+    __slots__ = ("_channel",)
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        channel = self._channel
+        log = channel.log
+        while True:
+            read = channel.read
+            if read >= len(log):
+                await channel.wait()
+            channel.read = read + 1
+            if channel.room is not None:
+                channel.make_room()
+            event = log[read]
+            if type(event) is TextDelta:
+                return event.text

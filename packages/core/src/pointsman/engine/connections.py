@@ -1,0 +1,121 @@
+"""Open providers: each is opened on first use, once a client, and kept until the client closes.
+
+A connection lives in a task of its own, so that it is opened and closed by the same task whoever needed it first. An
+open that fails is forgotten, and tried anew by the next attempt that wants it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ..config import RedactingLog
+from ..errors import PluginError, PointsmanError, Scope
+from ..plugins import HookCallables, compose
+from ..provider import Connection, ProviderContext, RateLimits
+from .roster import Roster
+
+CLOSING_GRACE = 5.0
+"""Seconds that a provider may take to close before it is cancelled."""
+
+log = logging.getLogger("pointsman")
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A connection that is being opened, is open, or has failed to open."""
+
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    gone: anyio.Event = field(default_factory=anyio.Event)
+    hooks: HookCallables | None = None
+    error: PointsmanError | None = None
+
+
+class Connections:
+    """The open providers of one client. Use inside its task group."""
+
+    def __init__(
+        self, roster: Roster, wrappers: Sequence[tuple[str, object]], group: TaskGroup, clock: Callable[[], float]
+    ) -> None:
+        self._roster = roster
+        self._wrappers = wrappers
+        self._group = group
+        self._clock = clock
+        self._slots: dict[str, _Slot] = {}
+        self._closing = anyio.Event()
+        self.limits: dict[str, RateLimits] = {}
+
+    async def open(self, name: str) -> HookCallables:
+        """The callables of the provider `name`. Raises what opening it raised."""
+        slot = self._slots.get(name)
+        if slot is None:
+            slot = self._slots[name] = _Slot()
+            self._group.start_soon(self._hold, name, slot, name=f"pointsman connection {name}")
+        if slot.hooks is None:
+            await slot.settled.wait()
+        if slot.hooks is None:
+            assert slot.error is not None
+            raise slot.error.with_traceback(None)
+        return slot.hooks
+
+    async def close(self) -> None:
+        """Let every connection go, and wait `CLOSING_GRACE` for them; what is left is cancelled by the client."""
+        self._closing.set()
+        with anyio.move_on_after(CLOSING_GRACE):
+            for slot in list(self._slots.values()):
+                await slot.gone.wait()
+
+    async def _hold(self, name: str, slot: _Slot) -> None:
+        """Keep one provider open until the client closes. Never raises: that would cancel the client's body."""
+        try:
+            connection = self._connection(name)
+            async with connection.spec.open(connection.config, connection.context) as session:
+                plugin = self._roster.declared(name).plugin
+                slot.hooks = compose(replace(connection, session=session), plugin, self._wrappers)
+                slot.settled.set()
+                await self._closing.wait()
+        except Exception as error:
+            if slot.hooks is not None:
+                connection_log = RedactingLog(log, self._roster.redactor)
+                connection_log.warning("%s did not close cleanly: %s", name, error)
+            slot.error = _as_ours(error, name)
+            self._roster.redactor.error(slot.error)
+        finally:
+            if self._slots.get(name) is slot:
+                del self._slots[name]
+            if slot.hooks is None and slot.error is None:
+                slot.error = PluginError("opening was cancelled", plugin=name, provider=name)
+            slot.settled.set()
+            slot.gone.set()
+
+    def _connection(self, name: str) -> Connection[Any]:
+        declared, made = self._roster.declared(name), self._roster.configured(name)
+        limits = self.limits.setdefault(name, RateLimits())
+        context = ProviderContext(
+            name=name,
+            clock=self._clock,
+            secrets={key: made.secrets[key] for key in declared.spec.env_keys if key in made.secrets},
+            limits=limits,
+            log=RedactingLog(logging.getLogger(f"pointsman.{name}"), self._roster.redactor),
+        )
+        return Connection(
+            spec=declared.spec, config=made.config, session=None, context=context, prices=self._roster.prices(name)
+        )
+
+
+def _as_ours(error: Exception, name: str) -> PointsmanError:
+    if isinstance(error, PointsmanError):
+        return error
+    ours = PluginError(
+        f"opening it raised {type(error).__name__}: {error}".rstrip(": "),
+        plugin=name,
+        provider=name,
+        scope=Scope.PROVIDER,
+    )
+    ours.__cause__ = error
+    return ours

@@ -1,0 +1,49 @@
+"""Asking the policy, without letting it cost a call: whatever it does wrong, `in_order` takes over and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import perf_counter
+
+from ..policy import Candidate, Decision, Exclusion, InOrder, Policy
+from ..types import ChatRequest
+
+PATIENCE = 0.05
+"""Seconds of real time that a policy may take, measured afterwards."""
+
+
+def decide(
+    policy: Policy,
+    request: ChatRequest,
+    candidates: Sequence[Candidate],
+    unready: Sequence[Exclusion],
+    now: float,
+    seed: int,
+    timer: Callable[[], float] = perf_counter,
+) -> Decision:
+    """The policy's decision if it is sound, else the one of `in_order` with the reason why."""
+    began = timer()
+    try:
+        decision = policy.rank(request, candidates, now, seed)
+        fault = _fault(decision, candidates, timer() - began)
+    except Exception as error:
+        decision, fault = Decision(policy=policy.name, order=()), f"raised {type(error).__name__}: {error}"
+    if fault:
+        decision = InOrder().rank(request, candidates, now, seed)
+        decision = replace(decision, reason=f"the policy {policy.name!r} {fault}")
+    return replace(decision, excluded=(*decision.excluded, *unready))
+
+
+def _fault(decision: Decision, candidates: Sequence[Candidate], took: float) -> str | None:
+    offered = {one.target for one in candidates}
+    strangers = [str(target) for target in decision.order if target not in offered]
+    if took > PATIENCE:
+        return f"took {took * 1000:.0f} ms"
+    if strangers:
+        return f"named {', '.join(strangers)}, which it was not offered"
+    if len(set(decision.order)) < len(decision.order):
+        return "named a target twice"
+    if not decision.order and offered - {item.target for item in decision.excluded}:
+        return "named nobody"
+    return None

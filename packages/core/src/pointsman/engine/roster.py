@@ -1,0 +1,122 @@
+"""The providers of a configuration, on paper: what is declared, what is ready, what their targets are known for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..config import Configured, Redactor, Settings, configure
+from ..cost import Price, PriceBook
+from ..errors import ConfigError, NoCandidates, PluginError
+from ..plugins import Kind, Plugins
+from ..policy import Candidate, Exclusion, candidate
+from ..provider import ModelInfo, ProviderSpec
+from ..types import Target
+
+log = logging.getLogger("pointsman")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A provider of this configuration, on paper."""
+
+    name: str
+    spec: ProviderSpec[Any]
+    plugin: tuple[str, object]
+
+
+class Roster:
+    """Answers from metadata, specs and settings; opens nothing."""
+
+    def __init__(self, settings: Settings, plugins: Plugins) -> None:
+        self.settings = settings
+        self.plugins = plugins
+        self.redactor = Redactor()
+        self._declared: dict[str, Declared] = {}
+        self._configured: dict[str, Configured] = {}
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Every provider that can be named: those installed, and those that the configuration adds."""
+        return sorted({*self.plugins.names(Kind.PROVIDER), *self.settings.provider_tables()})
+
+    def declared(self, name: str) -> Declared:
+        """The provider's spec. Raises `ConfigError` if there is none, `PluginError` if its plugin is broken."""
+        if name not in self._declared:
+            chosen = self.settings.provider(name).get("plugin") if name in self.settings.provider_tables() else None
+            plugin_name = str(chosen.value) if chosen else name
+            spec, plugin = self.plugins.provider(plugin_name)
+            self._declared[name] = Declared(name, spec, (plugin_name, plugin))
+        return self._declared[name]
+
+    def configured(self, name: str) -> Configured:
+        """The provider's configuration. Raises like `declared` and `configure`."""
+        if name not in self._configured:
+            made = configure(name, self.declared(name).spec, self.settings, self.names)
+            self.redactor.learn(secret.get_secret_value() for secret in made.secrets.values())
+            for warning in made.warnings:
+                log.warning(warning)
+            self._configured[name] = made
+        return self._configured[name]
+
+    def model(self, target: Target) -> ModelInfo | None:
+        """What the provider's package knows of the model."""
+        models = self.declared(target.provider).spec.models
+        return next((model for model in models if model.id == target.model), None)
+
+    def prices(self, name: str) -> PriceBook:
+        """The prices of one provider's targets."""
+        shipped: Mapping[Target, Price] = {
+            Target(name, model.id): model.price for model in self.declared(name).spec.models if model.price
+        }
+        return PriceBook((shipped,))
+
+    def default_targets(self, name: str) -> list[Target]:
+        """Where a request goes at this provider if it names no model: the configuration's choice, else the spec's."""
+        own = getattr(self.configured(name).config, "default_models", None)
+        return [Target(name, model) for model in own or self.declared(name).spec.default_models]
+
+    def candidates(self) -> tuple[list[Candidate], list[Exclusion]]:
+        """Every target that a request without a model may go to, and those that are not ready, with the reason.
+
+        Raises `NoCandidates` if no provider is ready.
+        """
+        wanted = [Target.parse(target) for target in self.settings.routing.targets]
+        ready: list[Candidate] = []
+        unready: list[Exclusion] = []
+        for name in dict.fromkeys(target.provider for target in wanted) if wanted else self.names:
+            own = [target for target in wanted if target.provider == name]
+            try:
+                self.configured(name)
+                ready += [self.candidate(target) for target in own or self.default_targets(name)]
+            except (ConfigError, PluginError) as error:
+                incomplete = isinstance(error, ConfigError) and error.missing
+                if not incomplete and (own or name in self.settings.provider_tables()):
+                    raise
+                unready += [Exclusion(target, str(error)) for target in own or [Target(name, "*")]]
+        if wanted:
+            ready.sort(key=lambda one: wanted.index(one.target))
+        if not ready:
+            raise NoCandidates(_nobody_ready(unready, self.names), none_ready=True)
+        return ready, unready
+
+    def candidate(self, target: Target) -> Candidate:
+        """What is known of one target."""
+        spec = self.declared(target.provider).spec
+        return candidate(target, self.model(target), spec.capabilities, self.prices(target.provider).find(target))
+
+
+def _nobody_ready(unready: Sequence[Exclusion], names: Sequence[str]) -> str:
+    if not names:
+        return (
+            "no provider is installed: pip install pointsman-sambanova, or pointsman-openai for any compatible server"
+        )
+    if not unready:
+        return (
+            f"{', '.join(names)} have no default model: name one with model='provider/model', "
+            "or set [routing] targets (POINTSMAN_ROUTING_TARGETS)"
+        )
+    return "\n".join(["no provider is ready.", *(f"  {item.reason}" for item in unready)])

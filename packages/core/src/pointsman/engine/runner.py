@@ -1,0 +1,282 @@
+"""Acting on what the machine decides: one call, on asyncio and trio alike.
+
+Rules, each from a measurement (`benchmarks/overhead.py`):
+
+1. Every attempt is a task in a task group that the ``async with`` of the stream owns, never inside a generator. The
+   tasks never raise, so the reader's body is never cancelled by ours; its end cancels them.
+2. Events cross to the reader through a `Channel`, which makes an Event only while a side waits.
+3. Timers are not re-armed for each event: one watchdog sleeps until the machine's `due` and asks again.
+4. A reader that falls a window behind pauses the provider, and with it the provider's clocks.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from math import inf
+from types import TracebackType
+from typing import Protocol, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ..cost import floor_usage
+from ..errors import PluginError, PointsmanError, Refused, StreamBroken
+from ..plugins import HookCallables
+from ..types import (
+    ChatRequest,
+    Cost,
+    Finished,
+    ReasoningDelta,
+    Retracted,
+    Started,
+    StreamEvent,
+    TextDelta,
+    Timings,
+    ToolCallDelta,
+    Unknown,
+    Usage,
+)
+from .attempt import Attempt
+from .channel import Channel
+from .machine import Cancel, Command, Emit, Leg, Limits, Machine, Phase, Settle, Start
+
+TAIL = 0.05
+"""Seconds that a finished attempt may read on after its answer, so that its connection can be used again."""
+
+log = logging.getLogger("pointsman")
+
+
+class Opener(Protocol):
+    """What the runner needs of `Connections`."""
+
+    async def open(self, name: str) -> HookCallables: ...
+
+
+class Call:
+    """One call. Enter it, read its `channel` to the end, leave it."""
+
+    def __init__(
+        self,
+        request: ChatRequest,
+        plan: Sequence[Leg],
+        limits: Limits,
+        connections: Opener,
+        clock: Callable[[], float],
+        redact: Callable[[BaseException], None],
+    ) -> None:
+        self.request = request
+        self.channel = Channel()
+        self.attempts: list[Attempt] = []
+        self.finished: Finished | None = None
+        self.error: PointsmanError | None = None
+        self.answer_from = 0
+        """Where in the channel's log the answer begins that stands."""
+        self._connections = connections
+        self._clock = clock
+        self._redact = redact
+        self._began = clock()
+        self._ended: float | None = None
+        self._left = False
+        self._machine = Machine(plan, limits, self._began)
+        self._group: TaskGroup | None = None
+        self._watch: anyio.Event | None = None
+        self._watching_until = inf
+
+    # The caller's side ---------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._obey(self._machine.start(self._began))
+        self._group.start_soon(self._watchdog, name="pointsman watchdog")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every attempt. What the body raised goes on as it is: the group is not told, so as not to wrap it."""
+        assert self._group is not None
+        self._left = True
+        try:
+            if kind is None and self.finished is not None:
+                with anyio.move_on_after(TAIL):
+                    await self.attempts[-1].done.wait()
+        finally:
+            self._group.cancel_scope.cancel()
+            await self._group.__aexit__(None, None, None)
+            self._note_end()
+
+    @property
+    def answer(self) -> list[StreamEvent]:
+        """The events of the answer that stands, as far as it has arrived."""
+        return self.channel.log[self.answer_from :]
+
+    @property
+    def winner(self) -> Attempt | None:
+        """The attempt whose answer stands or is being streamed."""
+        last = self.attempts[-1] if self.attempts else None
+        return last if last is not None and (last.finished or last.first_output is not None) else None
+
+    def timings(self) -> Timings:
+        """Timings as of now, or as of the end."""
+        ended = self._clock() if self._ended is None else self._ended
+        first = self.winner.first_output if self.winner else None
+        usage = self.finished.usage if self.finished else None
+        tpot = None
+        if first is not None and usage and not usage.estimated and usage.output_tokens > 1:
+            tpot = (ended - first) / (usage.output_tokens - 1)
+        return Timings(ttft=None if first is None else first - self._began, tpot=tpot, e2e=ended - self._began)
+
+    # The machine's side --------------------------------------------------------------------------------------------
+
+    def _obey(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            match command:
+                case Emit(event):
+                    if isinstance(event, Started | Retracted):
+                        self.answer_from = len(self.channel.log) + 1
+                    self.channel.put(event)
+                case Start(number, target):
+                    assert self._group is not None
+                    attempt = Attempt(number, target, self._clock())
+                    self.attempts.append(attempt)
+                    self._group.start_soon(self._attempt, attempt, name=f"pointsman attempt {number} at {target}")
+                case Cancel(number, error):
+                    attempt = self.attempts[number - 1]
+                    self._charge(attempt, error)
+                    attempt.scope.cancel()
+                case Settle(error):
+                    self.error = error
+                    self._note_end()
+                    self.channel.close(error)
+        if self._watch is not None and self._machine.due < self._watching_until:
+            self._watch.set()
+
+    async def _watchdog(self) -> None:
+        machine = self._machine
+        while machine.phase is not Phase.SETTLED:
+            now = self._clock()
+            if now >= machine.due:
+                self._obey(machine.tick(now, random.random()))  # noqa: S311  (spreads retries)
+                continue
+            self._watch = anyio.Event()
+            self._watching_until = machine.due
+            with anyio.CancelScope(deadline=self._watching_until):
+                await self._watch.wait()
+            self._watch = None
+
+    # An attempt's side ---------------------------------------------------------------------------------------------
+
+    async def _attempt(self, attempt: Attempt) -> None:
+        """One attempt, from opening to its end. Raises nothing but cancellation."""
+        hooks: HookCallables | None = None
+        try:
+            with attempt.scope:
+                hooks = await self._connections.open(attempt.target.provider)
+                await self._converse(attempt, hooks)
+        except Exception as raised:
+            self._fail(attempt, hooks.blame.error(raised) if hooks else _as_ours(raised, attempt))
+        finally:
+            if attempt.ended is None:
+                attempt.ended = self._clock()
+            attempt.done.set()
+
+    async def _converse(self, attempt: Attempt, hooks: HookCallables) -> None:
+        clock, machine, put = self._clock, self._machine, self.channel.put
+        async with hooks.stream(self.request.for_model(attempt.target.model)) as events:
+            async for event in events:
+                if type(event) is TextDelta:  # The commonest by far, and the cheapest test.
+                    if not event.text:
+                        continue
+                elif isinstance(event, Finished):
+                    self._finish(attempt, hooks, event)
+                    continue
+                elif isinstance(event, ReasoningDelta):
+                    if not event.text:
+                        continue
+                elif not isinstance(event, ToolCallDelta):
+                    raise TypeError(f"a provider yields deltas and one Finished, not {event!r}")
+                if attempt.first_output is None:
+                    attempt.first_output = clock()
+                    self._obey(machine.first_output(attempt.number, attempt.first_output))
+                if attempt.finished:
+                    raise TypeError(f"a provider yields nothing after Finished, not {event!r}")
+                machine.last_at = clock()
+                if put(event):
+                    await self._wait_for_room()
+        if not attempt.finished:
+            raise StreamBroken("the stream ended without the proof that the answer is whole")
+
+    async def _wait_for_room(self) -> None:
+        self._machine.pause()
+        await self.channel.wait_for_room()
+        self._machine.resume(self._clock())
+        if self._watch is not None:
+            self._watch.set()
+
+    def _finish(self, attempt: Attempt, hooks: HookCallables, said: Finished) -> None:
+        """The provider says that its answer is whole."""
+        if attempt.finished:
+            raise TypeError("a provider yields Finished once")
+        if said.reason == "content_filter" and attempt.first_output is None:
+            raise Refused("the vendor's content filter declined to answer")
+        now = self._clock()
+        commands = self._machine.finished(attempt.number, now)
+        self._obey(commands[:-1])
+        attempt.finished, attempt.ended = True, now
+        attempt.usage = said.usage or floor_usage(self.request, _texts(self.answer))
+        attempt.cost = self._cost(attempt, hooks, attempt.usage) if said.cost is Unknown else said.cost
+        self.finished = Finished(said.reason, attempt.usage, attempt.cost)
+        self.channel.put(self.finished)
+        self._obey(commands[-1:])
+
+    def _cost(self, attempt: Attempt, hooks: HookCallables, usage: Usage) -> Cost:
+        """What the cost hook says. The answer is here: a hook that fails leaves its cost unknown."""
+        ended = self._clock() if attempt.ended is None else attempt.ended
+        first = attempt.first_output
+        timings = Timings(ttft=None if first is None else first - attempt.started, e2e=ended - attempt.started)
+        try:
+            return hooks.cost(attempt.target, usage, timings)
+        except Exception as error:
+            self._redact(error)
+            log.exception("the cost of an attempt at %s is unknown: its hook failed", attempt.target, exc_info=error)
+            return Unknown
+
+    def _fail(self, attempt: Attempt, error: PointsmanError) -> None:
+        """An attempt ended by itself, without its answer."""
+        if attempt.finished:
+            self._redact(error)
+            log.warning("after its answer was whole, %s: %s", attempt.target, error)
+        elif attempt.error is None and not self._left:
+            self._charge(attempt, error)
+            self._obey(self._machine.failed(attempt.number, error, self._clock(), random.random()))  # noqa: S311
+
+    def _charge(self, attempt: Attempt, error: PointsmanError) -> None:
+        """Say in the error where it happened and what had arrived, without any secret."""
+        if error.target is None:
+            error.target = attempt.target
+            error.provider = error.provider or attempt.target.provider
+        if not error.partial and attempt.first_output is not None:
+            error.partial = "".join(_texts(self.answer))
+        self._redact(error)
+        attempt.error = error
+        attempt.ended = self._clock()
+
+    def _note_end(self) -> None:
+        if self._ended is None:
+            self._ended = self._clock()
+
+
+def _texts(events: Sequence[StreamEvent]) -> list[str]:
+    return [event.text for event in events if isinstance(event, TextDelta)]
+
+
+def _as_ours(raised: Exception, attempt: Attempt) -> PointsmanError:
+    """What opening a connection raised; `Connections` has named it already, unless the bug is ours."""
+    if isinstance(raised, PointsmanError):
+        return raised
+    error = PluginError(f"opening it raised {type(raised).__name__}: {raised}", plugin=attempt.target.provider)
+    error.__cause__ = raised
+    return error

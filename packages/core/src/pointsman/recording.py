@@ -1,0 +1,37 @@
+"""Handing a call's records to the sinks, once it has ended. Telemetry never raises into a call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from .engine.runner import Call
+from .reply import StreamedReply
+from .telemetry import AttemptRecord, CallRecord, Outcome, Sink
+from .types import Cost
+
+log = logging.getLogger("pointsman")
+
+
+def record(call: Call, reply: StreamedReply, sinks: Sequence[tuple[str, Sink]]) -> None:
+    """Send one record for each attempt, then the call's."""
+    if not sinks:
+        return
+    attempts = reply.attempts
+    outcome: Outcome = "finished" if call.finished else "failed" if call.error else "cancelled"
+    whole = CallRecord(
+        call_id=reply.call_id,
+        decision=reply.decision,
+        outcome=outcome,
+        attempts=attempts,
+        timings=reply.timings,
+        cost=Cost.total(attempt.cost for attempt in attempts),
+        tags=call.request.tags,
+    )
+    for name, sink in sinks:
+        records: list[AttemptRecord | CallRecord] = [*attempts, whole]
+        for one in records:
+            try:
+                sink(one)
+            except Exception:
+                log.exception("the sink %r failed to take a record", name)

@@ -1,0 +1,174 @@
+"""What a caller holds: a stream while it flows (`StreamedReply`), or a whole answer (`Reply`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .engine.channel import Events, Texts
+from .engine.runner import Call
+from .errors import InvalidRequest
+from .policy import Decision
+from .telemetry import AttemptRecord
+from .types import (
+    Cost,
+    ReasoningDelta,
+    StreamEvent,
+    Target,
+    TextDelta,
+    Timings,
+    ToolCall,
+    ToolCallDelta,
+    Unknown,
+    Usage,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A whole answer, and how it came about."""
+
+    text: str
+    reasoning: str
+    tool_calls: tuple[ToolCall, ...]
+    finish_reason: str
+    target: Target
+    usage: Usage | None
+    cost: Cost
+    """Of the attempt that answered; `attempts` holds the others'."""
+    timings: Timings
+    attempts: tuple[AttemptRecord, ...]
+    decision: Decision
+    events: tuple[StreamEvent, ...] = field(repr=False)
+    """The events of the answer, without those of attempts that failed."""
+    _read_schema: Callable[[str], Any] = field(repr=False, compare=False)
+
+    @property
+    def parsed(self) -> Any:
+        """The text as the response schema demands: an instance of the pydantic model that was given, else plain JSON.
+
+        Raises `InvalidRequest` if the text does not fit, or if no schema was asked for.
+        """
+        return self._read_schema(self.text)
+
+
+class StreamedReply:
+    """An answer while it flows. Iterate `text_stream` or `events`, once; the other facts are there as they arise."""
+
+    def __init__(
+        self,
+        call: Call,
+        call_id: str,
+        decision: Decision,
+        clock: Callable[[], float],
+        *,
+        restarts: bool,
+        read_schema: Callable[[str], Any],
+    ) -> None:
+        self._call = call
+        self._clock = clock
+        self._restarts = restarts
+        self._read_schema = read_schema
+        self.call_id = call_id
+        self.decision = decision
+
+    @property
+    def events(self) -> AsyncIterator[StreamEvent]:
+        """Everything that happens, failed attempts included. Ends with `Finished`, or raises the call's error."""
+        return Events(self._call.channel)
+
+    @property
+    def text_stream(self) -> AsyncIterator[str]:
+        """The text alone. It cannot take anything back, so it is refused under ``on_break="restart"``."""
+        if self._restarts:
+            raise InvalidRequest("text_stream cannot take text back, as on_break='restart' may have to: iterate events")
+        return Texts(self._call.channel)
+
+    @property
+    def text(self) -> str:
+        """The text of the answer as far as it has arrived."""
+        return "".join(event.text for event in self._call.answer if isinstance(event, TextDelta))
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning as far as it has arrived."""
+        return "".join(event.text for event in self._call.answer if isinstance(event, ReasoningDelta))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls as far as they have arrived, in the order of their index."""
+        return _gather_tool_calls(self._call.answer)
+
+    @property
+    def target(self) -> Target | None:
+        """Who answers; None before the commit point."""
+        return self._call.winner.target if self._call.winner else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the answer ended; None before it has."""
+        return self._call.finished.reason if self._call.finished else None
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens of the answer; None before its end."""
+        return self._call.finished.usage if self._call.finished else None
+
+    @property
+    def cost(self) -> Cost:
+        """Of the attempt that answered; `Unknown` before its end."""
+        return self._call.finished.cost if self._call.finished else Unknown
+
+    @property
+    def timings(self) -> Timings:
+        """As of now; as of the end once it has come."""
+        return self._call.timings()
+
+    @property
+    def attempts(self) -> tuple[AttemptRecord, ...]:
+        """One record for each attempt so far, in order."""
+        return tuple(attempt.record(self.call_id, self._clock()) for attempt in self._call.attempts)
+
+    @property
+    def parsed(self) -> Any:
+        """See `Reply.parsed`."""
+        return self._read_schema(self.text)
+
+    async def collect(self) -> Reply:
+        """Read to the end. Raises the call's error."""
+        async for _ in Events(self._call.channel):
+            pass
+        finished, target = self._call.finished, self.target
+        assert finished is not None
+        assert target is not None
+        return Reply(
+            text=self.text,
+            reasoning=self.reasoning,
+            tool_calls=self.tool_calls,
+            finish_reason=finished.reason,
+            target=target,
+            usage=finished.usage,
+            cost=finished.cost,
+            timings=self.timings,
+            attempts=self.attempts,
+            decision=self.decision,
+            events=tuple(self._call.answer),
+            _read_schema=self._read_schema,
+        )
+
+
+def _gather_tool_calls(events: Sequence[StreamEvent]) -> tuple[ToolCall, ...]:
+    ids: dict[int, str] = {}
+    names: dict[int, str] = {}
+    arguments: dict[int, list[str]] = {}
+    for event in events:
+        if isinstance(event, ToolCallDelta):
+            arguments.setdefault(event.index, []).append(event.arguments)
+            if event.id and event.index not in ids:
+                ids[event.index] = event.id
+            if event.name:
+                names[event.index] = names.get(event.index, "") + event.name
+    return tuple(
+        ToolCall(ids.get(index, ""), names.get(index, ""), "".join(arguments[index])) for index in sorted(arguments)
+    )
