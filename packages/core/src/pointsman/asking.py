@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .errors import InvalidRequest
 from .types import ChatRequest, Message, system, user
@@ -23,6 +23,11 @@ def as_request(prompt: Prompt, options: Options) -> ChatRequest:
         request = ChatRequest(messages=(user(prompt),))
     else:
         request = ChatRequest(messages=tuple(prompt))
+        strangers: list[Any] = [one for one in prompt if type(one) is not Message]
+        if strangers:
+            raise InvalidRequest(
+                f"messages are made by user(), system(), assistant(), tool_result(): not {strangers[0]!r}"
+            )
     fields: dict[str, Any] = {key: value for key, value in options.items() if key not in _NOT_FOR_THE_REQUEST}
     stop = fields.get("stop")
     if stop is not None:
@@ -31,8 +36,8 @@ def as_request(prompt: Prompt, options: Options) -> ChatRequest:
         fields["tools"] = tuple(fields["tools"])
     if "require" in fields:
         fields["require"] = frozenset([fields["require"]] if isinstance(fields["require"], str) else fields["require"])
-    if options.get("response_schema") is not None:
-        fields["response_schema"] = _json_schema(options["response_schema"])
+    if (schema := options.get("response_schema")) is not None:
+        fields["response_schema"] = _json_schema(schema)
     try:
         request = replace(request, **fields)
     except TypeError as error:
@@ -46,11 +51,6 @@ def as_request(prompt: Prompt, options: Options) -> ChatRequest:
 def _check(request: ChatRequest, options: Options) -> None:
     if not request.messages:
         raise InvalidRequest("there is no message: give a prompt, or at least one message")
-    for message in request.messages:
-        if not isinstance(message, Message):
-            raise InvalidRequest(
-                f"a message is made by user(), system(), assistant() or tool_result(), not {message!r}"
-            )
     if not any(message.parts or message.tool_calls for message in request.messages):
         raise InvalidRequest("the prompt is empty")
     if request.max_tokens is not None and request.max_tokens < 1:
@@ -68,7 +68,7 @@ def _check(request: ChatRequest, options: Options) -> None:
 
 def _json_schema(schema: Any) -> Mapping[str, Any]:
     if isinstance(schema, Mapping):
-        return schema
+        return cast(Mapping[str, Any], schema)
     if hasattr(schema, "model_json_schema"):
         made: Mapping[str, Any] = schema.model_json_schema()
         return made

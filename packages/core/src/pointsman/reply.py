@@ -20,7 +20,6 @@ from .types import (
     Timings,
     ToolCall,
     ToolCallDelta,
-    Unknown,
     Usage,
 )
 
@@ -36,7 +35,7 @@ class Reply:
     target: Target
     usage: Usage | None
     cost: Cost
-    """Of the attempt that answered; `attempts` holds the others'."""
+    """Of the whole call, failed attempts included; `attempts` says which cost what."""
     timings: Timings
     attempts: tuple[AttemptRecord, ...]
     decision: Decision
@@ -117,8 +116,8 @@ class StreamedReply:
 
     @property
     def cost(self) -> Cost:
-        """Of the attempt that answered; `Unknown` before its end."""
-        return self._call.finished.cost if self._call.finished else Unknown
+        """Of the whole call so far, failed attempts included; exact once it has ended, if every part is known."""
+        return Cost.total(attempt.cost for attempt in self._call.attempts)
 
     @property
     def timings(self) -> Timings:
@@ -149,7 +148,7 @@ class StreamedReply:
             finish_reason=finished.reason,
             target=target,
             usage=finished.usage,
-            cost=finished.cost,
+            cost=self.cost,
             timings=self.timings,
             attempts=self.attempts,
             decision=self.decision,

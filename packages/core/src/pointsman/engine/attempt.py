@@ -24,6 +24,8 @@ class Attempt:
     first_output: float | None = None
     ended: float | None = None
     finished: bool = False
+    texts: list[str] = field(default_factory=list[str])
+    """What had arrived of an answer that broke off."""
     error: PointsmanError | None = None
     usage: Usage | None = None
     cost: Cost = Unknown

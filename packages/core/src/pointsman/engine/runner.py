@@ -25,8 +25,10 @@ from ..cost import floor_usage
 from ..errors import PluginError, PointsmanError, Refused, StreamBroken
 from ..plugins import HookCallables
 from ..types import (
+    AtLeast,
     ChatRequest,
     Cost,
+    Exact,
     Finished,
     ReasoningDelta,
     Retracted,
@@ -181,6 +183,8 @@ class Call:
         finally:
             if attempt.ended is None:
                 attempt.ended = self._clock()
+            if not attempt.finished:
+                attempt.cost = self._cost_unfinished(attempt, hooks)
             attempt.done.set()
 
     async def _converse(self, attempt: Attempt, hooks: HookCallables) -> None:
@@ -244,6 +248,15 @@ class Call:
             log.exception("the cost of an attempt at %s is unknown: its hook failed", attempt.target, exc_info=error)
             return Unknown
 
+    def _cost_unfinished(self, attempt: Attempt, hooks: HookCallables | None) -> Cost:
+        """Nothing if it was refused with a status or never opened; at least what had arrived; else nobody knows."""
+        refused = attempt.error is not None and attempt.error.status is not None
+        if hooks is None or (refused and attempt.first_output is None):
+            return Exact(0)
+        if attempt.first_output is None:
+            return Unknown
+        return AtLeast(self._cost(attempt, hooks, floor_usage(self.request, attempt.texts)).known)
+
     def _fail(self, attempt: Attempt, error: PointsmanError) -> None:
         """An attempt ended by itself, without its answer."""
         if attempt.finished:
@@ -258,8 +271,9 @@ class Call:
         if error.target is None:
             error.target = attempt.target
             error.provider = error.provider or attempt.target.provider
-        if not error.partial and attempt.first_output is not None:
-            error.partial = "".join(_texts(self.answer))
+        if attempt.first_output is not None:
+            attempt.texts = _texts(self.answer)
+            error.partial = error.partial or "".join(attempt.texts)
         self._redact(error)
         attempt.error = error
         attempt.ended = self._clock()
