@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
+from typing import cast
 
 from ..policy import Candidate, Decision, Exclusion, InOrder, Policy
 from ..types import ChatRequest
@@ -23,23 +24,29 @@ def decide(
     timer: Callable[[], float] = perf_counter,
 ) -> Decision:
     """The policy's decision if it is sound, else the one of `in_order` with the reason why."""
+    name = policy.name
     began = timer()
     try:
-        decision = policy.rank(request, candidates, now, seed)
+        decision = policy.rank(request, tuple(candidates), now, seed)
         fault = _fault(decision, candidates, timer() - began)
     except Exception as error:
-        decision, fault = Decision(policy=policy.name, order=()), f"raised {type(error).__name__}: {error}"
+        decision, fault = Decision(policy=name, order=()), f"raised {type(error).__name__}: {error}"
     if fault:
         decision = InOrder().rank(request, candidates, now, seed)
-        decision = replace(decision, reason=f"the policy {policy.name!r} {fault}")
-    return replace(decision, excluded=(*decision.excluded, *unready))
+        decision = replace(decision, reason=f"the policy {name!r} {fault}")
+    return replace(decision, order=tuple(decision.order), excluded=(*decision.excluded, *unready))
 
 
-def _fault(decision: Decision, candidates: Sequence[Candidate], took: float) -> str | None:
-    offered = {one.target for one in candidates}
-    strangers = [str(target) for target in decision.order if target not in offered]
+def _fault(decision: object, candidates: Sequence[Candidate], took: float) -> str | None:
+    """What is wrong with a decision, which may be anything; it may also raise."""
     if took > PATIENCE:
         return f"took {took * 1000:.0f} ms"
+    if not isinstance(decision, Decision):
+        return f"answered with a {type(decision).__name__}, which is no Decision"
+    if not all(isinstance(item, Exclusion) for item in cast(tuple[object, ...], tuple(decision.excluded))):
+        return "excluded what is no Exclusion"
+    offered = {one.target for one in candidates}
+    strangers = [str(target) for target in tuple(decision.order) if target not in offered]
     if strangers:
         return f"named {', '.join(strangers)}, which it was not offered"
     if len(set(decision.order)) < len(decision.order):

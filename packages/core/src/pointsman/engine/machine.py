@@ -201,6 +201,7 @@ class Machine:
             told = Emit(AttemptFailed(self._current.leg.target, attempt, error))
         if error.scope is Scope.REQUEST:
             return [told, *self._settle(error)]
+        self.phase = Phase.WAITING
         return [told, *self._advance(now, dice)]
 
     def tick(self, now: float, dice: float) -> list[Command]:
@@ -245,7 +246,6 @@ class Machine:
         if not again:
             return self._settle(self._verdict())
         self._wake_at, self._current = min(again, key=lambda pair: pair[0])
-        self.phase = Phase.WAITING
         return []
 
     def _start_next(self, now: float) -> list[Command]:

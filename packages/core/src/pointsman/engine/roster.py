@@ -10,7 +10,7 @@ from typing import Any
 
 from ..config import Configured, Redactor, Settings, configure
 from ..cost import Price, PriceBook
-from ..errors import ConfigError, NoCandidates, PluginError
+from ..errors import ConfigError, NoCandidates, PluginError, did_you_mean
 from ..plugins import Kind, Plugins
 from ..policy import Candidate, Exclusion, candidate
 from ..provider import ModelInfo, ProviderSpec
@@ -37,6 +37,7 @@ class Roster:
         self.redactor = Redactor()
         self._declared: dict[str, Declared] = {}
         self._configured: dict[str, Configured] = {}
+        self._unready: dict[str, ConfigError] = {}
 
     @cached_property
     def names(self) -> list[str]:
@@ -46,17 +47,26 @@ class Roster:
     def declared(self, name: str) -> Declared:
         """The provider's spec. Raises `ConfigError` if there is none, `PluginError` if its plugin is broken."""
         if name not in self._declared:
-            chosen = self.settings.provider(name).get("plugin") if name in self.settings.provider_tables() else None
+            chosen = self.settings.provider(name).get("plugin")
             plugin_name = str(chosen.value) if chosen else name
+            if not chosen and name not in self.plugins.names(Kind.PROVIDER):
+                raise ConfigError(self._unknown(name), provider=name)
             spec, plugin = self.plugins.provider(plugin_name)
             self._declared[name] = Declared(name, spec, (plugin_name, plugin))
         return self._declared[name]
 
     def configured(self, name: str) -> Configured:
         """The provider's configuration. Raises like `declared` and `configure`."""
+        if name in self._unready:
+            raise self._unready[name].with_traceback(None)
         if name not in self._configured:
-            made = configure(name, self.declared(name).spec, self.settings, self.names)
-            self.redactor.learn(secret.get_secret_value() for secret in made.secrets.values())
+            spec = self.declared(name).spec
+            try:
+                made = configure(name, spec, self.settings, self.names)
+            except ConfigError as error:
+                self._unready[name] = error
+                raise
+            self.redactor.learn(made.hidden)
             for warning in made.warnings:
                 log.warning(warning)
             self._configured[name] = made
@@ -107,6 +117,14 @@ class Roster:
         """What is known of one target."""
         spec = self.declared(target.provider).spec
         return candidate(target, self.model(target), spec.capabilities, self.prices(target.provider).find(target))
+
+    def _unknown(self, name: str) -> str:
+        """There is no such provider: what there is, and how one gets it."""
+        if name in self.settings.provider_tables():
+            installed = ", ".join(self.plugins.names(Kind.PROVIDER)) or "none is installed yet"
+            return f'[providers.{name}] needs the plugin that it is made with: plugin = "..." ({installed})'
+        there = f"there are {', '.join(self.names)}" if self.names else "none is installed"
+        return f"no provider is called {name!r}: {there}{did_you_mean(name, self.names)}"
 
 
 def _nobody_ready(unready: Sequence[Exclusion], names: Sequence[str]) -> str:

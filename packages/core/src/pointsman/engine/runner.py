@@ -255,7 +255,8 @@ class Call:
             return Exact(0)
         if attempt.first_output is None:
             return Unknown
-        return AtLeast(self._cost(attempt, hooks, floor_usage(self.request, attempt.texts)).known)
+        texts = attempt.texts if attempt.error else _texts(self.answer)
+        return AtLeast(self._cost(attempt, hooks, floor_usage(self.request, texts)).known)
 
     def _fail(self, attempt: Attempt, error: PointsmanError) -> None:
         """An attempt ended by itself, without its answer."""
