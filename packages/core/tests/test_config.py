@@ -1,0 +1,544 @@
+"""Settings: the nearest layer wins, every value knows where it came from, and what is wrong is said with a way out."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+
+from pointsman import ConfigError, PluginError, ProviderSpec, Settings, Terminal
+from pointsman.config import Configured, Origin, configure
+from pointsman.config.providers import own_variable
+
+KEY = "sk-0123456789abcdef"
+OTHER = "sk-fedcba9876543210"
+
+
+class AcmeConfig(BaseModel, frozen=True, extra="forbid"):
+    api_key: SecretStr
+    base_url: str = "https://api.acme.example/v1"
+    timeout: float = 5.0
+    default_models: tuple[str, ...] = ()
+    headers: Mapping[str, SecretStr] = Field(default_factory=dict)
+    workspace: str | None = None
+
+
+class LocalConfig(BaseModel, frozen=True, extra="forbid"):
+    base_url: str
+    api_key: SecretStr | None = None
+
+    @field_validator("api_key")
+    @classmethod
+    def _talkative(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and key.get_secret_value().startswith("wrong"):
+            raise ValueError(f"{key.get_secret_value()} is no key")
+        return key
+
+
+def spec_of(name: str, config: type[BaseModel] = AcmeConfig, **facts: Any) -> ProviderSpec[Any]:
+    facts.setdefault("env_keys", {"api_key": "ACME_API_KEY"})
+    facts.setdefault("hosts", ("api.acme.example",))
+    return ProviderSpec(
+        name=name, config=config, open=lambda config, context: None, terminal=Terminal.DONE_FIELD, **facts
+    )  # type: ignore[arg-type,return-value]
+
+
+ACME = spec_of("acme", env_settings={"workspace": "ACME_WORKSPACE"}, help="Make a key at https://acme.example/keys.")
+LOCAL = spec_of(
+    "local", LocalConfig, hosts=(), env_keys={"api_key": "LOCAL_API_KEY"}, env_settings={"base_url": "LOCAL_HOST"}
+)
+
+
+def acme(table: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, **more: Any) -> Configured:
+    settings = Settings.of({"providers": {"acme": table or {}}}, environ)
+    return configure("acme", more.get("spec", ACME), settings, more.get("known", ["acme"]))
+
+
+# Layers --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Layers:
+    """The four places where a setting can be, on disk and in an environment."""
+
+    folder: Path
+    table: dict[str, Any] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def write(self, file: str, text: str | bytes) -> Path:
+        path = self.folder / file
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    @property
+    def user_file(self) -> Path:
+        return self.folder / "home" / "config.toml"
+
+    @property
+    def project_file(self) -> Path:
+        return self.folder / "project" / "pointsman.toml"
+
+    def read(self) -> Settings:
+        environ = dict(self.environ)
+        if self.user_file.exists():
+            environ["POINTSMAN_CONFIG"] = str(self.user_file)
+        inside = self.folder / "project" / "src" / "deep"
+        inside.mkdir(parents=True, exist_ok=True)
+        return Settings.discover(environ, inside, self.table)
+
+
+@pytest.fixture
+def layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layers:
+    monkeypatch.setattr("platformdirs.user_config_path", lambda name: tmp_path / "nowhere" / name)
+    return Layers(tmp_path)
+
+
+# What each setting is in each layer, nearest first, and how it reads.
+SETTINGS: dict[tuple[str, ...], tuple[str, list[tuple[Any, Any]]]] = {
+    ("engine", "deadline"): ("POINTSMAN_ENGINE_DEADLINE", [(1, 1), ("2", 2), (3.5, 3.5), (4, 4)]),
+    ("engine", "max_attempts"): ("POINTSMAN_ENGINE_MAX_ATTEMPTS", [(1, 1), ("2", 2), (3, 3), (4, 4)]),
+    ("engine", "on_break"): (
+        "POINTSMAN_ENGINE_ON_BREAK",
+        [("raise", "raise"), ("restart", "restart"), ("raise", "raise"), ("restart", "restart")],
+    ),
+    ("routing", "targets"): (
+        "POINTSMAN_ROUTING_TARGETS",
+        [(["a/1"], ("a/1",)), ("a/2, b/2,", ("a/2", "b/2")), (["a/3"], ("a/3",)), (["a/4"], ("a/4",))],
+    ),
+    ("routing", "policy"): ("POINTSMAN_ROUTING_POLICY", [("p1", "p1"), ("p2", "p2"), ("p3", "p3"), ("p4", "p4")]),
+    ("plugins", "wrappers"): (
+        "POINTSMAN_PLUGINS_WRAPPERS",
+        [(["w1"], ("w1",)), ("w2,x", ("w2", "x")), (["w3"], ("w3",)), (["w4"], ("w4",))],
+    ),
+    ("plugins", "disable"): (
+        "POINTSMAN_PLUGINS_DISABLE",
+        [(["d1"], ("d1",)), ("d2", ("d2",)), (["d3"], ("d3",)), (["d4"], ("d4",))],
+    ),
+    ("providers", "acme", "timeout"): ("POINTSMAN_ACME_TIMEOUT", [(1, 1), ("2", 2), (3, 3), (4, 4)]),
+    ("providers", "acme", "default_models"): (
+        "POINTSMAN_ACME_DEFAULT_MODELS",
+        [(["m1"], ("m1",)), ("m2, n2", ("m2", "n2")), (["m3"], ("m3",)), (["m4"], ("m4",))],
+    ),
+    ("providers", "acme", "base_url"): (
+        "POINTSMAN_ACME_BASE_URL",
+        [(f"https://{n}.example", f"https://{n}.example") for n in "abcd"],
+    ),
+}
+PLACES = ("argument", "environment", "project file", "user file")
+
+
+def toml(value: Any) -> str:
+    return str(value) if not isinstance(value, list | str) else repr(value)
+
+
+@pytest.mark.parametrize("path", SETTINGS, ids=".".join)
+@pytest.mark.parametrize("present", range(1, 16))
+def test_the_nearest_layer_wins_and_is_named(layers: Layers, path: tuple[str, ...], present: int) -> None:
+    variable, values = SETTINGS[path]
+    there = [place for bit, place in enumerate(PLACES) if present >> bit & 1]
+    for place, (written, _) in zip(PLACES, values, strict=True):
+        if place not in there:
+            continue
+        if place == "argument":
+            for name in reversed(path):
+                written = {name: written}
+            layers.table = written
+        elif place == "environment":
+            layers.environ[variable] = f" {written} "
+        else:
+            file = layers.project_file if place == "project file" else layers.user_file
+            layers.write(str(file), f"[{'.'.join(path[:-1])}]\n{path[-1]} = {toml(written)}\n")
+    layers.environ["POINTSMAN_ACME_API_KEY"] = KEY
+    settings = layers.read()
+    nearest = there[0]
+    if path[0] == "providers":
+        made = configure("acme", ACME, settings, ["acme"])
+        found, origin = getattr(made.config, path[-1]), made.origins[path[-1]]
+    else:
+        found, origin = getattr(getattr(settings, path[0]), path[-1]), None
+    assert found == values[PLACES.index(nearest)][1]
+    expected = {
+        "argument": Origin("argument"),
+        "environment": Origin("environment", variable),
+        "project file": Origin("file", str(layers.project_file)),
+        "user file": Origin("file", str(layers.user_file)),
+    }[nearest]
+    assert origin in (None, expected)
+
+
+def test_without_any_layer_the_defaults_hold(layers: Layers) -> None:
+    settings = layers.read()
+    assert (settings.engine.deadline, settings.engine.stall, settings.engine.max_attempts) == (None, 20.0, 8)
+    assert settings.routing.targets == ()
+    assert settings.plugins.disable == ()
+    assert settings.provider_tables() == []
+
+
+def test_tables_are_merged_and_a_value_replaces_a_table(layers: Layers) -> None:
+    layers.write("home/config.toml", '[providers.acme]\ntimeout = 7\nheaders = {x-a = "aaaaaaaa", x-b = "bbbbbbbb"}\n')
+    layers.write("project/pointsman.toml", '[providers.acme.headers]\nx-b = "BBBBBBBB"\n[providers.acme]\n[engine]\n')
+    assert {key: value.value for key, value in layers.read().provider("acme").items()} == {
+        "timeout": 7,
+        "headers": {"x-a": "aaaaaaaa", "x-b": "BBBBBBBB"},
+    }
+    layers.write("project/pointsman.toml", '[providers.acme]\nheaders = "none"\n')
+    assert layers.read().provider("acme")["headers"].value == "none"
+    layers.table = {"providers": {"acme": {"headers": {"x-c": "cccccccc"}}}}
+    assert layers.read().provider("acme")["headers"].value == {"x-c": "cccccccc"}
+    assert layers.read().provider("acme")["timeout"].value == 7
+
+
+tables = st.recursive(
+    st.integers() | st.text(max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    far=st.dictionaries(st.sampled_from("abc"), tables, max_size=3),
+    near=st.dictionaries(st.sampled_from("abc"), tables, max_size=3),
+)
+def test_layers_merge_like_tables_of_tables(far: dict[str, Any], near: dict[str, Any]) -> None:
+    """Against the plain recursive merge, where an empty table adds nothing to a table."""
+    from pointsman.config.layers import flatten, nested, overlay
+
+    def merged(below: Any, above: Any) -> Any:
+        if isinstance(below, dict) and isinstance(above, dict):
+            both = {**below, **above}
+            return {key: merged(below[key], above[key]) if key in below and key in above else both[key] for key in both}
+        return above
+
+    one, two = (dict(flatten(table, Origin("argument"))) for table in (far, near))
+    found = {key: value.value for key, value in nested(overlay(one, two)).items()}
+    assert found == merged(far, near)
+
+
+# Files that are not as they should be --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", ["home/config.toml", "project/pointsman.toml"])
+def test_a_mistake_in_a_file_is_shown_with_its_line(layers: Layers, file: str) -> None:
+    path = layers.write(file, f'[providers.acme]\napi_key = "{KEY}"\ntimeout = = 5\n')
+    with pytest.raises(ConfigError, match=r"is not valid TOML.*line 3, column 11") as caught:
+        layers.read()
+    assert str(path) in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None, "tomllib's error holds the whole text, and so the key"
+
+
+@pytest.mark.parametrize("file", ["home/config.toml", "project/pointsman.toml"])
+def test_bytes_that_are_no_text(layers: Layers, file: str) -> None:
+    path = layers.write(file, b"[engine]\ndeadline = 5 # caf\xe9\n" + KEY.encode())
+    with pytest.raises(ConfigError, match=r"is not UTF-8 \(byte 27\)") as caught:
+        layers.read()
+    assert str(path) in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("file", ["home/config.toml", "project/pointsman.toml"])
+def test_a_byte_order_mark_is_no_mistake(layers: Layers, file: str) -> None:
+    layers.write(file, b"\xef\xbb\xbf[engine]\r\ndeadline = 5\r\n")
+    assert layers.read().engine.deadline == 5
+
+
+@pytest.mark.parametrize("file", ["home/config.toml", "project/pointsman.toml"])
+def test_a_folder_where_a_file_should_be(layers: Layers, file: str) -> None:
+    (layers.folder / file).mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory"):
+        layers.read()
+
+
+def test_a_file_that_may_not_be_read(layers: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = layers.write("home/config.toml", "")
+    path.chmod(0)
+    if path.stat().st_mode & stat.S_IRUSR == 0:
+
+        def refuse(self: Path, *args: object) -> str:
+            raise PermissionError(13, "Permission denied", str(self))
+
+        monkeypatch.setattr(Path, "read_text", refuse)  # root may read everything
+    with pytest.raises(ConfigError, match=r"config\.toml cannot be read: Permission denied"):
+        layers.read()
+
+
+def test_a_chosen_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"POINTSMAN_CONFIG names .*typo\.toml, which does not exist"):
+        Settings.discover({"POINTSMAN_CONFIG": str(tmp_path / "typo.toml")}, tmp_path)
+
+
+def test_the_users_own_file_need_not_exist(layers: Layers) -> None:
+    assert layers.read().engine.deadline is None
+
+
+# What is not a setting -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"enginee": {"deadline": 5}}, r"\[enginee\] from argument is not a section: .*did you mean 'engine'\?"),
+        ({"enginee": {}}, r"\[enginee\] from argument is not a section"),
+        ({"deadline": 5}, r"\[deadline\] from argument is not a section"),
+        ({"engine": 5}, r"engine from argument must be a table: \[engine\]"),
+        ({"engine": [{"deadline": 5}]}, r"engine from argument must be a table: \[engine\]"),
+        ({"providers": 5}, r"providers from argument must be a table: \[providers\.NAME\]"),
+        ({"providers": {"lan": 5}}, r"providers\.lan from argument must be a table"),
+    ],
+)
+def test_what_is_no_section_is_refused_at_once(table: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Settings.of(table)
+
+
+@pytest.mark.parametrize(
+    ("section", "settings", "said"),
+    [
+        ("engine", {"dedline": 5}, r"\[engine\] has no setting 'dedline' \(from argument\).*did you mean 'deadline'\?"),
+        ("engine", {"deadline": -1}, r"\[engine\] deadline \(from argument\): .*greater than 0"),
+        ("engine", {"deadline": True}, r"\[engine\] deadline \(from argument\): .*no switch|is not a switch"),
+        ("engine", {"deadline": float("nan")}, r"deadline \(from argument\)"),
+        ("engine", {"stall": {"x": 1}}, r"\[engine\] stall \(from argument\)"),
+        ("engine", {"retries": -1}, r"retries \(from argument\)"),
+        ("engine", {"max_attempts": 0}, r"max_attempts \(from argument\)"),
+        ("engine", {"max_attempts": 1.5}, r"max_attempts \(from argument\)"),
+        ("engine", {"on_break": "continue"}, r"on_break \(from argument\): .*'raise' or 'restart'"),
+        ("routing", {"targets": "acme/a"}, r"targets \(from argument\)"),
+        ("routing", {"targets": ["acme"]}, r"'acme' is not a target: write provider/model"),
+        ("routing", {"targets": ["acme/a", "b/b", "acme/a"]}, r"acme/a is named more than once"),
+        ("plugins", {"wrapers": []}, r"did you mean 'wrappers'\?"),
+    ],
+)
+def test_what_is_no_setting_is_refused_with_its_origin(section: str, settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        getattr(Settings.of({section: settings}), section)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("POINTSMAN_ENGINE_DEADLINE", "soon", r"deadline \(from environment POINTSMAN_ENGINE_DEADLINE\)"),
+        ("POINTSMAN_ENGINE_DEDLINE", "5", r"'dedline' \(from environment POINTSMAN_ENGINE_DEDLINE\).*did you mean"),
+    ],
+)
+def test_variables_are_held_to_the_same(variable: str, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        _ = Settings.of({}, {variable: text}).engine
+
+
+def test_an_empty_variable_is_none() -> None:
+    settings = Settings.of({}, {"POINTSMAN_ENGINE_DEADLINE": " ", "POINTSMAN_ROUTING_TARGETS": ""})
+    assert (settings.engine.deadline, settings.routing.targets) == (None, ())
+
+
+def test_endless_patience_can_be_written() -> None:
+    assert Settings.of({}, {"POINTSMAN_ENGINE_STALL": "inf"}).engine.stall == float("inf")
+
+
+# Providers -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_provider_of_another_name_has_variables_of_its_own() -> None:
+    settings = Settings.of(
+        {"providers": {"my-lan.2": {"plugin": "local", "base_url": "http://10.0.0.2"}}},
+        {"POINTSMAN_MY_LAN_2_API_KEY": KEY, "POINTSMAN_LOCAL_API_KEY": OTHER},
+    )
+    made = configure("my-lan.2", LOCAL, settings, ["my-lan.2", "local"])
+    assert made.secrets["api_key"].get_secret_value() == KEY
+    assert made.origins["api_key"] == Origin("environment", "POINTSMAN_MY_LAN_2_API_KEY")
+    assert own_variable("my-lan.2", "api_key") == "POINTSMAN_MY_LAN_2_API_KEY"
+
+
+def test_the_longest_name_has_the_variable() -> None:
+    environ = {"POINTSMAN_OPENAI_API_KEY": KEY, "POINTSMAN_OPENAI_COMPATIBLE_API_KEY": OTHER}
+    known = ["openai", "openai-compatible"]
+    settings = Settings.of({}, environ)
+    short, long = (configure(name, spec_of(name), settings, known) for name in known)
+    assert short.secrets["api_key"].get_secret_value() == KEY
+    assert long.secrets["api_key"].get_secret_value() == OTHER
+    with pytest.raises(ConfigError, match=r"no setting is called 'compatible_api_key'"):
+        configure("openai", spec_of("openai"), settings, ["openai"])
+
+
+def test_variables_hold_lists_and_tables_too() -> None:
+    made = acme(
+        environ={
+            "POINTSMAN_ACME_API_KEY": KEY,
+            "POINTSMAN_ACME_DEFAULT_MODELS": "a, b,",
+            "POINTSMAN_ACME_HEADERS": '{"x-team": "team-secret"}',
+            "ACME_WORKSPACE": " ours ",
+        }
+    )
+    assert made.config.default_models == ("a", "b")  # type: ignore[attr-defined]
+    assert made.config.headers["x-team"].get_secret_value() == "team-secret"  # type: ignore[attr-defined]
+    assert made.config.workspace == "ours"  # type: ignore[attr-defined]
+    assert made.origins["workspace"] == Origin("environment", "ACME_WORKSPACE")
+    assert made.hidden == {KEY, "team-secret"}
+
+
+@pytest.mark.parametrize(
+    ("table", "environ", "missing", "said"),
+    [
+        (
+            {},
+            {},
+            True,
+            r"acme: no api_key: set ACME_API_KEY or POINTSMAN_ACME_API_KEY, or api_key under \[providers\.acme\]\. "
+            r"Make a key at https://acme\.example/keys\.",
+        ),
+        ({}, {"ACME_API_KEY": "  "}, True, r"no api_key"),
+        (
+            {"api_key": KEY, "timout": 5},
+            {},
+            False,
+            r"no setting is called 'timout' \(argument\).*did you mean 'timeout'",
+        ),
+        ({"timeout": "soon"}, {"ACME_API_KEY": KEY}, False, r"timeout \(argument\): .*number"),
+        (
+            {},
+            {"ACME_API_KEY": KEY, "POINTSMAN_ACME_TIMEOUT": "soon"},
+            False,
+            r"timeout \(environment POINTSMAN_ACME_TIMEOUT\)",
+        ),
+        ({"api_key": 5}, {}, False, r"api_key \(argument\): "),
+        ({"api_key": "short"}, {}, False, r"acme: api_key from argument is shorter than 8"),
+        ({"api_key": ""}, {}, False, r"acme: api_key from argument is empty"),
+        ({}, {"ACME_API_KEY": "two words and more"}, False, r"api_key from environment ACME_API_KEY contains a space"),
+        ({}, {"ACME_API_KEY": "line\nline12345"}, False, r"a space, a line break"),
+        ({}, {"ACME_API_KEY": "schlüssel12345"}, False, r"another character that no key has"),
+        ({"base_url": "http://[::1"}, {"ACME_API_KEY": KEY}, False, r"base_url \(argument\) is not an address"),
+        ({"base_url": "https://e.example\\@api.acme.example"}, {}, False, r"base_url \(argument\) is not an address"),
+    ],
+)
+def test_what_is_wrong_with_a_provider(
+    table: dict[str, Any], environ: dict[str, str], missing: bool, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        acme(table, environ)
+    assert caught.value.missing is missing
+    assert caught.value.provider == "acme"
+    assert caught.value.__cause__ is None
+    assert not isinstance(caught.value.__context__, ValidationError), "it holds every value, and so the key"
+    for value in (KEY, "two words and more", "schlüssel12345"):
+        assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["wrong-0123456789", "wrong-with space"])
+def test_a_validator_that_quotes_a_key_is_not_passed_on(key: str) -> None:
+    settings = Settings.of({"providers": {"local": {"base_url": "http://127.0.0.1", "api_key": key}}})
+    with pytest.raises(ConfigError, match=r"local: api_key \(argument\): its value does not fit") as caught:
+        configure("local", LOCAL, settings, ["local"])
+    assert key not in repr(caught.value)
+
+
+def test_keys_are_stripped_wherever_they_come_from() -> None:
+    for made in (
+        acme({"api_key": f" {KEY}\n"}),
+        acme(environ={"ACME_API_KEY": f"{KEY}\r\n"}),
+        acme(environ={"POINTSMAN_ACME_API_KEY": f"\t{KEY}"}),
+    ):
+        assert made.secrets["api_key"].get_secret_value() == KEY
+
+
+def test_nothing_that_was_read_shows_a_key() -> None:
+    settings = Settings.of({"providers": {"acme": {"api_key": KEY}}})
+    made = acme({"api_key": KEY, "headers": {"x": OTHER}})
+    for shown in (repr(settings.provider("acme")), repr(made), str(made), repr(made.config), repr(vars(settings))):
+        assert KEY not in shown
+        assert OTHER not in shown
+
+
+def test_a_key_that_is_plain_text_is_the_plugins_mistake() -> None:
+    class Careless(BaseModel):
+        api_key: str
+        base_url: str = "https://api.acme.example"
+
+    with pytest.raises(PluginError, match=r"plugin acme: its setting api_key holds a key, so it must be a SecretStr"):
+        acme({"api_key": KEY}, spec=spec_of("acme", Careless))
+
+
+# Where keys may go ---------------------------------------------------------------------------------------------------
+
+
+def test_our_variable_goes_before_the_vendors() -> None:
+    environ = {"ACME_API_KEY": OTHER, "POINTSMAN_ACME_API_KEY": KEY}
+    assert acme(environ=environ).secrets["api_key"].get_secret_value() == KEY
+    assert acme({"api_key": KEY}, {"ACME_API_KEY": OTHER}).secrets["api_key"].get_secret_value() == KEY
+    assert acme(environ={"ACME_API_KEY": OTHER}).origins["api_key"] == Origin("environment", "ACME_API_KEY")
+
+
+THEIRS = [
+    "https://api.acme.example",
+    "https://API.ACME.EXAMPLE/v2",
+    "https://api.acme.example.:443/v1",
+    "https://api.acme.example:8443/v1",
+    "HTTPS://api.acme.example",
+]
+NOT_THEIRS = {
+    "https://evil.example/v1": "evil.example, which base_url names",
+    "https://api.acme.example@evil.example/": "evil.example, which base_url names",
+    "https://api.acme.example:pw@evil.example:443/": "evil.example, which base_url names",
+    "https://api.acme.example.evil.example/": "api.acme.example.evil.example, which base_url names",
+    "https://evil.example/api.acme.example": "evil.example, which base_url names",
+    "https://evil.example?@api.acme.example": "evil.example, which base_url names",
+    "https://evil.example#@api.acme.example": "evil.example, which base_url names",
+    "https://[2001:db8::1]/v1": "2001:db8::1, which base_url names",
+    "http://127.0.0.1:8000": "127.0.0.1, which base_url names",
+    "http://api.acme.example/v1": "api.acme.example unencrypted",
+    "https://xn--pi-xka.acme.example": "xn--pi-xka.acme.example, which base_url names",
+    "https://": "an unnamed host",
+}
+
+
+@pytest.mark.parametrize("address", THEIRS)
+def test_a_vendors_key_goes_to_its_vendor(address: str) -> None:
+    made = acme({"base_url": address}, {"ACME_API_KEY": KEY})
+    assert made.secrets["api_key"].get_secret_value() == KEY
+    assert made.warnings == ()
+
+
+@pytest.mark.parametrize("address", NOT_THEIRS)
+def test_a_vendors_key_goes_nowhere_else(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"no api_key") as caught:
+        acme({"base_url": address}, {"ACME_API_KEY": KEY})
+    assert f"ACME_API_KEY is not sent to {NOT_THEIRS[address]}" in str(caught.value)
+    assert "set POINTSMAN_ACME_API_KEY if it is meant for it" in str(caught.value)
+    assert KEY not in str(caught.value)
+    ours = acme({"base_url": address}, {"ACME_API_KEY": KEY, "POINTSMAN_ACME_API_KEY": OTHER})
+    assert ours.secrets["api_key"].get_secret_value() == OTHER
+    assert ours.warnings == (), "whoever set our own variable meant it"
+
+
+def test_a_vendors_key_that_is_not_needed_is_dropped_with_a_warning() -> None:
+    settings = Settings.of({"providers": {"local": {"base_url": "http://10.0.0.2/v1"}}}, {"LOCAL_API_KEY": KEY})
+    made = configure("local", LOCAL, settings, ["local"])
+    assert made.secrets == {}
+    assert made.warnings == (
+        "local: LOCAL_API_KEY is not sent to 10.0.0.2, which base_url names; "
+        "set POINTSMAN_LOCAL_API_KEY if it is meant for it",
+    )
+
+
+def test_an_address_and_a_key_in_the_vendors_own_variables_belong_together() -> None:
+    settings = Settings.of({}, {"LOCAL_HOST": "http://10.0.0.2:11434", "LOCAL_API_KEY": KEY})
+    made = configure("local", LOCAL, settings, ["local"])
+    assert made.secrets["api_key"].get_secret_value() == KEY
+    assert made.origins["base_url"] == Origin("environment", "LOCAL_HOST")
+
+
+def test_a_plugin_that_hides_where_a_key_goes_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"would send a key to api\.acme\.example, which its hosts do not name"):
+        acme({"api_key": KEY}, spec=spec_of("acme", hosts=("acme.example",)))
+
+
+def test_short_keys_are_for_loopback_servers() -> None:
+    made = acme({"base_url": "http://127.0.0.1:8000", "api_key": "lab"})
+    assert made.secrets["api_key"].get_secret_value() == "lab"

@@ -1,0 +1,158 @@
+"""Money: sums never hide what is not known, nothing prints as free that is not, and prices come from the nearest book."""
+
+from __future__ import annotations
+
+import decimal
+import re
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pointsman import AtLeast, ChatRequest, Cost, Exact, Price, PriceBook, Target, Unknown, Usage, user
+from pointsman.cost import FLOOR_BYTES_PER_TOKEN, floor_usage
+
+TARGET = Target("acme", "acme-1")
+
+amounts = st.integers(0, 10**21).map(lambda pico: Decimal(pico) / 10**12)  # Up to a billion, in the ledger's unit.
+costs = st.builds(Cost, amounts, st.booleans())
+counts = st.integers(0, 10**7)
+
+
+@given(costs, costs, costs)
+def test_sums_obey_the_laws(a: Cost, b: Cost, c: Cost) -> None:
+    assert a + b == b + a
+    assert (a + b) + c == a + (b + c)
+    assert a + Exact(0) == a
+    assert (a + b).complete == (a.complete and b.complete)
+    assert (a + b).known == a.known + b.known
+    assert Cost.total([a, b, c]) == a + b + c
+
+
+@given(st.lists(costs), st.integers(1, 9))
+def test_sums_do_not_depend_on_the_precision_of_the_thread(parts: list[Cost], precision: int) -> None:
+    exact = sum((part.known for part in parts), Decimal(0))
+    with decimal.localcontext(prec=precision):
+        assert Cost.total(parts).known.compare(exact) == 0
+
+
+def test_nothing_costs_nothing_and_the_unknown_spreads() -> None:
+    assert Cost.total([]) == Exact(0)
+    assert Exact(5) + Unknown == AtLeast(5)
+    assert Unknown + Unknown == Unknown
+    assert AtLeast(0) == Unknown
+
+
+@given(costs)
+@example(Unknown)
+@example(Exact(0))
+@example(Exact("0.0000004"))
+@example(Exact("0.000000999"))
+@example(AtLeast("0.0000009"))
+@example(AtLeast("0.9999999"))
+@example(Exact("1e-12"))
+@example(Exact(Decimal("1E+3")))
+def test_printing_is_honest(cost: Cost) -> None:
+    shown = str(cost)
+    assert "E" not in shown
+    if not cost.known:
+        assert shown == ("$0" if cost.complete else "unknown")
+        return
+    match = re.fullmatch(r"(|≥ |> |< )\$(\d+(?:\.\d{2,6})?)", shown)
+    assert match, shown
+    sign, amount = match[1], Decimal(match[2])
+    if sign == "":
+        assert cost.complete
+        assert amount > 0, "what costs something does not print as free"
+        assert abs(amount - cost.known) <= Decimal("0.0000005")
+    elif sign == "< ":
+        assert cost.complete
+        assert cost.known < amount
+    else:
+        assert not cost.complete
+        assert amount <= cost.known, "a lower bound that is rounded up is none"
+        assert sign == "≥ " or amount == 0
+
+
+def test_printing_by_example() -> None:
+    shown = {
+        "$0": Exact(0),
+        "$3": Exact(3),
+        "$0.50": Exact("0.5"),
+        "$0.0042": Exact("0.0042"),
+        "$0.000001": Exact("0.0000012"),
+        "< $0.000001": Exact("0.0000001"),
+        "≥ $0.50": AtLeast("0.5"),
+        "> $0": AtLeast("0.0000001"),
+        "unknown": Unknown,
+    }
+    assert {text: str(cost) for text, cost in shown.items()} == {text: text for text in shown}
+    assert [repr(one) for one in (Exact("0.5"), AtLeast(2), Unknown)] == ["Exact('0.5')", "AtLeast('2')", "Unknown"]
+
+
+def price(dollars: str = "1", output: str = "4", cached: str | None = None, source: str = "the table") -> Price:
+    return Price(
+        input=Decimal(dollars),
+        output=Decimal(output),
+        cached_input=None if cached is None else Decimal(cached),
+        as_of=date(2026, 11, 1),
+        source=source,
+    )
+
+
+def test_the_nearer_book_wins() -> None:
+    user_file = {TARGET: price("9", source="user file")}
+    shipped = {TARGET: price(source="package"), Target("acme", "other"): price("2")}
+    book = PriceBook((user_file, shipped))
+    found = book.find(TARGET)
+    assert found is not None
+    assert found.source == "user file"
+    assert book.find(Target("acme", "other")) == price("2")
+    assert book.find(Target("acme", "nobody")) is None
+    assert book.cost(Target("acme", "nobody"), Usage(input_tokens=5)) == Unknown
+    assert book.cost(TARGET, None) == Unknown
+    assert book.cost(TARGET, Usage(input_tokens=1_000_000)) == Exact(9)
+
+
+@given(counts, counts, counts, st.booleans())
+def test_cached_input_is_billed_once(fresh: int, cached: int, output: int, estimated: bool) -> None:
+    usage = Usage(input_tokens=fresh + cached, cached_input_tokens=cached, output_tokens=output, estimated=estimated)
+    owed = price(cached="0.1").of(usage)
+    assert owed.known == (fresh + cached * Decimal("0.1") + output * 4) / 1_000_000
+    assert owed.complete is not estimated
+    assert price().of(usage).known == Decimal(fresh + cached + output * 4) / 1_000_000
+
+
+@given(counts, counts)
+def test_a_vendor_that_miscounts_its_cache_earns_us_nothing(input_tokens: int, cached: int) -> None:
+    """Cached tokens beside the input, not inside it, must not make the rest negative."""
+    owed = price(cached="0.1").of(Usage(input_tokens=input_tokens, cached_input_tokens=cached))
+    assert owed.known >= cached * Decimal("0.1") / 1_000_000
+
+
+@given(st.text(), st.lists(st.text()))
+@example("", ["\ud83d"])
+@example("\udfff", ["", "a"])
+def test_a_floor_is_a_floor(prompt: str, output: list[str]) -> None:
+    """Whatever the text is, even half of a surrogate pair, which a stream may break off after."""
+    usage = floor_usage(ChatRequest(messages=(user(prompt),)), output)
+    assert usage.estimated
+    assert 0 <= usage.input_tokens <= len(prompt) * 4 / FLOOR_BYTES_PER_TOKEN
+    assert 0 <= usage.output_tokens <= len("".join(output)) * 4 / FLOOR_BYTES_PER_TOKEN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The quick brown fox jumps over the lazy dog. " * 20,
+        "def add(a: int, b: int) -> int:\n    return a + b\n\n" * 10,
+        "Er fährt heute nicht mit dem Zug nach Köln. " * 10,
+    ],
+)
+def test_the_floor_is_below_the_number_of_words(text: str) -> None:
+    """Byte-level tokenizers divide at spaces first, so no count of theirs is lower than the number of words."""
+    usage = floor_usage(ChatRequest(messages=(user(text),)), [text])
+    assert 0 < usage.input_tokens < len(text.split())
+    assert usage.output_tokens == usage.input_tokens

@@ -1,0 +1,468 @@
+"""The real runner on a virtual clock: whatever providers do, the caller gets one whole answer or is told why not."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pointsman import (
+    AllTargetsFailed,
+    AsyncClient,
+    AttemptFailed,
+    AuthFailed,
+    ContextOverflow,
+    DeadlineExceeded,
+    Finished,
+    FirstTokenTimeout,
+    InvalidRequest,
+    Plugins,
+    PointsmanError,
+    RateLimited,
+    ReasoningDelta,
+    Refused,
+    Reply,
+    Retracted,
+    Settings,
+    Stalled,
+    Started,
+    StreamBroken,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Unavailable,
+    Usage,
+)
+from pointsman.engine.channel import WINDOW
+from pointsman_testing import VIRTUAL_BACKENDS, Hang, ScriptedProvider, VirtualBackend, virtual_backend, virtual_run
+
+DONE = Finished("stop", Usage(input_tokens=3, output_tokens=2))
+NAMES = "abc"
+
+
+@pytest.fixture(params=VIRTUAL_BACKENDS)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    return virtual_backend(request.param)
+
+
+def client(*providers: ScriptedProvider, **engine: object) -> AsyncClient:
+    plugins = Plugins.of(providers={one.name: one for one in providers})
+    return AsyncClient(settings=Settings.of({"engine": engine}), plugins=plugins)
+
+
+def nothing_is_open(*providers: ScriptedProvider) -> bool:
+    return not any(one.open_calls or one.connections for one in providers)
+
+
+# Random fault schedules ---------------------------------------------------------------------------------------------
+
+ENTERING = [Unavailable, RateLimited, AuthFailed, RuntimeError]
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What one call of a provider does."""
+
+    before: float
+    """Seconds before the first output."""
+    words: int
+    gap: float
+    """Seconds between words."""
+    end: str
+    """`whole`, or how it goes wrong."""
+
+    def steps(self, tag: str) -> list[Any]:
+        if self.end == "refuse":
+            return [self.before, ENTERING[self.words % len(ENTERING)]]
+        if self.end == "silent":
+            return [Hang()]
+        words: list[Any] = [step for number in range(self.words) for step in (self.gap, f"{tag}{number} ")]
+        ends: dict[str, list[Any]] = {
+            "whole": [DONE],
+            "cut": [StreamBroken],
+            "bug": [ValueError],
+            "unproven": [],
+            "stall": [Hang()],
+        }
+        return [self.before, *words, *ends[self.end]]
+
+    def text(self, tag: str) -> str:
+        return "".join(f"{tag}{number} " for number in range(self.words))
+
+
+def behaviours() -> st.SearchStrategy[Behaviour]:
+    return st.builds(
+        Behaviour,
+        before=st.sampled_from([0.0, 0.5, 5.0, 15.0]),
+        words=st.integers(0, 4),
+        gap=st.sampled_from([0.0, 0.1, 3.0, 30.0]),
+        end=st.sampled_from(["whole", "whole", "refuse", "silent", "cut", "bug", "unproven", "stall"]),
+    )
+
+
+@dataclass(frozen=True)
+class Schedule:
+    calls: tuple[tuple[Behaviour, ...], ...]
+    """For each provider, what its calls do; after these every call is refused."""
+    deadline: float | None
+    on_break: str
+    retries: int
+
+
+schedules = st.builds(
+    Schedule,
+    calls=st.lists(st.lists(behaviours(), min_size=1, max_size=3).map(tuple), min_size=1, max_size=3).map(tuple),
+    deadline=st.none() | st.sampled_from([1.0, 7.0, 40.0]),
+    on_break=st.sampled_from(["raise", "restart"]),
+    retries=st.integers(0, 2),
+)
+
+
+@dataclass
+class Outcome:
+    reply: Reply | None
+    error: PointsmanError | None
+    events: list[Any]
+    attempts: tuple[Any, ...]
+    took: float
+    began_at: list[float]
+
+
+async def _play(schedule: Schedule, providers: list[ScriptedProvider]) -> Outcome:
+    began = anyio.current_time()
+    events: list[Any] = []
+    async with (
+        client(*providers, retries=schedule.retries, max_attempts=20) as one,
+        one.stream("hi", on_break=schedule.on_break, **_deadline(schedule)) as reply,  # type: ignore[arg-type]
+    ):
+        error = None
+        try:
+            async for event in reply.events:
+                events.append(event)
+        except PointsmanError as raised:
+            error = raised
+        took = anyio.current_time() - began
+        whole = await reply.collect() if error is None else None
+    return Outcome(whole, error, events, reply.attempts, took, [])
+
+
+def _deadline(schedule: Schedule) -> dict[str, float]:
+    return {} if schedule.deadline is None else {"deadline": schedule.deadline}
+
+
+def check(schedule: Schedule, backend: VirtualBackend) -> Outcome:
+    providers = [
+        ScriptedProvider(
+            name,
+            *(behaviour.steps(f"{name}{call}w") for call, behaviour in enumerate(calls)),
+            default=[Unavailable],
+        )
+        for name, calls in zip(NAMES, schedule.calls, strict=False)
+    ]
+    outcome = virtual_run(_play, schedule, providers, backend=backend)
+    answers = {
+        behaviour.text(f"{name}{call}w")
+        for name, calls in zip(NAMES, schedule.calls, strict=False)
+        for call, behaviour in enumerate(calls)
+        if behaviour.end == "whole"
+    }
+    shown: list[str] = []
+    committed = 0
+    for event in outcome.events:
+        match event:
+            case Started():
+                assert not shown
+                committed += 1
+            case TextDelta(text):
+                assert committed, "no output before its Started"
+                shown.append(text)
+            case Retracted():
+                assert schedule.on_break == "restart"
+                shown = []
+            case _:
+                pass
+    if outcome.reply is not None:
+        assert "".join(shown) == outcome.reply.text, "what was shown and not withdrawn is the answer"
+        assert outcome.reply.text in answers, "the text is exactly one target's whole answer"
+        assert [type(event) for event in outcome.events].count(Finished) == 1
+        assert isinstance(outcome.events[-1], Finished)
+        assert outcome.reply.attempts[-1].outcome == "finished"
+    else:
+        assert outcome.error is not None
+        assert not any(isinstance(event, Finished) for event in outcome.events)
+    asked = sum(len(one.calls) for one in providers)
+    assert len(outcome.attempts) == asked, "every attempt is recorded, once"
+    assert [one.attempt for one in outcome.attempts] == list(range(1, asked + 1))
+    assert all(one.ended >= one.started for one in outcome.attempts)
+    if schedule.deadline is not None:
+        assert outcome.took <= schedule.deadline + 1e-6, "never past the deadline"
+    assert nothing_is_open(*providers), "nothing is left open"
+    if _must_succeed(schedule):
+        assert outcome.reply is not None, f"somebody would have answered: {outcome.error!r}"
+    return outcome
+
+
+def _must_succeed(schedule: Schedule) -> bool:
+    """Whether the first calls alone lead to an answer: those before it fail before their first output, in time."""
+    if schedule.deadline is not None:
+        return False
+    for calls in schedule.calls:
+        first = calls[0]
+        prompt = first.before + first.gap < 10 and first.gap < 20
+        if first.end == "whole" and (first.words == 0 or prompt) and first.before < 10:
+            return True
+        outputs = first.words > 0 and first.end != "refuse" and first.before + first.gap <= 15
+        if outputs and schedule.on_break == "raise":
+            return False
+    return False
+
+
+@pytest.mark.parametrize("backend", VIRTUAL_BACKENDS)
+def test_one_whole_answer_or_the_reason(backend: VirtualBackend) -> None:
+    @settings(max_examples=max(150, settings().max_examples))
+    @given(schedules)
+    @example(Schedule(((Behaviour(0.0, 0, 0.0, "whole"),),), None, "raise", 0))
+    @example(Schedule(((Behaviour(0.0, 2, 0.0, "cut"), Behaviour(0.0, 2, 0.0, "whole")),), None, "restart", 1))
+    @example(Schedule(((Behaviour(0.0, 2, 0.0, "cut"),), (Behaviour(0.0, 2, 0.0, "whole"),)), 1.0, "restart", 0))
+    def play(schedule: Schedule) -> None:
+        check(schedule, backend)
+
+    play()
+    gc.collect()
+
+
+@given(schedules)
+def test_both_loops_tell_the_same_story(schedule: Schedule) -> None:
+    """Dice spread retries, so the times of second tries differ; without them the traces are equal."""
+    same = Schedule(schedule.calls, schedule.deadline, schedule.on_break, 0)
+    first, second = (check(same, backend) for backend in VIRTUAL_BACKENDS)
+    assert [_shape(event) for event in first.events] == [_shape(event) for event in second.events]
+    assert type(first.error) is type(second.error)
+    assert first.took == pytest.approx(second.took, abs=1e-6)
+
+
+def _shape(event: Any) -> Any:
+    return (type(event), event.target, type(event.error)) if isinstance(event, AttemptFailed) else event
+
+
+# Single stories -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_failure_before_the_first_output_is_only_an_event() -> None:
+    a, b = ScriptedProvider("a", RateLimited), ScriptedProvider("b", "hello there")
+    async with client(a, b) as one, one.stream("hi") as reply:
+        kinds = [type(event) async for event in reply.events]
+    assert kinds == [AttemptFailed, Started, TextDelta, TextDelta, Finished]
+    assert reply.text == "hello there"
+    assert [record.outcome for record in reply.attempts] == ["failed", "finished"]
+
+
+async def test_a_break_after_output_is_raised_with_what_had_arrived() -> None:
+    a = ScriptedProvider("a", ["one ", "two ", StreamBroken])
+    async with client(a, ScriptedProvider("b")) as one, one.stream("hi") as reply:
+        with pytest.raises(StreamBroken) as caught:
+            [text async for text in reply.text_stream]
+    assert caught.value.partial == "one two "
+    assert caught.value.target is not None
+    assert str(caught.value.target) == "a/scripted-1"
+
+
+async def test_a_collected_answer_is_started_anew() -> None:
+    a, b = ScriptedProvider("a", ["half an ", StreamBroken]), ScriptedProvider("b", "a whole answer")
+    async with client(a, b) as one:
+        reply = await one.chat("hi")
+    assert reply.text == "a whole answer"
+    assert [record.outcome for record in reply.attempts] == ["failed", "finished"]
+    assert not reply.cost.complete, "what the half answer cost is not known"
+
+
+async def test_text_cannot_be_taken_back_so_the_text_stream_refuses_to_try() -> None:
+    async with client(ScriptedProvider("a")) as one, one.stream("hi", on_break="restart") as reply:
+        with pytest.raises(InvalidRequest, match="iterate events"):
+            _ = reply.text_stream
+        assert [type(event) async for event in reply.events] == [Started, TextDelta, Finished]
+
+
+async def test_a_silent_target_is_left_for_the_next() -> None:
+    a, b = ScriptedProvider("a", [Hang()]), ScriptedProvider("b", "hello")
+    async with client(a, b) as one:
+        began = anyio.current_time()
+        reply = await one.chat("hi")
+        assert anyio.current_time() - began == pytest.approx(10.0)
+    assert "FirstTokenTimeout" in (reply.attempts[0].error or "")
+    assert a.calls[0].cancelled
+
+
+async def test_a_lone_silent_target_does_not_hang_the_caller() -> None:
+    async with client(ScriptedProvider("a", [Hang()])) as one:
+        with pytest.raises(FirstTokenTimeout):
+            await one.chat("hi")
+
+
+async def test_a_stall_is_not_the_reader_s_fault_nor_the_reader_s_sleep_a_stall() -> None:
+    a = ScriptedProvider("a", ["one ", 5.0, "two ", 5.0, "three", DONE], ["one ", Hang()])
+    async with client(a) as one:
+        async with one.stream("hi") as reply:
+            texts = []
+            async for text in reply.text_stream:
+                texts.append(text)
+                await anyio.sleep(60)
+        assert texts == ["one ", "two ", "three"]
+        with pytest.raises(Stalled):
+            await one.chat("hi", on_break="raise")
+
+
+@pytest.mark.parametrize("words", [WINDOW - 1, WINDOW, WINDOW + 1, 3 * WINDOW + 7])
+async def test_a_reader_that_sleeps_a_minute_between_events_trips_no_limit(words: int) -> None:
+    a = ScriptedProvider("a", [*(f"{number} " for number in range(words)), DONE])
+    async with client(a) as one, one.stream("hi") as reply:
+        count = 0
+        async for _ in reply.text_stream:
+            count += 1
+            await anyio.sleep(60)
+            assert len(a.calls[0].events) <= count + WINDOW + 1, "the provider is not read far ahead of the reader"
+    assert count == words
+
+
+async def test_the_deadline_counts_everything_also_the_reader() -> None:
+    a = ScriptedProvider("a", [*(step for number in range(9) for step in (1.0, f"{number} ")), DONE])
+    async with client(a) as one:
+        with pytest.raises(DeadlineExceeded):
+            async with one.stream("hi", deadline=5.0) as reply:
+                async for _ in reply.text_stream:
+                    await anyio.sleep(2)
+    assert a.calls[0].cancelled
+    assert nothing_is_open(a)
+
+
+async def test_a_body_that_does_its_own_work_is_never_cancelled() -> None:
+    a = ScriptedProvider("a", [Unavailable], ["one ", StreamBroken])
+    finished = False
+    async with client(a, retries=0) as one, one.stream("hi", deadline=1.0):
+        await anyio.sleep(1000)
+        finished = True
+    assert finished
+    assert nothing_is_open(a)
+
+
+@pytest.mark.parametrize("leave", ["break", "raise", "cancel", "at once"])
+@pytest.mark.parametrize("after", [0, 1, 3])
+async def test_leaving_early_closes_everything(leave: str, after: int) -> None:
+    a = ScriptedProvider("a", [*(step for _ in range(5) for step in ("word ", 1.0)), DONE])
+    with anyio.CancelScope() as scope:
+        async with client(a) as one:
+            try:
+                async with one.stream("hi") as reply:
+                    if leave == "at once":
+                        await anyio.sleep(after)
+                    else:
+                        seen = 0
+                        async for _ in reply.text_stream:
+                            seen += 1
+                            if seen > after:
+                                if leave == "break":
+                                    break
+                                if leave == "raise":
+                                    raise KeyError("mine")
+                                scope.cancel()
+                                await anyio.sleep(1)
+            except KeyError as error:
+                assert leave == "raise"
+                assert error.args == ("mine",)
+            assert not a.open_calls
+    assert scope.cancelled_caught is (leave == "cancel")
+    assert nothing_is_open(a)
+    assert [record.outcome for record in reply.attempts] == ["cancelled"]
+    gc.collect()
+
+
+async def test_an_error_of_the_request_asks_nobody_else() -> None:
+    a, b = ScriptedProvider("a", InvalidRequest), ScriptedProvider("b")
+    async with client(a, b) as one:
+        with pytest.raises(InvalidRequest):
+            await one.chat("hi")
+    assert not b.calls
+
+
+async def test_a_refusal_before_output_is_raised_and_after_it_is_told() -> None:
+    blocked = Finished("content_filter")
+    a, b = ScriptedProvider("a", [blocked], ["Well, ", blocked]), ScriptedProvider("b")
+    async with client(a, b) as one:
+        with pytest.raises(Refused):
+            await one.chat("hi")
+        reply = await one.chat("hi")
+    assert (reply.text, reply.finish_reason) == ("Well, ", "content_filter")
+    assert not b.calls
+
+
+async def test_all_failures_are_told_in_order() -> None:
+    a, b = ScriptedProvider("a", default=[Unavailable]), ScriptedProvider("b", default=[AuthFailed])
+    async with client(a, b, retries=0) as one:
+        with pytest.raises(AllTargetsFailed) as caught:
+            await one.chat("hi")
+    assert [type(error) for error in caught.value.exceptions] == [Unavailable, AuthFailed]
+
+
+async def test_a_deadline_carries_what_was_met_on_the_way() -> None:
+    a, b = ScriptedProvider("a", [Unavailable]), ScriptedProvider("b", [Hang()])
+    async with client(a, b) as one:
+        with pytest.raises(DeadlineExceeded) as caught:
+            await one.chat("hi", deadline=3.0)
+    assert isinstance(caught.value.__cause__, Unavailable)
+
+
+async def test_a_prompt_that_is_too_long_fails_at_once_where_no_larger_context_is_known() -> None:
+    a, b = ScriptedProvider("a", ContextOverflow), ScriptedProvider("b")
+    async with client(a, b) as one:
+        with pytest.raises(ContextOverflow):
+            await one.chat("hi")
+    assert not b.calls
+
+
+async def test_reasoning_and_tool_calls_are_gathered() -> None:
+    deltas = [
+        ReasoningDelta("hm"),
+        ToolCallDelta(1, id="y", name="g", arguments="{"),
+        ToolCallDelta(0, id="x", name="f", arguments="{}"),
+        ToolCallDelta(1, arguments="}"),
+    ]
+    a = ScriptedProvider("a", [*deltas, Finished("tool_calls")], capabilities=["tools"])
+    async with client(a) as one:
+        reply = await one.chat("hi")
+    assert reply.reasoning == "hm"
+    assert reply.tool_calls == (ToolCall("x", "f", "{}"), ToolCall("y", "g", "{}"))
+    assert reply.usage is not None
+    assert reply.usage.estimated
+
+
+async def test_an_empty_answer_is_an_answer() -> None:
+    async with client(ScriptedProvider("a", [DONE])) as one, one.stream("hi") as reply:
+        assert [type(event) async for event in reply.events] == [Started, Finished]
+
+
+async def test_empty_deltas_are_no_output() -> None:
+    """A role-only chunk neither commits nor counts as a sign of life."""
+    quiet = [TextDelta(""), 1.0] * 30
+    a, b = ScriptedProvider("a", [*quiet, "late", DONE]), ScriptedProvider("b", "hello")
+    async with client(a, b) as one:
+        reply = await one.chat("hi")
+    assert reply.text == "hello"
+
+
+async def test_sixty_calls_at_once_do_not_mix() -> None:
+    a = ScriptedProvider("a", default=lambda request: [w for c in request.messages[0].text for w in (0.1, c)] + [DONE])
+    replies: dict[str, Reply] = {}
+    async with client(a) as one, anyio.create_task_group() as group:
+
+        async def ask(text: str) -> None:
+            replies[text] = await one.chat(text)
+
+        for number in range(60):
+            group.start_soon(ask, f"question {number}")
+    assert len(replies) == 60
+    assert all(reply.text == text for text, reply in replies.items())
+    assert nothing_is_open(a)
