@@ -258,13 +258,12 @@ anything = st.recursive(
 def test_whatever_is_handed_in_is_a_request_or_refused(prompt: Any, options: dict[str, Any]) -> None:
     try:
         request = ask(prompt, **options)
-    except InvalidRequest as error:
-        assert str(error)
-    else:
-        assert all(isinstance(message, Message) for message in request.messages)
-        assert hash(request.stop) == hash(tuple(request.stop))
-        assert request.deadline is None or request.deadline > 0
-        assert request.needs >= request.require
+    except InvalidRequest:
+        return  # Any other exception would be a failure.
+    assert all(isinstance(message, Message) for message in request.messages)
+    assert hash(request.stop) == hash(tuple(request.stop))
+    assert request.deadline is None or request.deadline > 0
+    assert request.needs >= request.require
 
 
 # What comes back ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Money: sums never hide what is not known, nothing prints as free that is not, and prices come from the nearest book."""
+"""Money: sums hide nothing, what costs something does not print as free, and the nearest book sets the price."""
 
 from __future__ import annotations
 

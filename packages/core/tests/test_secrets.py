@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
@@ -29,7 +29,7 @@ SHAPES: dict[str, Callable[[str], str]] = {
     "in a URL's path": lambda key: quote(key),
     "in a URL's query": lambda key: quote(key, safe=""),
     "in a form": quote_plus,
-    "in a URL, lower-case": lambda key: re.sub("%..", lambda hex: hex[0].lower(), quote(key, safe="")),
+    "in a URL, lower-case": lambda key: re.sub("%..", lambda match: match[0].lower(), quote(key, safe="")),
     "quoted twice": lambda key: quote(quote(key, safe=""), safe=""),
     "in JSON": lambda key: json.dumps(key)[1:-1],
     "in JSON in JSON": lambda key: json.dumps(json.dumps(key))[3:-3],
@@ -43,6 +43,7 @@ SHAPES: dict[str, Callable[[str], str]] = {
 
 @given(key=keys, around=st.tuples(st.text(max_size=5), st.text(max_size=5)), shape=st.sampled_from(sorted(SHAPES)))
 @example(key=KEY, around=("?key=", "&x=1"), shape="in a URL's query")
+@example(key="000000\\<", around=("", ""), shape="in JSON for the web")
 def test_no_shape_of_a_key_is_shown(key: str, around: tuple[str, str], shape: str) -> None:
     shown = Redactor([key]).text(around[0] + SHAPES[shape](key) + around[1])
     assert SHAPES[shape](key) not in shown
@@ -172,8 +173,7 @@ def chained(kind: str, how: str, key: str) -> PointsmanError:
                 ValueError("in between").with_traceback(None) if how == "deep" else error
             )
     except Unavailable as error:
-        if how == "deep":
-            assert error.__cause__ is not None
+        if how == "deep" and error.__cause__ is not None:
             error.__cause__.__cause__ = inner
         return error
 
@@ -196,6 +196,12 @@ def everything(error: BaseException) -> str:
     return "\n".join(shown)
 
 
+def shows(error: BaseException, key: str) -> list[str]:
+    """In which shapes a key can be seen."""
+    shown = everything(error)
+    return [name for name, shape in SHAPES.items() if shape(key) in shown]
+
+
 @given(
     kind=st.sampled_from(sorted(EXCEPTIONS)),
     how=st.sampled_from(["top", "cause", "context", "deep", "group"]),
@@ -203,15 +209,13 @@ def everything(error: BaseException) -> str:
 )
 @example(kind="pydantic's", how="cause", key=KEY)
 def test_no_exception_shows_a_key(kind: str, how: str, key: str) -> None:
+    assume(not shows(chained(kind, how, "~" * 9), key))
     error = chained(kind, how, key)
-    if not any(shape(key) in everything(error) for shape in SHAPES.values()):
+    if not shows(error, key):
         return  # pydantic shortens what it shows.
     before = type(error), error.__suppress_context__, [type(one) for one in getattr(error, "exceptions", ())]
     Redactor([key]).error(error)
-    shown = everything(error)
-    source = {line.strip() for line in shown.splitlines() if line.startswith("    ")}  # Of this file.
-    shown = "\n".join(line for line in shown.splitlines() if line.strip() not in source)
-    assert [name for name, shape in SHAPES.items() if shape(key) in shown] == []
+    assert shows(error, key) == []
     assert (type(error), error.__suppress_context__, [type(one) for one in getattr(error, "exceptions", ())]) == before
 
 

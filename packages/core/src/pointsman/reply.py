@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,13 @@ from .errors import InvalidRequest
 from .policy import Decision
 from .telemetry import AttemptRecord
 from .types import (
+    AttemptFailed,
     Cost,
     ReasoningDelta,
+    Retracted,
+    Started,
     StreamEvent,
     Target,
-    TextDelta,
     Timings,
     ToolCall,
     ToolCallDelta,
@@ -87,17 +89,21 @@ class StreamedReply:
     @property
     def text(self) -> str:
         """The text of the answer as far as it has arrived."""
-        return "".join(event.text for event in self._call.answer if isinstance(event, TextDelta))
+        return "".join(self._call.winner.texts) if self._call.winner else ""
 
     @property
     def reasoning(self) -> str:
         """The reasoning as far as it has arrived."""
-        return "".join(event.text for event in self._call.answer if isinstance(event, ReasoningDelta))
+        return "".join(event.text for event in self._rest if isinstance(event, ReasoningDelta))
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls as far as they have arrived, in the order of their index."""
-        return _gather_tool_calls(self._call.answer)
+        return _gather_tool_calls(self._rest)
+
+    @property
+    def _rest(self) -> list[ReasoningDelta | ToolCallDelta]:
+        return self._call.winner.rest if self._call.winner else []
 
     @property
     def target(self) -> Target | None:
@@ -136,8 +142,12 @@ class StreamedReply:
 
     async def collect(self) -> Reply:
         """Read to the end. Raises the call's error."""
-        async for _ in Events(self._call.channel):
-            pass
+        events: list[StreamEvent] = []
+        async for event in Events(self._call.channel):
+            if isinstance(event, Started | Retracted):
+                events.clear()
+            elif not isinstance(event, AttemptFailed):
+                events.append(event)
         finished, target = self._call.finished, self.target
         assert finished is not None
         assert target is not None
@@ -152,12 +162,12 @@ class StreamedReply:
             timings=self.timings,
             attempts=self.attempts,
             decision=self.decision,
-            events=tuple(self._call.answer),
+            events=tuple(events),
             _read_schema=self._read_schema,
         )
 
 
-def _gather_tool_calls(events: Sequence[StreamEvent]) -> tuple[ToolCall, ...]:
+def _gather_tool_calls(events: Iterable[StreamEvent]) -> tuple[ToolCall, ...]:
     ids: dict[int, str] = {}
     names: dict[int, str] = {}
     arguments: dict[int, list[str]] = {}

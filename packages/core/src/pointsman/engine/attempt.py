@@ -8,7 +8,7 @@ import anyio
 
 from ..errors import PointsmanError
 from ..telemetry import AttemptRecord, Outcome
-from ..types import Cost, Target, Unknown, Usage
+from ..types import Cost, ReasoningDelta, Target, ToolCallDelta, Unknown, Usage
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +25,9 @@ class Attempt:
     ended: float | None = None
     finished: bool = False
     texts: list[str] = field(default_factory=list[str])
-    """What had arrived of an answer that broke off."""
+    """The text that has arrived, in pieces."""
+    rest: list[ReasoningDelta | ToolCallDelta] = field(default_factory=list[ReasoningDelta | ToolCallDelta])
+    """What has arrived besides text."""
     error: PointsmanError | None = None
     usage: Usage | None = None
     cost: Cost = Unknown

@@ -1,7 +1,8 @@
-"""How events cross from attempts to the reader: one list with a cursor, and an Event only while a side waits."""
+"""How events cross from attempts to the reader: a bounded deque, and an Event only while a side waits."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Self
 
 import anyio
@@ -14,29 +15,27 @@ WINDOW = 512
 
 
 class Channel:
-    """One writer at a time, one reader. Keeps every event, so that the answer need not be gathered twice."""
+    """One writer at a time, one reader. Keeps nothing that has been read, so that long answers do not feed the GC."""
 
-    __slots__ = ("_error", "_reader", "closed", "log", "read", "room")
+    __slots__ = ("_error", "_reader", "closed", "queue", "room")
 
     def __init__(self) -> None:
-        self.log: list[StreamEvent] = []
-        self.read = 0
-        """The reader's cursor in `log`."""
+        self.queue: deque[StreamEvent] = deque()
         self.closed = False
-        self._error: PointsmanError | None = None
-        self._reader: anyio.Event | None = None
         self.room: anyio.Event | None = None
         """What the writer waits for, while it waits."""
+        self._error: PointsmanError | None = None
+        self._reader: anyio.Event | None = None
 
     # The writer's side ---------------------------------------------------------------------------------------------
 
     def put(self, event: StreamEvent) -> bool:
         """Append `event`. True if the reader is `WINDOW` behind: the writer should `wait_for_room`."""
-        self.log.append(event)
+        self.queue.append(event)
         if self._reader is not None:
             self._reader.set()
             self._reader = None
-        return len(self.log) - self.read >= WINDOW
+        return len(self.queue) >= WINDOW
 
     async def wait_for_room(self) -> None:
         """Until the reader is half a window behind."""
@@ -55,7 +54,7 @@ class Channel:
 
     async def wait(self) -> None:
         """Until there is something to read. Raises the error that the channel was closed with, then the end."""
-        while self.read >= len(self.log):
+        while not self.queue:
             if self.closed:
                 error, self._error = self._error, None
                 raise error or StopAsyncIteration
@@ -64,7 +63,7 @@ class Channel:
 
     def make_room(self) -> None:
         """Let the writer go on, if the reader has caught up."""
-        if self.room is not None and len(self.log) - self.read <= WINDOW // 2:
+        if self.room is not None and len(self.queue) <= WINDOW // 2:
             self.room.set()
             self.room = None
 
@@ -82,13 +81,12 @@ class Events:
 
     async def __anext__(self) -> StreamEvent:
         channel = self._channel
-        read = channel.read
-        if read >= len(channel.log):
+        if not channel.queue:
             await channel.wait()
-        channel.read = read + 1
+        event = channel.queue.popleft()
         if channel.room is not None:
             channel.make_room()
-        return channel.log[read]
+        return event
 
 
 class Texts:
@@ -104,14 +102,12 @@ class Texts:
 
     async def __anext__(self) -> str:
         channel = self._channel
-        log = channel.log
+        queue = channel.queue
         while True:
-            read = channel.read
-            if read >= len(log):
+            if not queue:
                 await channel.wait()
-            channel.read = read + 1
+            event = queue.popleft()
             if channel.room is not None:
                 channel.make_room()
-            event = log[read]
             if type(event) is TextDelta:
                 return event.text

@@ -50,7 +50,7 @@ class Roster:
             chosen = self.settings.provider(name).get("plugin")
             plugin_name = str(chosen.value) if chosen else name
             if not chosen and name not in self.plugins.names(Kind.PROVIDER):
-                raise ConfigError(self._unknown(name), provider=name)
+                raise ConfigError(self._unknown(name))
             spec, plugin = self.plugins.provider(plugin_name)
             self._declared[name] = Declared(name, spec, (plugin_name, plugin))
         return self._declared[name]

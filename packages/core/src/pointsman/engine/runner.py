@@ -31,8 +31,6 @@ from ..types import (
     Exact,
     Finished,
     ReasoningDelta,
-    Retracted,
-    Started,
     StreamEvent,
     TextDelta,
     Timings,
@@ -73,8 +71,6 @@ class Call:
         self.attempts: list[Attempt] = []
         self.finished: Finished | None = None
         self.error: PointsmanError | None = None
-        self.answer_from = 0
-        """Where in the channel's log the answer begins that stands."""
         self._connections = connections
         self._clock = clock
         self._redact = redact
@@ -111,11 +107,6 @@ class Call:
             self._note_end()
 
     @property
-    def answer(self) -> list[StreamEvent]:
-        """The events of the answer that stands, as far as it has arrived."""
-        return self.channel.log[self.answer_from :]
-
-    @property
     def winner(self) -> Attempt | None:
         """The attempt whose answer stands or is being streamed."""
         last = self.attempts[-1] if self.attempts else None
@@ -137,8 +128,6 @@ class Call:
         for command in commands:
             match command:
                 case Emit(event):
-                    if isinstance(event, Started | Retracted):
-                        self.answer_from = len(self.channel.log) + 1
                     self.channel.put(event)
                 case Start(number, target):
                     assert self._group is not None
@@ -189,24 +178,28 @@ class Call:
 
     async def _converse(self, attempt: Attempt, hooks: HookCallables) -> None:
         clock, machine, put = self._clock, self._machine, self.channel.put
+        keep_text, keep = attempt.texts.append, attempt.rest.append
         async with hooks.stream(self.request.for_model(attempt.target.model)) as events:
             async for event in events:
+                if attempt.ended is not None:
+                    _refuse_more(attempt, event)
+                    return
                 if type(event) is TextDelta:  # The commonest by far, and the cheapest test.
                     if not event.text:
                         continue
+                    keep_text(event.text)
                 elif isinstance(event, Finished):
                     self._finish(attempt, hooks, event)
                     continue
-                elif isinstance(event, ReasoningDelta):
-                    if not event.text:
+                elif isinstance(event, ReasoningDelta | ToolCallDelta):
+                    if isinstance(event, ReasoningDelta) and not event.text:
                         continue
-                elif not isinstance(event, ToolCallDelta):
+                    keep(event)
+                else:
                     raise TypeError(f"a provider yields deltas and one Finished, not {event!r}")
                 if attempt.first_output is None:
                     attempt.first_output = clock()
                     self._obey(machine.first_output(attempt.number, attempt.first_output))
-                if attempt.finished:
-                    raise TypeError(f"a provider yields nothing after Finished, not {event!r}")
                 machine.last_at = clock()
                 if put(event):
                     await self._wait_for_room()
@@ -222,15 +215,13 @@ class Call:
 
     def _finish(self, attempt: Attempt, hooks: HookCallables, said: Finished) -> None:
         """The provider says that its answer is whole."""
-        if attempt.finished:
-            raise TypeError("a provider yields Finished once")
         if said.reason == "content_filter" and attempt.first_output is None:
             raise Refused("the vendor's content filter declined to answer")
         now = self._clock()
         commands = self._machine.finished(attempt.number, now)
         self._obey(commands[:-1])
         attempt.finished, attempt.ended = True, now
-        attempt.usage = said.usage or floor_usage(self.request, _texts(self.answer))
+        attempt.usage = said.usage or floor_usage(self.request, attempt.texts)
         attempt.cost = self._cost(attempt, hooks, attempt.usage) if said.cost is Unknown else said.cost
         self.finished = Finished(said.reason, attempt.usage, attempt.cost)
         self.channel.put(self.finished)
@@ -255,8 +246,7 @@ class Call:
             return Exact(0)
         if attempt.first_output is None:
             return Unknown
-        texts = attempt.texts if attempt.error else _texts(self.answer)
-        return AtLeast(self._cost(attempt, hooks, floor_usage(self.request, texts)).known)
+        return AtLeast(self._cost(attempt, hooks, floor_usage(self.request, attempt.texts)).known)
 
     def _fail(self, attempt: Attempt, error: PointsmanError) -> None:
         """An attempt ended by itself, without its answer."""
@@ -272,9 +262,7 @@ class Call:
         if error.target is None:
             error.target = attempt.target
             error.provider = error.provider or attempt.target.provider
-        if attempt.first_output is not None:
-            attempt.texts = _texts(self.answer)
-            error.partial = error.partial or "".join(attempt.texts)
+        error.partial = error.partial or "".join(attempt.texts)
         self._redact(error)
         attempt.error = error
         attempt.ended = self._clock()
@@ -284,8 +272,10 @@ class Call:
             self._ended = self._clock()
 
 
-def _texts(events: Sequence[StreamEvent]) -> list[str]:
-    return [event.text for event in events if isinstance(event, TextDelta)]
+def _refuse_more(attempt: Attempt, event: StreamEvent) -> None:
+    """What an attempt yields once it is over: a bug after its own end, and lost in the instant of a cancellation."""
+    if attempt.finished:
+        raise TypeError(f"a provider yields nothing after Finished, not {event!r}")
 
 
 def _as_ours(raised: Exception, attempt: Attempt) -> PointsmanError:
