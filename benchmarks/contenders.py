@@ -1,9 +1,9 @@
 """The same work done in four ways, one process each: ``python contenders.py WAY LOOP WORK URL N`` prints JSON.
 
 Ways: ``hand`` (httpx2, aiter_lines, json), ``openai`` (its SDK), ``litellm``, ``pointsman``, and ``pointsman-wrapped``
-(with one wrapper of `pointsman_stream` that changes the request). Works: ``stream`` (N tokens in one firehose), ``paced``
-(N tokens, one each millisecond), ``first`` (N short answers one after the other), ``many`` (N answers of 20 tokens, 64
-at a time), ``start`` (one request).
+(with one wrapper of `pointsman_stream` that changes the request). Works: ``stream`` (N tokens in one firehose),
+``paced`` (N tokens, one each millisecond), ``first`` (N short answers one after the other), ``many`` (N answers of 20
+tokens, 64 at a time), ``start`` (one request).
 """
 
 from __future__ import annotations

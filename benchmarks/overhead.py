@@ -4,7 +4,7 @@
 
 Every figure is a process of its own against one server in another; contenders take turns, so that a busy machine hits
 all of them, and the best of the rounds stands. LiteLLM pins another openai than ours, so it needs an environment of its
-own: POINTSMAN_BENCH_LITELLM names its python; without it, its column says so. Exits 7 if a limit of the design is missed.
+own: POINTSMAN_BENCH_LITELLM names its python; without it, its column says so. Exits 7 if a limit is missed.
 """
 
 from __future__ import annotations

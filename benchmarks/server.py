@@ -1,7 +1,7 @@
 """A server that costs as little as possible: the bytes of each answer are made beforehand.
 
 The model's name says what is streamed: ``firehose-N`` sends N tokens as fast as the socket takes them, ``paced-N``
-sends one each millisecond, in a write of its own. Every event is an HTTP chunk of its own, as with the servers in the field.
+sends one each millisecond, in a write of its own. Every event is an HTTP chunk of its own, as servers do it.
 Prints its base URL; answers GET /mark with the time (`time.monotonic`, seconds) at which the last request arrived.
 """
 

@@ -244,7 +244,7 @@ def test_a_silent_target_is_left_and_not_asked_again() -> None:
     one = machine(A, B, retries=5)
     one.start(0.0)
     assert one.due == PATIENCE_WITH_OTHERS_LEFT
-    cancel, told, start = one.tick(one.due, 0.5)
+    cancel, _, start = one.tick(one.due, 0.5)
     assert isinstance(cancel, Cancel)
     assert isinstance(cancel.error, FirstTokenTimeout)
     assert start == Start(2, B)

@@ -373,9 +373,8 @@ async def test_leaving_early_closes_everything(leave: str, after: int) -> None:
                                     raise KeyError("mine")
                                 scope.cancel()
                                 await anyio.sleep(1)
-            except KeyError as error:
+            except KeyError:
                 assert leave == "raise"
-                assert error.args == ("mine",)
             assert not a.open_calls
     assert scope.cancelled_caught is (leave == "cancel")
     assert nothing_is_open(a)

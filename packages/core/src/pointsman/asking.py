@@ -2,77 +2,207 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
+from numbers import Real
+from typing import TYPE_CHECKING, Any, cast, get_args
 
-from .errors import InvalidRequest
-from .types import ChatRequest, Message, system, user
+from .errors import InvalidRequest, did_you_mean
+from .types import ChatRequest, Image, Message, Priority, Role, Text, Tool, system, user
 
 if TYPE_CHECKING:
     from .client import Options, Prompt
 
-_NOT_FOR_THE_REQUEST = {"model", "system", "first_token", "stall", "on_break", "response_schema"}
+_NOT_FOR_THE_REQUEST = frozenset({"model", "system", "first_token", "stall", "on_break"})
+_OPTIONS = _NOT_FOR_THE_REQUEST | ({one.name for one in fields(ChatRequest)} - {"messages"})
 
 
 def as_request(prompt: Prompt, options: Options) -> ChatRequest:
-    """The request that `prompt` and `options` stand for. Raises `InvalidRequest` for what can be no request."""
-    if isinstance(prompt, ChatRequest):
-        request = prompt
-    elif isinstance(prompt, str):
-        request = ChatRequest(messages=(user(prompt),))
-    else:
-        request = ChatRequest(messages=tuple(prompt))
-        strangers: list[Any] = [one for one in prompt if type(one) is not Message]
-        if strangers:
-            raise InvalidRequest(
-                f"messages are made by user(), system(), assistant(), tool_result(): not {strangers[0]!r}"
-            )
-    fields: dict[str, Any] = {key: value for key, value in options.items() if key not in _NOT_FOR_THE_REQUEST}
-    stop = fields.get("stop")
-    if stop is not None:
-        fields["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
-    if "tools" in fields:
-        fields["tools"] = tuple(fields["tools"])
-    if "require" in fields:
-        fields["require"] = frozenset([fields["require"]] if isinstance(fields["require"], str) else fields["require"])
-    if (schema := options.get("response_schema")) is not None:
-        fields["response_schema"] = _json_schema(schema)
-    try:
-        request = replace(request, **fields)
-    except TypeError as error:
-        raise InvalidRequest(f"a call has no such option: {error}") from None
-    if text := options.get("system"):
-        request = replace(request, messages=(system(text), *request.messages))
-    _check(request, options)
+    """The request that `prompt` and `options` stand for. Raises `InvalidRequest` for what can be no request.
+
+    An option goes before what a `ChatRequest` says; None is the same as leaving the option out.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in _OPTIONS:
+            raise InvalidRequest(f"a call has no option {name!r}{did_you_mean(name, _OPTIONS)}")
+    instruction = given.get("system", "")
+    if not isinstance(instruction, str):
+        raise InvalidRequest(f"system is a text, not {_kind(instruction)}")
+    request = _asked(prompt)
+    wishes = {name: value for name, value in given.items() if name not in _NOT_FOR_THE_REQUEST}
+    request = replace(request, **{name: _READ.get(name, _as_it_is)(name, value) for name, value in wishes.items()})
+    if instruction:
+        request = replace(request, messages=(system(instruction), *request.messages))
+    _check(request, given)
     return request
 
 
-def _check(request: ChatRequest, options: Options) -> None:
-    if not request.messages:
-        raise InvalidRequest("there is no message: give a prompt, or at least one message")
-    if not any(message.parts or message.tool_calls for message in request.messages):
-        raise InvalidRequest("the prompt is empty")
+def _asked(prompt: object) -> ChatRequest:
+    if isinstance(prompt, ChatRequest):
+        if prompt.model:
+            raise InvalidRequest("a ChatRequest leaves its model empty: name a target with model= in the call")
+        return prompt
+    if isinstance(prompt, str):
+        return ChatRequest(messages=(user(prompt),))
+    if not isinstance(prompt, Iterable) or isinstance(prompt, bytes | Mapping):
+        kind = _kind(cast(object, prompt))
+        raise InvalidRequest(f"a prompt is a text, a list of messages or a ChatRequest, not {kind}")
+    return ChatRequest(messages=tuple(cast(Iterable[Message], prompt)))
+
+
+# What a request must be ----------------------------------------------------------------------------------------------
+
+
+def _check(request: ChatRequest, given: Mapping[str, Any]) -> None:
+    for number, message in enumerate(cast(tuple[object, ...], request.messages), 1):
+        _check_message(number, message)
+    if not any(message.text.strip() or message.images or message.tool_calls for message in _spoken(request)):
+        raise InvalidRequest("the prompt is empty: give a text, or at least one message that says something")
+    for name in ("max_tokens", "seed"):
+        value: object = getattr(request, name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise InvalidRequest(f"{name} is a whole number, not {_kind(value)}")
     if request.max_tokens is not None and request.max_tokens < 1:
         raise InvalidRequest(f"max_tokens must be at least 1, not {request.max_tokens}")
+    _check_number("temperature", request.temperature, least=0)
+    _check_number("top_p", request.top_p, least=0, most=1)
     for name, seconds in (
         ("deadline", request.deadline),
-        ("first_token", options.get("first_token")),
-        ("stall", options.get("stall")),
+        *((name, given.get(name)) for name in ("first_token", "stall")),
     ):
-        if seconds is not None and not seconds > 0:
+        if not _check_number(name, seconds):
             raise InvalidRequest(f"{name} must be more than 0 seconds, not {seconds}")
-    if options.get("on_break") not in (None, "raise", "restart"):
-        raise InvalidRequest(f"on_break is 'raise' or 'restart', not {options.get('on_break')!r}")
+    for name, allowed in (("priority", get_args(Priority)), ("on_break", ("raise", "restart"))):
+        word = given.get(name, getattr(request, name, None))
+        if word is not None and word not in allowed:
+            raise InvalidRequest(f"{name} is one of {', '.join(allowed)}, not {word!r}")
+    for name in ("reasoning_effort", "tool_choice", "task"):
+        if not isinstance(getattr(request, name), str | None):
+            raise InvalidRequest(f"{name} is a text, not {_kind(getattr(request, name))}")
+    choice, tools = request.tool_choice, [tool.name for tool in request.tools]
+    if choice not in (None, "auto", "none", "required", *tools):
+        raise InvalidRequest(f"tool_choice is auto, none, required or a tool's name, not {choice!r}")
 
 
-def _json_schema(schema: Any) -> Mapping[str, Any]:
-    if isinstance(schema, Mapping):
-        return cast(Mapping[str, Any], schema)
-    if hasattr(schema, "model_json_schema"):
-        made: Mapping[str, Any] = schema.model_json_schema()
+def _check_message(number: int, message: object) -> None:
+    made_by = "make it with user(), system(), assistant() or tool_result()"
+    if not isinstance(message, Message):
+        raise InvalidRequest(f"message {number} is {_kind(message)}: {made_by}")
+    if message.role not in get_args(Role):
+        raise InvalidRequest(f"message {number} has the role {message.role!r}: {made_by}")
+    parts = cast(object, message.parts)
+    if not isinstance(parts, tuple):
+        raise InvalidRequest(f"the parts of message {number} are {_kind(parts)}: {made_by}")
+    for part in cast(tuple[object, ...], parts):
+        said = part.text if isinstance(part, Text) else part.url if isinstance(part, Image) else None
+        if not isinstance(said, str):
+            raise InvalidRequest(f"message {number} holds {_kind(part)}, which is no text and no Image: {made_by}")
+        if not _is_unicode(said):
+            raise InvalidRequest(
+                f"message {number} holds half of a surrogate pair, which cannot be sent: decode it anew"
+            )
+
+
+def _check_number(name: str, value: object, least: float | None = None, most: float | None = None) -> bool:
+    """Whether `value` is missing or more than 0. Raises `InvalidRequest` if it is no number, or out of bounds."""
+    if value is None:
+        return True
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InvalidRequest(f"{name} is a number, not {_kind(value)}")
+    try:
+        number = float(cast(float, value))
+    except OverflowError:
+        raise InvalidRequest(f"{name} is too large a number") from None
+    if (least is not None and not number >= least) or (most is not None and not number <= most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise InvalidRequest(f"{name} must be {bounds}, not {value}")
+    return number > 0
+
+
+def _spoken(request: ChatRequest) -> Iterable[Message]:
+    """The messages that ask something; all, if there is but an instruction."""
+    return [message for message in request.messages if message.role != "system"] or request.messages
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+# How options are read ------------------------------------------------------------------------------------------------
+
+
+def _as_it_is(name: str, value: Any) -> Any:
+    return value
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    texts: tuple[Any, ...] = (value,) if isinstance(value, str) else _items(name, value)
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidRequest(f"{name} is a text or a list of texts, not {_kind(value)}")
+    return texts
+
+
+def _capabilities(name: str, value: Any) -> frozenset[str]:
+    return frozenset(_texts(name, value))
+
+
+def _tools(name: str, value: Any) -> tuple[Tool, ...]:
+    tools = _items(name, value)
+    for tool in tools:
+        if not isinstance(tool, Tool):
+            raise InvalidRequest(f"tools are made by Tool(name, description, parameters): {_kind(tool)} is none")
+    return tools
+
+
+def _table(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidRequest(f"{name} is a mapping, not {_kind(value)}")
+    return cast(Mapping[str, Any], value)
+
+
+def _items(name: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, Iterable) or isinstance(value, bytes | Mapping):
+        raise InvalidRequest(f"{name} is a list, not {_kind(cast(object, value))}")
+    return tuple(cast(Iterable[Any], value))
+
+
+def _json_schema(name: str, schema: Any) -> Mapping[str, Any]:
+    if isinstance(schema, type) and hasattr(schema, "model_json_schema"):
+        try:
+            made: Mapping[str, Any] = cast(Any, schema).model_json_schema()
+        except Exception as error:
+            raise InvalidRequest(f"{name}: no JSON Schema can be made of {schema.__name__}: {error}") from error
         return made
-    raise InvalidRequest(f"response_schema is a pydantic model class or a JSON Schema mapping, not {schema!r}")
+    if not isinstance(schema, Mapping):
+        raise InvalidRequest(f"{name} is a pydantic model class or a JSON Schema mapping, not {_kind(schema)}")
+    try:
+        json.dumps(schema)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(f"{name} is no JSON: {error}") from None
+    return cast(Mapping[str, Any], schema)
+
+
+_READ: Mapping[str, Callable[[str, Any], Any]] = {
+    "stop": _texts,
+    "require": _capabilities,
+    "tools": _tools,
+    "extra": _table,
+    "tags": _table,
+    "response_schema": _json_schema,
+}
+
+
+def _kind(value: object) -> str:
+    """What a value is, without showing it: it may be long, or nobody's business."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def schema_reader(schema: Any) -> Callable[[str], Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from .types import AtLeast, ChatRequest, Cost, Exact, Target, Timings, Unknown, Usage
+from .types.usage import MONEY
 
 _MILLION = Decimal(1_000_000)
 
@@ -30,8 +31,10 @@ class Price:
     def of(self, usage: Usage) -> Cost:
         """What `usage` costs: exact if the vendor counted, a lower bound if the count is only a floor."""
         cached = self.input if self.cached_input is None else self.cached_input
-        fresh = usage.input_tokens - usage.cached_input_tokens
-        usd = (fresh * self.input + usage.cached_input_tokens * cached + usage.output_tokens * self.output) / _MILLION
+        fresh = max(0, usage.input_tokens - usage.cached_input_tokens)
+        with localcontext(MONEY):
+            owed = fresh * self.input + usage.cached_input_tokens * cached + usage.output_tokens * self.output
+            usd = owed / _MILLION
         return AtLeast(usd) if usage.estimated else Exact(usd)
 
 
@@ -53,10 +56,14 @@ class PriceBook:
 
 def floor_usage(request: ChatRequest, output: Iterable[str]) -> Usage:
     """A floor for the usage of an attempt whose vendor sent no count, from the bytes of its text (pictures count 0)."""
-    asked = sum(len(message.text.encode()) for message in request.messages)
-    answered = sum(len(text.encode()) for text in output)
+    asked = sum(_bytes(message.text) for message in request.messages)
+    answered = sum(map(_bytes, output))
     return Usage(
         input_tokens=asked // FLOOR_BYTES_PER_TOKEN,
         output_tokens=answered // FLOOR_BYTES_PER_TOKEN,
         estimated=True,
     )
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))  # Half of a surrogate pair is what a model may break off after.

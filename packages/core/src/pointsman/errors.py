@@ -31,7 +31,7 @@ the same target may succeed if it is asked again. A new error therefore never ed
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 from .types import Target
@@ -82,6 +82,10 @@ class PointsmanError(Exception):
             self.scope = scope
         if retryable is not None:
             self.retryable = retryable
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls the class with `args` alone, which keyword arguments without a default do not survive.
+        return _revive, (type(self), *self.args), self.__dict__
 
     @property
     def message(self) -> str:
@@ -229,10 +233,28 @@ class AllTargetsFailed(PointsmanError, ExceptionGroup[PointsmanError]):
         super().__init__(message, **details)
 
     def derive(self, excs: Sequence[Any]) -> AllTargetsFailed:  # type: ignore[override]
-        return AllTargetsFailed(self.message, excs, partial=self.partial)
+        part = AllTargetsFailed(self.message, excs)
+        part.__dict__.update(self.__dict__)
+        return part
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (type(self), self.message, self.exceptions), self.__dict__
 
     def __str__(self) -> str:
         return "; then ".join([self.message, *(str(error) for error in self.exceptions)])
+
+
+def _revive(kind: type[PointsmanError], *args: Any) -> PointsmanError:
+    """An error as it was before it was pickled or copied; what it carries follows as its state."""
+    return kind.__new__(kind, *args)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence that says that `name` is not known: the nearest name that is, if one is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def error_for_status(status: int, message: str = "", **details: Any) -> PointsmanError:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import cast
 
 from .provider import Stream
 from .types import ChatRequest, Finished, StreamEvent
@@ -21,7 +23,10 @@ def map_request(inner: Stream, change: Callable[[ChatRequest], ChatRequest]) -> 
     """Ask something else: `change` sees each request before the provider does. Costs nothing for each event."""
 
     def stream(request: ChatRequest) -> AbstractAsyncContextManager[AsyncIterator[StreamEvent]]:
-        return inner(change(request))
+        changed = cast(object, change(request))
+        if not isinstance(changed, ChatRequest):
+            raise TypeError(f"a changed request is a ChatRequest, not {type(changed).__name__}")
+        return inner(changed)
 
     return stream
 
@@ -44,7 +49,7 @@ def short_circuit(
 ) -> Stream:
     """Answer without asking: where `answer` returns events, the provider is not called.
 
-    `remember` receives the events of each answer that the provider did give, once it is whole.
+    `remember` receives the events of each answer that the provider did give, as soon as it is whole.
     """
 
     @asynccontextmanager
@@ -54,19 +59,9 @@ def short_circuit(
             yield _Replayed(iter(known))
             return
         async with inner(request) as events:
-            if remember is None:
-                yield events
-            else:
-                heard: list[StreamEvent] = []
-                yield _Overheard(events, heard)
-                if _is_whole(heard):
-                    remember(request, heard)
+            yield events if remember is None else _Overheard(events, partial(remember, request))
 
     return stream
-
-
-def _is_whole(events: Sequence[StreamEvent]) -> bool:
-    return bool(events) and isinstance(events[-1], Finished)
 
 
 class _Mapped:
@@ -85,9 +80,10 @@ class _Mapped:
 
 
 class _Overheard:
-    def __init__(self, events: AsyncIterator[StreamEvent], heard: list[StreamEvent]) -> None:
+    def __init__(self, events: AsyncIterator[StreamEvent], remember: Callable[[Sequence[StreamEvent]], None]) -> None:
         self._next = events.__anext__
-        self._heard = heard
+        self._remember = remember
+        self._heard: list[StreamEvent] = []
 
     def __aiter__(self) -> AsyncIterator[StreamEvent]:
         return self
@@ -95,6 +91,8 @@ class _Overheard:
     async def __anext__(self) -> StreamEvent:
         event = await self._next()
         self._heard.append(event)
+        if isinstance(event, Finished):
+            self._remember(self._heard)
         return event
 
 

@@ -1,1 +1,76 @@
-"""."""
+"""SambaNova Cloud for Pointsman."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import SecretStr
+
+from pointsman import (
+    CheckHealth,
+    Connection,
+    ListModels,
+    PriceAttempt,
+    ProviderSpec,
+    QuotaExhausted,
+    RateLimited,
+    Stream,
+    hookimpl,
+)
+from pointsman_openai import HttpAddress, OpenAIConfig, Quirks, openai_spec, session_of
+
+from .models import MODELS
+
+QUIRKS = Quirks(
+    inline_images_only=True,  # "currently only base64 encoded image supported", says its SDK.
+    codes={
+        "insufficient_quota": RateLimited,  # Its name for a rate limit (docs, "Error codes"); lack of money is a 402.
+        "payment_method_required": QuotaExhausted,
+    },
+)
+
+
+class SambaNovaConfig(OpenAIConfig, frozen=True):
+    """Settings of SambaNova Cloud."""
+
+    base_url: HttpAddress = "https://api.sambanova.ai/v1"
+    api_key: SecretStr  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
+
+
+SPEC = openai_spec(
+    "sambanova",
+    SambaNovaConfig,
+    quirks=QUIRKS,
+    capabilities=frozenset({"tools", "schema", "vision", "reasoning"}),
+    models=MODELS,
+    default_models=("gpt-oss-120b", "Meta-Llama-3.3-70B-Instruct", "DeepSeek-V3.1"),
+    hosts=("api.sambanova.ai",),
+    env_keys={"api_key": "SAMBANOVA_API_KEY"},
+    help="Make a key at https://cloud.sambanova.ai/apis.",
+)
+
+
+@hookimpl
+def pointsman_providers() -> Sequence[ProviderSpec[Any]]:
+    return [SPEC]
+
+
+@hookimpl
+def pointsman_stream(connection: Connection[Any]) -> Stream:
+    return session_of(connection).stream
+
+
+@hookimpl
+def pointsman_health(connection: Connection[Any]) -> CheckHealth:
+    return session_of(connection).health
+
+
+@hookimpl
+def pointsman_models(connection: Connection[Any]) -> ListModels:
+    return session_of(connection).models
+
+
+@hookimpl
+def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
+    return connection.prices.cost

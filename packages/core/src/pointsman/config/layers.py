@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -26,33 +26,66 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A setting as it was found."""
+    """A setting as it was found. It may be a key, so it is not shown."""
 
-    value: Any
+    value: Any = field(repr=False)
     origin: Origin
 
 
 def flatten(table: Mapping[str, Any], origin: Origin, above: Key = ()) -> Iterator[tuple[Key, Value]]:
-    """Every leaf of a nested table, under its whole path."""
+    """Every leaf of a nested table, under its whole path; an empty table is a leaf, so that its name is known."""
     for name, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from flatten(cast(dict[str, Any], value), origin, (*above, name))
         else:
             yield (*above, name), Value(value, origin)
 
 
+def overlay(far: Mapping[Key, Value], near: Mapping[Key, Value]) -> dict[Key, Value]:
+    """Both layers, the near one winning: a value replaces a whole table, and a table a value; tables are merged."""
+    decided = {path for path, value in near.items() if value.value != {}}
+    parts = {path[:length] for path in near for length in range(len(path) + 1)}
+    kept = {
+        path: value
+        for path, value in far.items()
+        if path not in parts and not any(path[:length] in decided for length in range(len(path)))
+    }
+    filled = {path[:length] for path in kept for length in range(len(path))}
+    return kept | {path: value for path, value in near.items() if path not in filled}
+
+
+def nested(values: Mapping[Key, Value], *above: str) -> dict[str, Value]:
+    """The settings below `above`: name -> value, where deeper ones make a table again."""
+    found: dict[str, Value] = {}
+    for path, value in values.items():
+        if path[: len(above)] != above or len(path) == len(above):
+            continue
+        name, *deeper = path[len(above) :]
+        if not deeper:
+            found[name] = value
+            continue
+        table = found.setdefault(name, Value({}, value.origin)).value
+        for part in deeper[:-1]:
+            table = table.setdefault(part, {})
+        table[deeper[-1]] = value.value
+    return found
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises `ConfigError` if it cannot be read; {} if there is none."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        fault = f"cannot be read: {error.strerror or error}"
+    except UnicodeDecodeError as error:
+        fault = f"cannot be read: it is not UTF-8 (byte {error.start})"
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+        fault = f"is not valid TOML: {error}"
+    raise ConfigError(f"{path} {fault}")  # Not from the other error: that one holds the text, and so its keys.
 
 
 def nearest_project_file(start: Path) -> Path | None:
     """The closest ``pointsman.toml`` in `start` or above it."""
-    return next((file for folder in (start, *start.parents) if (file := folder / "pointsman.toml").is_file()), None)
+    return next((file for folder in (start, *start.parents) if (file := folder / "pointsman.toml").exists()), None)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from ..errors import ConfigError
+from ..errors import ConfigError, PluginError, did_you_mean
 from ..provider import ProviderSpec
 from .layers import Origin, Value
-from .secrets import host_of, unfit
-from .settings import Settings
+from .secrets import host_of, is_loopback, unfit
+from .settings import ARGUMENT, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Configured:
     name: str
     config: BaseModel
     secrets: Mapping[str, SecretStr]
+    hidden: frozenset[str] = field(repr=False)
+    """The text of every secret in `config`, nested ones too: what must never be shown."""
     origins: Mapping[str, Origin]
     warnings: tuple[str, ...]
 
@@ -32,38 +36,33 @@ def configure(name: str, spec: ProviderSpec[Any], settings: Settings, known: Ite
     Raises `ConfigError`: with `missing` set if all that it lacks is a key or another setting that must be given.
     """
     values = {key: value for key, value in settings.provider(name).items() if key != "plugin"}
-    values |= _own_variables(name, settings.environ, known)
+    for setting, value in _own_variables(name, spec, settings.environ, known).items():
+        if setting not in values or values[setting].origin != ARGUMENT:
+            values[setting] = value
     for setting, variable in spec.env_settings.items():
-        if setting not in values and settings.environ.get(variable):
-            values[setting] = Value(settings.environ[variable], Origin("environment", variable))
+        if setting not in values and (text := settings.environ.get(variable, "").strip()):
+            values[setting] = Value(_read(spec, setting, text), Origin("environment", variable))
+    for setting, value in values.items():
+        if _is_secret(spec, setting) and isinstance(value.value, str):
+            values[setting] = Value(value.value.strip(), value.origin)
+    address, host = _address(name, spec, values)
     warnings: list[str] = []
-    host = _host(spec, values)
     for setting, variable in spec.env_keys.items():
-        if setting in values or not settings.environ.get(variable):
+        text = settings.environ.get(variable, "").strip()
+        if setting in values or not text:
             continue
-        if host in spec.hosts or _chosen_with_vendors_words(spec, values):
-            values[setting] = Value(settings.environ[variable].strip(), Origin("environment", variable))
+        if why := _not_for(address, host, spec, values):
+            own = own_variable(name, setting)
+            warnings.append(f"{variable} is not sent to {why}; set {own} if it is meant for it")
         else:
-            warnings.append(
-                f"{name}: {variable} is not sent to {host or 'an unnamed host'}, which base_url names; "
-                f"set {own_variable(name, setting)} if it is meant for it"
-            )
+            values[setting] = Value(text, Origin("environment", variable))
     try:
         config: BaseModel = spec.config.model_validate({setting: value.value for setting, value in values.items()})
     except ValidationError as error:
-        raise _explain(name, spec, values, error, warnings) from None
-    secrets = {
-        setting: value
-        for setting, value in config
-        if isinstance(value, SecretStr) and setting in spec.config.model_fields
-    }
-    for setting, secret in secrets.items():
-        if reason := unfit(secret.get_secret_value(), host):
-            origin = values[setting].origin if setting in values else Origin("default")
-            raise ConfigError(f"{name}: {setting} from {origin} {reason}", provider=name)
-    if secrets and "base_url" not in values and host not in spec.hosts:
-        raise ConfigError(f"{name}: its plugin would send a key to {host}, which its hosts do not name", provider=name)
-    return Configured(name, config, secrets, {key: value.origin for key, value in values.items()}, tuple(warnings))
+        problem = _explain(name, spec, values, error, warnings)
+    else:
+        return _checked(name, spec, config, values, host, tuple(warnings))
+    raise problem  # Not from pydantic's error: that one holds the values, and so the keys.
 
 
 def own_variable(name: str, setting: str = "") -> str:
@@ -71,28 +70,129 @@ def own_variable(name: str, setting: str = "") -> str:
     return f"POINTSMAN_{name}_{setting}".upper().replace("-", "_").replace(".", "_")
 
 
-def _own_variables(name: str, environ: Mapping[str, str], known: Iterable[str]) -> dict[str, Value]:
+def _checked(
+    name: str,
+    spec: ProviderSpec[Any],
+    config: BaseModel,
+    values: Mapping[str, Value],
+    host: str,
+    warnings: tuple[str, ...],
+) -> Configured:
+    """The configuration, if its keys are fit to be sent to `host`."""
+    fields = {setting: getattr(config, setting) for setting in spec.config.model_fields}
+    for setting in spec.env_keys:
+        if isinstance(fields.get(setting), str):
+            raise PluginError(f"its setting {setting} holds a key, so it must be a SecretStr", plugin=spec.name)
+    secrets = {setting: value for setting, value in fields.items() if isinstance(value, SecretStr)}
+    for setting, secret in secrets.items():
+        if reason := unfit(secret.get_secret_value(), host):
+            origin = values[setting].origin if setting in values else Origin("default")
+            raise ConfigError(f"{setting} from {origin} {reason}", provider=name)
+    if secrets and "base_url" not in values and host not in _hosts(spec) and not is_loopback(host):
+        where = host or "a place that it does not declare"
+        raise ConfigError(f"its plugin would send a key to {where}, which its hosts do not name", provider=name)
+    origins = {key: value.origin for key, value in values.items()}
+    said = tuple(f"{name}: {warning}" for warning in warnings)
+    return Configured(name, config, secrets, frozenset(_secret_texts(fields)), origins, said)
+
+
+def _own_variables(
+    name: str, spec: ProviderSpec[Any], environ: Mapping[str, str], known: Iterable[str]
+) -> dict[str, Value]:
     """``POINTSMAN_<PROVIDER>_<SETTING>``; where two providers' prefixes fit, the longer one has it."""
     mine = own_variable(name)
     longer = [other for one in known if (other := own_variable(one)).startswith(mine) and other != mine]
-    return {
-        variable.removeprefix(mine).lower(): Value(text.strip(), Origin("environment", variable))
-        for variable, text in environ.items()
-        if variable.startswith(mine) and text and not variable.startswith(tuple(longer))
-    }
+    found: dict[str, Value] = {}
+    for variable, text in environ.items():
+        if variable.startswith(mine) and text.strip() and not variable.startswith(tuple(longer)):
+            setting = variable.removeprefix(mine).lower()
+            found[setting] = Value(_read(spec, setting, text.strip()), Origin("environment", variable))
+    return found
 
 
-def _host(spec: ProviderSpec[Any], values: Mapping[str, Value]) -> str:
-    if "base_url" in values:
-        return host_of(str(values["base_url"].value))
-    field = spec.config.model_fields.get("base_url")
-    return host_of(str(field.default)) if field is not None else ""
+def _read(spec: ProviderSpec[Any], setting: str, text: str) -> Any:
+    """A variable's text as the setting takes it: lists are divided by commas, tables are written in JSON."""
+    field = spec.config.model_fields.get(setting)
+    kinds = [kind for kind in _kinds(field.annotation) if kind is not str] if field else []
+    if any(issubclass(kind, Mapping | BaseModel) for kind in kinds):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    if any(issubclass(kind, list | tuple | AbstractSet) for kind in kinds):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
 
 
-def _chosen_with_vendors_words(spec: ProviderSpec[Any], values: Mapping[str, Value]) -> bool:
-    """Whether the address, too, comes from the vendor's own variable: its key then belongs to it."""
+def _kinds(annotation: Any) -> Iterator[type]:
+    """The classes that a value may be of, looking into unions."""
+    origin = get_origin(annotation)
+    if isinstance(annotation if origin is None else origin, type):
+        yield annotation if origin is None else origin
+    if not isinstance(origin, type) or origin.__name__ == "UnionType":
+        for part in get_args(annotation):
+            yield from _kinds(part)
+
+
+def _address(name: str, spec: ProviderSpec[Any], values: Mapping[str, Value]) -> tuple[str, str]:
+    """Where the provider is, and the host in it. Raises `ConfigError` for an address that is none."""
+    declared = spec.config.model_fields.get("base_url")
+    default = declared.default if declared is not None and isinstance(declared.default, str) else ""
+    address = str(values["base_url"].value) if "base_url" in values else default
+    try:
+        return address, host_of(address)
+    except ValueError as error:
+        origin = values["base_url"].origin if "base_url" in values else Origin("default")
+        raise ConfigError(f"base_url ({origin}) is not an address: {error}", provider=name) from None
+
+
+def _hosts(spec: ProviderSpec[Any]) -> set[str]:
+    return {host.lower().rstrip(".") for host in spec.hosts}
+
+
+def _not_for(address: str, host: str, spec: ProviderSpec[Any], values: Mapping[str, Value]) -> str | None:
+    """Why the vendor's own key may not go to `address`: who would get it; None if it may."""
     variable = spec.env_settings.get("base_url")
-    return variable is not None and "base_url" in values and values["base_url"].origin.where == variable
+    if variable is not None and "base_url" in values and values["base_url"].origin.where == variable:
+        return None  # The address, too, comes from the vendor's own variable: its key belongs to it.
+    if host not in _hosts(spec):
+        return f"{host or 'an unnamed host'}, which base_url names"
+    if address.lower().startswith("http://") and not is_loopback(host):
+        return f"{host} unencrypted, as the http:// in base_url says"
+    return None
+
+
+def _is_secret(spec: ProviderSpec[Any], setting: str) -> bool:
+    """Whether the setting is a key, or holds keys."""
+    field = spec.config.model_fields.get(setting)
+    return setting in spec.env_keys or (field is not None and "SecretStr" in str(field.annotation))
+
+
+def _texts(value: Value) -> Iterator[str]:
+    """Every text in a value as it was found."""
+    waiting = [value.value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str) and one:
+            yield one
+        elif isinstance(one, Mapping | list):
+            waiting += cast(Mapping[str, Any], one).values() if isinstance(one, Mapping) else cast(list[Any], one)
+
+
+def _secret_texts(value: Any) -> Iterator[str]:
+    match value:
+        case SecretStr():
+            yield value.get_secret_value()
+        case BaseModel():
+            yield from _secret_texts(dict(value))
+        case Mapping():
+            for one in cast(Mapping[Any, Any], value).values():
+                yield from _secret_texts(one)
+        case list() | tuple() | set() | frozenset():
+            for one in cast(Iterable[Any], value):
+                yield from _secret_texts(one)
+        case _:
+            pass
 
 
 def _explain(
@@ -103,16 +203,19 @@ def _explain(
     said: list[str] = []
     for problem in problems:
         setting = str(problem["loc"][0]) if problem["loc"] else ""
-        if problem["type"] == "missing":
+        if problem["type"] == "missing" and len(problem["loc"]) == 1:
             variables = [one for one in (spec.env_keys.get(setting), spec.env_settings.get(setting)) if one]
             places = " or ".join([*variables, own_variable(name, setting)])
             said.append(f"no {setting}: set {places}, or {setting} under [providers.{name}]")
-        elif problem["type"] == "extra_forbidden":
+        elif problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
             origin = values[setting].origin if setting in values else "the configuration"
-            said.append(f"no setting is called {setting!r} ({origin}): there are {', '.join(spec.config.model_fields)}")
+            there = f"there are {', '.join(spec.config.model_fields)}{did_you_mean(setting, spec.config.model_fields)}"
+            said.append(f"no setting is called {setting!r} ({origin}): {there}")
         else:
             origin = values[setting].origin if setting in values else Origin("default")
-            said.append(f"{setting} ({origin}): {problem['msg']}")
-    text = f"{name}: {'; '.join([*said, *warnings])}"
+            text = problem["msg"]  # A validator of the plugin's own may quote what it was given.
+            quoted = any(one in text for key, value in values.items() if _is_secret(spec, key) for one in _texts(value))
+            said.append(f"{setting} ({origin}): {'its value does not fit' if quoted else text}")
+    text = "; ".join([*said, *warnings])
     missing = all(problem["type"] == "missing" for problem in problems)
     return ConfigError(f"{text}. {spec.help}" if missing and spec.help else text, provider=name, missing=missing)

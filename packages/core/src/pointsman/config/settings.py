@@ -8,11 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 
-from ..errors import ConfigError
+from ..errors import ConfigError, did_you_mean
 from ..types import Target
-from .layers import Key, Origin, Value, flatten, nearest_project_file, read_toml
+from .layers import Key, Origin, Value, flatten, nearest_project_file, nested, overlay, read_toml
 
 
 class _Section(BaseModel):
@@ -29,10 +37,17 @@ class Engine(_Section):
     stall: PositiveFloat | None = 20.0
     """Between two outputs."""
     max_attempts: PositiveInt = 8
-    retries: int = 1
+    retries: NonNegativeInt = 1
     """How often a target is asked again, once no other is left."""
     on_break: Literal["raise", "restart"] | None = None
     """What happens when a stream breaks after its first output. Default: raise for streams, restart for collected."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_switch(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("is not a switch: true and false do not fit")  # pydantic would read true as 1.
+        return value
 
 
 class Routing(_Section):
@@ -46,6 +61,8 @@ class Routing(_Section):
     def _are_targets(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
         for target in targets:
             Target.parse(target)
+            if targets.count(target) > 1:
+                raise ValueError(f"{target} is named more than once")
         return targets
 
 
@@ -57,6 +74,9 @@ class PluginChoice(_Section):
 
 
 SectionT = TypeVar("SectionT", bound=_Section)
+ARGUMENT = Origin("argument")
+"""Where a value comes from that was said on the spot; it goes before everything else."""
+
 _SECTIONS: dict[str, type[_Section]] = {"engine": Engine, "routing": Routing, "plugins": PluginChoice}
 
 
@@ -67,32 +87,43 @@ class Settings:
         self._values = dict(values)
         self.environ: Mapping[str, str] = dict(environ or {})
         """The environment that providers read their own variables from."""
+        known = [*_SECTIONS, "providers"]
         for path, value in self._values.items():
-            if path[0] not in _SECTIONS and path[0] != "providers":
-                known = ", ".join([*_SECTIONS, "providers"])
-                raise ConfigError(f"[{path[0]}] from {value.origin} is not a section: there are {known}")
-            if path[0] == "providers" and len(path) < 3:
-                name = ".".join(path)
-                raise ConfigError(f"{name} from {value.origin} must be a table: [providers.NAME]")
+            section, is_leaf = path[0], value.value != {}
+            if section not in known:
+                there = f"there are {', '.join(known)}{did_you_mean(section, known)}"
+                raise ConfigError(f"[{section}] from {value.origin} is not a section: {there}")
+            if is_leaf and len(path) < (3 if section == "providers" else 2):
+                table = "[providers.NAME]" if section == "providers" else f"[{section}]"
+                raise ConfigError(f"{'.'.join(path)} from {value.origin} must be a table: {table}")
 
     @classmethod
     def of(cls, table: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Self:
         """Settings from a nested table, shaped like the TOML file. No file is read, no environment but `environ`."""
-        values = dict(flatten(table or {}, Origin("argument")))
-        return cls({**values, **_from_environment(environ or {})}, environ)
+        return cls(overlay(_from_environment(environ or {}), dict(flatten(table or {}, ARGUMENT))), environ)
 
     @classmethod
-    def discover(cls, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Self:
+    def discover(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        table: Mapping[str, Any] | None = None,
+    ) -> Self:
         """The settings of this process: its environment, the nearest ``pointsman.toml``, the user's ``config.toml``.
 
-        ``POINTSMAN_CONFIG`` names another user file. Raises `ConfigError` for what cannot be read.
+        ``POINTSMAN_CONFIG`` names another user file. `table` is what was said on the spot, such as a command's flags:
+        it goes before everything. Raises `ConfigError` for what cannot be read.
         """
         environ = os.environ if environ is None else environ
+        own = user_file(environ)
+        if environ.get("POINTSMAN_CONFIG") and not own.exists():
+            raise ConfigError(f"POINTSMAN_CONFIG names {own}, which does not exist: create it, or unset the variable")
         values: dict[Key, Value] = {}
-        for file in (user_file(environ), nearest_project_file(folder or Path.cwd())):
+        for file in (own, nearest_project_file(folder or Path.cwd())):
             if file is not None:
-                values |= flatten(read_toml(file), Origin("file", str(file)))
-        return cls({**values, **_from_environment(environ)}, environ)
+                values = overlay(values, dict(flatten(read_toml(file), Origin("file", str(file)))))
+        values = overlay(values, _from_environment(environ))
+        return cls(overlay(values, dict(flatten(table or {}, ARGUMENT))), environ)
 
     @cached_property
     def engine(self) -> Engine:
@@ -111,24 +142,14 @@ class Settings:
 
     def provider_tables(self) -> list[str]:
         """The names that stand under ``[providers]``."""
-        return sorted({path[1] for path in self._values if path[0] == "providers"})
+        return sorted({path[1] for path in self._values if path[0] == "providers" and len(path) > 1})
 
     def provider(self, name: str) -> dict[str, Value]:
         """What files and arguments say of one provider: setting -> value."""
-        own = {path[2:]: value for path, value in self._values.items() if path[:2] == ("providers", name)}
-        nested: dict[str, Value] = {}
-        for path, value in own.items():
-            if len(path) == 1:
-                nested[path[0]] = value
-            else:
-                table = nested.setdefault(path[0], Value({}, value.origin)).value
-                for part in path[1:-1]:
-                    table = table.setdefault(part, {})
-                table[path[-1]] = value.value
-        return nested
+        return nested(self._values, "providers", name)
 
     def _section(self, name: str, model: type[SectionT]) -> SectionT:
-        own = {path[1]: value for path, value in self._values.items() if path[0] == name and len(path) == 2}
+        own = nested(self._values, name)
         try:
             return model.model_validate({setting: value.value for setting, value in own.items()})
         except ValidationError as error:
@@ -142,7 +163,8 @@ def _complaints(
         setting = str(problem["loc"][0]) if problem["loc"] else ""
         origin = f" (from {own[setting].origin})" if setting in own else ""
         if problem["type"] == "extra_forbidden":
-            yield f"[{section}] has no setting {setting!r}{origin}: it has {', '.join(model.model_fields)}"
+            there = f"it has {', '.join(model.model_fields)}{did_you_mean(setting, model.model_fields)}"
+            yield f"[{section}] has no setting {setting!r}{origin}: {there}"
         else:
             yield f"[{section}] {setting}{origin}: {problem['msg']}"
 
@@ -153,11 +175,11 @@ def _from_environment(environ: Mapping[str, str]) -> dict[Key, Value]:
     for section, model in _SECTIONS.items():
         prefix = f"POINTSMAN_{section.upper()}_"
         for variable, text in environ.items():
-            if variable.startswith(prefix) and text:
+            if variable.startswith(prefix) and text.strip():
                 setting = variable.removeprefix(prefix).lower()
                 field = model.model_fields.get(setting)
                 many = field is not None and isinstance(field.default, tuple)
-                value: Any = tuple(part.strip() for part in text.split(",") if part.strip()) if many else text
+                value: Any = tuple(part.strip() for part in text.split(",") if part.strip()) if many else text.strip()
                 found[section, setting] = Value(value, Origin("environment", variable))
     return found
 
@@ -165,7 +187,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[Key, Value]:
 def user_file(environ: Mapping[str, str]) -> Path:
     """The user's own configuration file, whether it exists or not."""
     if chosen := environ.get("POINTSMAN_CONFIG"):
-        return Path(chosen)
+        return Path(chosen).expanduser()
     from platformdirs import user_config_path
 
     return user_config_path("pointsman") / "config.toml"

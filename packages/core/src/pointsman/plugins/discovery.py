@@ -6,16 +6,18 @@ A plugin that is broken hides only itself: the reason is kept, and raised to who
 from __future__ import annotations
 
 import enum
+import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pluggy
 
 from .. import hookspecs
 from ..commands import CommandSpec
-from ..errors import ConfigError, PluginError, PointsmanError
+from ..errors import ConfigError, PluginError, did_you_mean
 from ..policy import Policy
 from ..provider import ProviderSpec
 from ..telemetry import Sink
@@ -46,6 +48,7 @@ class PluginInfo:
     origin: str
     """Distribution and version, or where else it came from."""
     distribution: str
+    """Its name in normal form: lower case, with hyphens."""
     load: Callable[[], object]
 
 
@@ -72,7 +75,7 @@ class Plugins:
                 kind=kind,
                 name=entry.name,
                 origin=f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value,
-                distribution=entry.dist.name if entry.dist else "",
+                distribution=re.sub(r"[-_.]+", "-", entry.dist.name).lower() if entry.dist else "",
                 load=entry.load,
             )
             for kind in Kind
@@ -116,7 +119,7 @@ class Plugins:
 
     @property
     def broken(self) -> Mapping[tuple[Kind, str], PluginError]:
-        """What was asked for and could not be loaded, with the reason."""
+        """What was asked for and does not work, with the reason."""
         return self._broken
 
     # Loading -------------------------------------------------------------------------------------------------------
@@ -127,30 +130,23 @@ class Plugins:
         Raises `ConfigError` if there is none of that name, `PluginError` if it is broken.
         """
         key = kind, name
-        if key in self._loaded:
-            return self._loaded[key]
         if key in self._broken:
             raise self._broken[key].with_traceback(None)
-        infos = self._found.get(key)
-        if not infos:
-            raise ConfigError(self._missing(kind, name))
-        try:
-            plugin = _load(infos, name)
-        except PluginError as error:
-            self._broken[key] = error
-            raise
-        self._loaded[key] = plugin
-        return plugin
+        if key not in self._loaded:
+            infos = self._found.get(key)
+            if not infos:
+                raise ConfigError(self._missing(kind, name))
+            try:
+                self._loaded[key] = _load(infos, kind, name)
+            except PluginError as error:
+                self._broken[key] = error
+                raise
+        return self._loaded[key]
 
     def provider(self, name: str) -> tuple[ProviderSpec[Any], object]:
         """The spec of the provider called `name`, and the plugin that declares it. Raises like `load`."""
-        plugin = self.load(Kind.PROVIDER, name)
-        specs: Sequence[ProviderSpec[Any]] = self._ask(plugin, name, "pointsman_providers")
-        for spec in specs:
-            if spec.name == name:
-                return spec, plugin
-        declared = ", ".join(spec.name for spec in specs) or "nothing"
-        raise PluginError(f"it declares {declared}, but its entry point is called {name}", plugin=name)
+        spec: ProviderSpec[Any] = self._named(Kind.PROVIDER, name, "pointsman_providers", _is_provider)
+        return spec, self.load(Kind.PROVIDER, name)
 
     def wrappers(self, order: Sequence[str] = ()) -> list[tuple[str, object]]:
         """Every wrapper, outermost first: those in `order`, then the others by name.
@@ -161,6 +157,8 @@ class Plugins:
         for name in order:
             if name not in names and name not in self._disabled:
                 raise ConfigError(f"[plugins] wrappers: {self._missing(Kind.WRAPPER, name)}")
+            if order.count(name) > 1:
+                raise ConfigError(f"[plugins] wrappers names {name!r} more than once")
         first = [name for name in order if name in names]
         return [(name, self.load(Kind.WRAPPER, name)) for name in [*first, *(n for n in names if n not in first)]]
 
@@ -169,7 +167,7 @@ class Plugins:
         return [
             (name, sink)
             for name in self.names(Kind.SINK)
-            for sink in self._ask(self.load(Kind.SINK, name), name, "pointsman_sinks")
+            for sink in self._declared(Kind.SINK, name, "pointsman_sinks", callable)
         ]
 
     def policy(self, name: str | None = None) -> Policy:
@@ -180,44 +178,53 @@ class Plugins:
             if len(names) > 1 and not ours:
                 raise ConfigError(f"several policies are installed: set [routing] policy to one of {', '.join(names)}")
             name = next(iter(ours or names), "in_order")
-        policies: Sequence[Policy] = self._ask(self.load(Kind.POLICY, name), name, "pointsman_policies")
-        for policy in policies:
-            if policy.name == name:
-                return policy
-        raise PluginError(f"it brings no policy called {name}", plugin=name)
+        policy: Policy = self._named(Kind.POLICY, name, "pointsman_policies", _is_policy)
+        return policy
 
     def command(self, name: str) -> CommandSpec:
         """The verb called `name`. Raises like `load`."""
-        commands: Sequence[CommandSpec] = self._ask(self.load(Kind.COMMAND, name), name, "pointsman_commands")
-        for command in commands:
-            if command.name == name:
-                return command
-        raise PluginError(f"it brings no command called {name}", plugin=name)
+        command: CommandSpec = self._named(Kind.COMMAND, name, "pointsman_commands", _is_command)
+        return command
 
-    @staticmethod
-    def _ask(plugin: object, name: str, hook: str) -> Any:
-        """What `plugin` answers to a hook without arguments."""
-        manager = manager_of([(name, plugin)])
+    def _named(self, kind: Kind, name: str, hook: str, fits: Callable[[Any], bool]) -> Any:
+        """What the plugin declares under its own name."""
+        declared = self._declared(kind, name, hook, fits)
+        for one in declared:
+            if one.name == name:
+                return one
+        others = ", ".join(repr(one.name) for one in declared) or "nothing"
+        raise self._break(kind, name, f"it declares {others}, but its entry point is called {name!r}")
+
+    def _declared(self, kind: Kind, name: str, hook: str, fits: Callable[[Any], bool]) -> Sequence[Any]:
+        """What a plugin answers to a hook without arguments: a sequence of what `fits`."""
+        manager = manager_of([(name, self.load(kind, name))])
         try:
             answers = getattr(manager.hook, hook)()
-        except PointsmanError:
-            raise
+            declared = None if not answers else answers[0]
         except Exception as error:
-            raise PluginError(f"{hook} raised {_said(error)}", plugin=name) from error
-        if not answers or answers[0] is None:
-            raise PluginError(f"it does not answer {hook}", plugin=name)
-        return answers[0]
+            raise self._break(kind, name, f"{hook} raised {said(error)}", error) from error
+        if declared is None:
+            raise self._break(kind, name, f"it does not answer {hook}")
+        if not isinstance(declared, Sequence):
+            raise self._break(kind, name, f"{hook} must answer with a list, not with a {type(declared).__name__}")
+        for one in cast(Sequence[Any], declared):
+            if not fits(one):
+                raise self._break(kind, name, f"{hook} answered with a {type(one).__name__}, which is no {kind.word}")
+        return cast(Sequence[Any], declared)
+
+    def _break(self, kind: Kind, name: str, reason: str, cause: Exception | None = None) -> PluginError:
+        """Remember why a plugin does not work; the error to raise."""
+        error = PluginError(reason, plugin=name)
+        error.__cause__ = cause
+        self._broken[kind, name] = error
+        return error
 
     def _missing(self, kind: Kind, name: str) -> str:
-        from difflib import get_close_matches
-
         if name in self._disabled:
             return f"the {kind.word} {name!r} is disabled by [plugins] disable"
         names = self.names(kind)
-        near = get_close_matches(name, names, n=1)
         there = f"installed: {', '.join(names)}" if names else f"no {kind.word} is installed"
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"no {kind.word} is called {name!r} ({there}){hint}"
+        return f"no {kind.word} is called {name!r} ({there}){did_you_mean(name, names)}"
 
 
 def manager_of(plugins: Iterable[tuple[str, object]]) -> pluggy.PluginManager:
@@ -229,25 +236,65 @@ def manager_of(plugins: Iterable[tuple[str, object]]) -> pluggy.PluginManager:
             manager.register(plugin, name)
             manager.check_pending()
         except Exception as error:
-            raise PluginError(f"its hooks do not fit: {_said(error)}", plugin=name) from error
+            raise PluginError(f"its hooks do not fit: {said(error)}", plugin=name) from error
     return manager
 
 
-def _load(infos: Sequence[PluginInfo], name: str) -> object:
+def implements(plugin: object, hook: str) -> bool:
+    """Whether `plugin` has this hook."""
+    return hasattr(getattr(plugin, hook, None), "pointsman_impl")
+
+
+def said(error: BaseException) -> str:
+    """An exception in one line: its kind, and what it says."""
+    return f"{type(error).__name__}: {error}".strip().rstrip(":")
+
+
+def _load(infos: Sequence[PluginInfo], kind: Kind, name: str) -> object:
     if len(infos) > 1:
         rivals = " and ".join(info.origin for info in infos)
         raise PluginError(f"{rivals} both claim this name: uninstall one of them", plugin=name)
     try:
         plugin = infos[0].load()
-    except Exception as error:
-        raise PluginError(f"it cannot be loaded from {infos[0].origin}: {_said(error)}", plugin=name) from error
-    manager_of([(name, plugin)])
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"it cannot be loaded from {infos[0].origin}: {said(error)}", plugin=name) from error
+    callers = manager_of([(name, plugin)]).get_hookcallers(plugin) or []
+    if fault := _unmarked(plugin) or _misfit(plugin, kind, [caller.name for caller in callers]):
+        raise PluginError(fault, plugin=name)
     return plugin
+
+
+def _unmarked(plugin: object) -> str | None:
+    """A hook without its marker is no hook: left alone, a wrapper would silently do nothing."""
+    for name in dir(plugin):
+        if name.startswith("pointsman_") and inspect.isroutine(getattr(plugin, name)) and not implements(plugin, name):
+            return f"{name} lacks its marker: write @hookimpl above it"
+    return None
+
+
+def _misfit(plugin: object, kind: Kind, hooks: Sequence[str]) -> str | None:
+    if not hooks:
+        return "it implements no hook"
+    for hook in hooks:
+        function = getattr(plugin, hook)
+        if inspect.iscoroutinefunction(function):
+            return f"{hook} must be a plain function: it is asked once, and what it answers with may be asynchronous"
+        if kind is Kind.WRAPPER and not function.pointsman_impl["wrapper"]:
+            return f"{hook} must be marked @hookimpl(wrapper=True), or it would answer in the provider's place"
+    return None
+
+
+def _is_provider(one: object) -> bool:
+    return isinstance(one, ProviderSpec)
+
+
+def _is_command(one: object) -> bool:
+    return isinstance(one, CommandSpec)
+
+
+def _is_policy(one: object) -> bool:
+    return isinstance(getattr(one, "name", None), str) and callable(getattr(one, "rank", None))
 
 
 def _itself(plugin: object) -> object:
     return plugin
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".strip().rstrip(":")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+
+MONEY = Context(prec=60)
+"""Arithmetic on money, whatever the thread's own context: sums of all that can be owed are exact in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class Cost:
     complete: bool
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.known + other.known, self.complete and other.complete)
+        return Cost(MONEY.add(self.known, other.known), self.complete and other.complete)
 
     def __repr__(self) -> str:
         if self.complete:
@@ -40,8 +43,10 @@ class Cost:
 
     def __str__(self) -> str:
         if self.complete:
-            return f"${_plain(self.known)}"
-        return f"≥ ${_plain(self.known)}" if self.known else "unknown"
+            shown = _rounded(self.known, ROUND_HALF_EVEN)
+            return f"${_plain(shown)}" if shown or not self.known else f"< ${_MICRO}"
+        shown = _rounded(self.known, ROUND_FLOOR)  # A lower bound must stay one.
+        return f"≥ ${_plain(shown)}" if shown else "> $0" if self.known else "unknown"
 
     @classmethod
     def total(cls, parts: Iterable[Cost]) -> Cost:
@@ -49,10 +54,15 @@ class Cost:
         return sum(parts, Exact(0))
 
 
+_MICRO = Decimal("0.000001")
+
+
+def _rounded(amount: Decimal, rounding: str) -> Decimal:
+    return amount.quantize(_MICRO, rounding=rounding, context=MONEY)
+
+
 def _plain(amount: Decimal) -> str:
-    """`amount` with at most six decimals, without an exponent; a positive amount never prints as nothing."""
-    if 0 < amount < Decimal("0.000001"):
-        return "0.000001" if amount > Decimal("0.0000005") else "<0.000001"
+    """`amount` without an exponent, with no more decimals than it has, and two if it has any."""
     text = f"{amount:.6f}".rstrip("0")
     whole, _, cents = text.partition(".")
     return f"{whole}.{cents:0<2}" if cents else whole

@@ -1,0 +1,61 @@
+"""What a lab vendor remembers of each request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from anyio import Event
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class RecordedRequest:
+    """One request as it arrived, and what became of its response."""
+
+    index: int
+    """How many requests this vendor had before."""
+    client: tuple[str, int]
+    """Host and port of the other side: the same for all requests on one connection."""
+    method: str
+    path: str
+    """Without the query."""
+    query: str
+    raw_headers: tuple[tuple[str, str], ...]
+    """As sent: order, case and duplicates kept."""
+    headers: Mapping[str, str]
+    """By name in lower case; of duplicates the last."""
+    body: bytes
+    gone: Event = field(default_factory=Event, repr=False)
+    """Set when the client goes away before the end of the response."""
+    gone_at: float | None = None
+    """When that was, in seconds on the event loop's clock (`anyio.current_time`)."""
+    done: Event = field(default_factory=Event, repr=False)
+    """Set when the response is over: sent, cut as scripted, or given up since the client is gone."""
+    sent: int = 0
+    """Bytes of the body sent so far."""
+
+    @property
+    def json(self) -> Any:
+        """The body, parsed. Raises `ValueError` if it is not JSON."""
+        return json.loads(self.body)
+
+    @property
+    def prompt(self) -> str:
+        """The text of the last message that the user sent; for scripts that answer by prompt."""
+        said = [message for message in self.json.get("messages", ()) if message.get("role") == "user"]
+        return text_of(said[-1].get("content")) if said else ""
+
+
+def text_of(content: Any) -> str:
+    """The text in the content of a message: a string, or a list of parts."""
+    match content:
+        case str():
+            return content
+        case [*parts]:
+            return "".join(text_of(part) for part in parts)
+        case {"text": str(text)}:
+            return text
+        case _:
+            return ""

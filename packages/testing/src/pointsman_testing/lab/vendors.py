@@ -1,0 +1,204 @@
+"""The lab: vendors on loopback, scripted from the test that runs beside them in the same event loop."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from .dialect import Dialect, HttpResponse, Model, Route
+from .openai import OpenAIChat
+from .plan import Chunk
+from .profiles import DEFAULT_SPEED, Pace, Profile
+from .requests import RecordedRequest
+from .script import Answer, Fault, Hangup, Raw, Response, Script
+from .server import Server
+
+
+class Vendor:
+    """One server that answers as it is scripted. `Lab.vendor` makes it."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        profile: Profile | None,
+        models: Sequence[Model],
+        api_key: str | None,
+        default: Script,
+        dialect: Dialect,
+        speed: float,
+        seed: int,
+        port: int,
+    ) -> None:
+        self.name = name
+        self.profile = profile
+        """The speed of its answers; None: as fast as it can."""
+        self.models = tuple(models)
+        """What it lists and knows; empty: it lists nothing and takes any model."""
+        self.api_key = api_key
+        """The one key that it takes; None: it does not look."""
+        self.default = default
+        """What it answers once the script is used up."""
+        self._dialect = dialect
+        self._seed = seed
+        self._scripts: dict[Route, deque[Script]] = {"chat": deque(), "models": deque()}
+        self._server = Server(self._respond, speed=speed, port=port)
+
+    @property
+    def base_url(self) -> str:
+        """What a client is configured with; it ends with the dialect's prefix."""
+        return f"http://127.0.0.1:{self._server.port}{self._dialect.prefix}"
+
+    @property
+    def requests(self) -> Sequence[RecordedRequest]:
+        """Every request that arrived whole, in order."""
+        return self._server.requests
+
+    @property
+    def pending(self) -> int:
+        """How many scripted responses are left, for all routes."""
+        return sum(len(scripts) for scripts in self._scripts.values())
+
+    def script(self, *responses: Script, on: Route = "chat") -> None:
+        """Answer the next requests so, in order, one each. Requests that are wrong in themselves use none up."""
+        self._scripts[on].extend(responses)
+
+    def refusing(self) -> AbstractContextManager[None]:
+        """While inside: connections are refused, idle ones are ended. Responses under way go on."""
+        return self._server.refusing()
+
+    async def received(self, count: int = 1) -> RecordedRequest:
+        """Wait until that many requests have arrived in all; the last of them."""
+        return await self._server.received(count)
+
+    async def serve(self) -> None:
+        """Accept until cancelled; the lab calls it."""
+        await self._server.serve()
+
+    def _respond(self, request: RecordedRequest) -> HttpResponse | Hangup:
+        route = self._dialect.route(request, self.models, self.api_key)
+        if isinstance(route, Fault):
+            response: Response | None = route
+        elif self._scripts[route]:
+            response = _resolve(self._scripts[route].popleft(), request)
+        else:
+            response = _resolve(self.default, request) if route == "chat" else None
+        if isinstance(response, Hangup):
+            return response
+        rendered = self._render(response, request)
+        return replace(rendered, headers=(*rendered.headers, ("x-request-id", f"{self.name}-{request.index}")))
+
+    def _render(self, response: Answer | Fault | Raw | None, request: RecordedRequest) -> HttpResponse:
+        match response:
+            case None:
+                return _json_response(self._dialect.models(self.models))
+            case Answer():
+                # A generator for each request: its speed does not depend on the order in which others arrived.
+                rng = random.Random(f"{self._seed}/{self.name}/{request.index}")  # noqa: S311
+                profile = response.profile or self.profile
+                rendered = self._dialect.chat(response, request.json, profile.draw(rng) if profile else Pace())
+            case Raw():
+                body = (Chunk(response.data),)
+                kind = (("content-type", response.content_type),)
+                rendered = HttpResponse(status=response.status, headers=kind, body=body, chunked=response.chunked)
+            case Fault():
+                rendered = replace(self._error(response), status=response.status)
+        return replace(
+            rendered,
+            headers=(*rendered.headers, *response.headers.items()),
+            faults=response.faults,
+            wait=rendered.wait + response.wait,
+        )
+
+    def _error(self, fault: Fault) -> HttpResponse:
+        match fault.body:
+            case None:
+                return _json_response(self._dialect.error(fault))
+            case bytes(data):
+                return HttpResponse(body=(Chunk(data),))
+            case str(text):
+                kind = "text/html" if text.startswith("<") else "text/plain"
+                return HttpResponse(headers=(("content-type", f"{kind}; charset=utf-8"),), body=(Chunk(text.encode()),))
+            case body:
+                return _json_response(body)
+
+
+class Lab:
+    """Vendors on 127.0.0.1, each on a port of its own, in the event loop of whoever enters.
+
+    A callable script that raises ends the lab: the exception leaves ``async with Lab()`` in an exception group.
+    """
+
+    def __init__(self, *, speed: float = DEFAULT_SPEED, seed: int = 0) -> None:
+        self.speed = speed
+        """How many times faster than a wall clock the lab's clock runs: all scripted seconds are divided by it."""
+        self.vendors: dict[str, Vendor] = {}
+        self._seed = seed
+        self._tasks: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await anyio.create_task_group().__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._tasks is not None
+        self._tasks.cancel_scope.cancel()
+        return await self._tasks.__aexit__(kind, error, traceback)
+
+    def vendor(
+        self,
+        name: str,
+        *,
+        profile: Profile | None = None,
+        models: Sequence[Model] = (),
+        api_key: str | None = None,
+        default: Script | None = None,
+        dialect: Dialect | None = None,
+        port: int = 0,
+    ) -> Vendor:
+        """A new vendor, reachable from now until the lab closes. Its speeds follow from the lab's seed and its name."""
+        if self._tasks is None:
+            raise RuntimeError("a lab has vendors only inside of `async with Lab() as lab`")
+        if name in self.vendors:
+            raise ValueError(f"there is a vendor {name} in this lab already")
+        vendor = Vendor(
+            name,
+            profile=profile,
+            models=models,
+            api_key=api_key,
+            default=default or Answer(f"{name} answers."),
+            dialect=dialect or OpenAIChat(),
+            speed=self.speed,
+            seed=self._seed,
+            port=port,
+        )
+        self.vendors[name] = vendor
+        self._tasks.start_soon(vendor.serve, name=f"lab vendor {name}")
+        return vendor
+
+
+def body_bytes(response: Answer | Raw, request: Mapping[str, Any], *, dialect: Dialect | None = None) -> bytes:
+    """The body that a vendor sends for the JSON `request`, before any fault: places of faults count in it."""
+    if isinstance(response, Raw):
+        return response.data
+    return b"".join(chunk.data for chunk in (dialect or OpenAIChat()).chat(response, request, Pace()).body)
+
+
+def _resolve(script: Script, request: RecordedRequest) -> Response:
+    return script(request) if callable(script) else script
+
+
+def _json_response(body: Mapping[str, Any]) -> HttpResponse:
+    data = json.dumps(body).encode()
+    return HttpResponse(headers=(("content-type", "application/json"),), body=(Chunk(data),))

@@ -1,0 +1,38 @@
+"""``python -m pointsman_testing``, as a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import httpx2
+import pytest
+
+ASKED = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serves_until_told_to_stop(number: signal.Signals) -> None:
+    command = [sys.executable, "-W", "error", "-m", "pointsman_testing"]
+    options = ["--vendor", "sambanova", "--speed", "1000", "--text", "hello from afar", "--model", "m"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            base_url = process.stdout.readline().strip()
+            assert base_url.startswith("http://127.0.0.1:")
+            reply = httpx2.post(f"{base_url}/chat/completions", json=ASKED).json()
+            assert reply["choices"][0]["message"]["content"] == "hello from afar"
+            assert [model["id"] for model in httpx2.get(f"{base_url}/models").json()["data"]] == ["m"]
+            process.send_signal(number)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_refuses_a_vendor_that_it_does_not_know() -> None:
+    command = [sys.executable, "-m", "pointsman_testing", "--vendor", "nobody"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 2
+    assert "invalid choice" in process.stderr
