@@ -1,0 +1,5 @@
+"""``python -m pointsman_cli``."""
+
+from .main import main
+
+main()

@@ -1,0 +1,141 @@
+"""The `pointsman` command: its verbs, ours and those of other packages, found without importing them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import click
+from click.shell_completion import CompletionItem
+
+from .context import debug_option, debugging, remembered, told
+from .exits import Exit
+
+GROUP = "pointsman.commands"
+
+VERBS = {
+    "chat": ("Stream an answer.", "pointsman_cli.chat:chat"),
+    "demo": ("See it work, without a key and without a network.", "pointsman_cli.demo:demo"),
+    "plugins": ("What is installed, and whether it loads.", "pointsman_cli.plugins:plugins"),
+    "providers": ("Who can answer, and who cannot and why.", "pointsman_cli.providers:providers"),
+}
+"""Name -> the line that ``--help`` shows, and where the click command is."""
+
+
+class Verbs(click.Group):
+    """Imports a verb when it is run, and turns whatever it raises into a message and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*VERBS, *_strangers()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in VERBS:
+            return _imported(VERBS[cmd_name][1])
+        from .strangers import command
+
+        return command(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.format_message()} Did you mean {near[0]!r}?", ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Ours with their help lines; of others only metadata is read, which has no such line."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (line, _) in sorted(VERBS.items())])
+        if strangers := _strangers():
+            with formatter.section("Commands of other packages"):
+                formatter.write_dl([(name, f"from {origin}") for name, origin in sorted(strangers.items())])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code.value), code.meaning) for code in Exit])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click does it, but without importing every verb."""
+        lines = {name: line for name, (line, _) in VERBS.items()} | {
+            name: f"from {o}" for name, o in _strangers().items()
+        }
+        verbs = [CompletionItem(name, help=lines[name]) for name in sorted(lines) if name.startswith(incomplete)]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except KeyboardInterrupt:  # Which click would call "Aborted!", with another code.
+            raise click.exceptions.Exit(Exit.INTERRUPTED) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BaseException as error:
+            self._end(ctx, error)
+
+    @staticmethod
+    def _end(ctx: click.Context, error: BaseException) -> NoReturn:
+        if isinstance(error, SystemExit | GeneratorExit):
+            raise error
+        from .report import alone, report
+        from .terminal import abandon_stdout
+
+        error = alone(error)
+        if isinstance(error, BrokenPipeError):
+            abandon_stdout()
+            ctx.exit(Exit.FAILURE)
+        ctx.exit(report(error, debug=debugging(ctx), roster=remembered(ctx), told=told(ctx)))
+
+
+def _strangers() -> dict[str, str]:
+    """Verbs of other packages, each with the distribution it comes from. Ours cannot be taken over."""
+    from importlib.metadata import entry_points
+
+    return {
+        entry.name: f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+        for entry in entry_points(group=GROUP)
+        if entry.name not in VERBS
+    }
+
+
+def _imported(entry: str) -> click.Command:
+    from importlib import import_module
+
+    module, _, name = entry.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        python = ".".join(map(str, sys.version_info[:3]))
+        click.echo(f"pointsman {version('pointsman')} (pointsman-cli {version('pointsman-cli')}, Python {python})")
+        ctx.exit()
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+)
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Show versions."
+)
+@debug_option
+def cli() -> None:
+    """Streams prompts through LLM providers, and keeps the promise when they fail.
+
+    Data goes to stdout, everything else to stderr.
+    """

@@ -1,0 +1,62 @@
+"""`pointsman chat`: one question, one answer, as it comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .asking import checked, read_prompt
+from .context import debug_option
+
+
+@click.command()
+@click.argument("prompt", required=False)
+@click.option(
+    "-m", "--model", "models", multiple=True, metavar="PROVIDER/MODEL", help="Who is asked; several are the order."
+)
+@click.option("-s", "--system", help="An instruction that precedes the prompt.")
+@click.option("--priority", type=click.Choice(["balanced", "speed", "quality", "cost"]), help="What matters most.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="At most so many tokens in the answer.")
+@click.option("--temperature", type=click.FloatRange(min=0), help="How freely the model chooses its words.")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="For the whole call, failover included.",
+)
+@click.option(
+    "--on-break",
+    type=click.Choice(["raise", "restart"]),
+    help="When a stream breaks after its first word: fail, or start the answer anew.  "
+    "[default: raise; with --json restart]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object once the answer is there.")
+@click.option("--json-events", is_flag=True, help="Print everything that happens as it does, a JSON object a line.")
+@debug_option
+def chat(prompt: str | None, models: tuple[str, ...], as_json: bool, json_events: bool, **options: Any) -> None:
+    """Ask PROMPT, and stream the answer to stdout.
+
+    Text that is piped in is put before PROMPT; a PROMPT of - is stdin alone.
+
+    Without -m the policy chooses among [routing] targets, else among what each ready provider suggests. With one -m
+    nobody else is asked; with several, the next is asked when one fails before its first word.
+
+    \b
+    Examples:
+      pointsman chat "Why is the sky blue?"
+      git diff | pointsman chat "Write a commit message"
+      pointsman chat -m sambanova/gpt-oss-120b -m lan/qwen3-32b --json "Hi" | jq .cost
+    """  # noqa: D301  (click wants the backspace)
+    if as_json and json_events:
+        raise click.UsageError("--json and --json-events exclude each other")
+    given = {name: value for name, value in options.items() if value is not None}
+    if "system" in given:
+        checked(given["system"], "--system")
+    text = read_prompt(prompt)
+    if models:
+        given["model"] = models[0] if len(models) == 1 else list(models)
+
+    from .streaming import ask
+
+    ask(text, given, "json" if as_json else "events" if json_events else "text")

@@ -1,0 +1,35 @@
+"""Numbers for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pointsman import Cost, Timings, Usage
+
+UNKNOWN = "–"
+
+
+def seconds(value: float | None) -> str:
+    """``0.21 s``; below a tenth in milliseconds."""
+    if value is None:
+        return UNKNOWN
+    return f"{value * 1000:.0f} ms" if value < 0.1 else f"{value:.2f} s"
+
+
+def speed(timings: Timings) -> str:
+    """Tokens per second after the first: ``148 tok/s``."""
+    return f"{1 / timings.tpot:.0f} tok/s" if timings.tpot else f"{UNKNOWN} tok/s"
+
+
+def tokens(usage: Usage | None) -> str:
+    """Of the answer: ``85 tokens``; a count of ours is marked as the lower bound that it is."""
+    if usage is None:
+        return f"{UNKNOWN} tokens"
+    return f"{'≥ ' if usage.estimated else ''}{usage.output_tokens} tokens"
+
+
+def price(cost: Cost) -> str:
+    """``$0.0012``, ``≥ $0.0012``, or that it is unknown: never 0 for what nobody knows."""
+    text = str(cost)
+    return text if "$" in text else f"cost {text}"

@@ -1,0 +1,108 @@
+"""The demo: the whole of it, without a key, a network, or anything of whoever runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pointsman_cli.demo_cases import CASES
+
+pytestmark = pytest.mark.usefixtures("nowhere")
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def shows_everything(text: str) -> None:
+    """Each answer in full, what failed, the table, and what of it is real."""
+    said = words(text.replace("> ", " ").replace("✗", " "))
+    for case in CASES:
+        assert words(case.prompt) in said
+        assert words(case.answer) in said
+    assert "status 429" in said
+    assert "What stands above is withdrawn; the answer starts again." in said
+    assert said.index("stands low, its light") < said.index("is withdrawn") < said.index("Air scatters")
+    assert "are simulated on this machine" in said
+    assert "10 times faster" in said
+    assert "prepared texts" in said
+    assert "unknown, not 0" in said
+
+
+def test_demo_without_a_terminal(run: Any) -> None:
+    began = time.monotonic()
+    done = run("demo")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - began < 15
+    shows_everything(done.stdout)
+    assert "\x1b" not in done.stdout
+    table = done.stdout[done.stdout.index("\ntask ") :]
+    for case in CASES:
+        assert case.task in table
+    assert re.search(r"^general_qa +lab-[ab] +2 ", table, re.MULTILINE)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("columns", [50, 80, 120])
+def test_demo_on_a_terminal(terminal: Any, columns: int) -> None:
+    screen = terminal("demo", columns=columns)
+    assert screen.code == 0
+    assert "\x1b[1m" in screen.text
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.text)
+    assert "\x1b" not in plain
+    shows_everything(plain)
+    assert max(map(len, plain.splitlines())) <= columns
+    assert "…" not in plain.replace("API_KEY=…", "")
+
+
+@pytest.mark.parametrize(("args", "env"), [(["--plain"], {}), ([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"})])
+def test_demo_without_colours(terminal: Any, args: list[str], env: dict[str, str]) -> None:
+    screen = terminal("demo", *args, env=env)
+    assert screen.code == 0
+    assert "\x1b" not in screen.text
+    shows_everything(screen.text)
+
+
+def test_demo_as_json_is_a_line_a_call(run: Any, valid: Any) -> None:
+    done = run("demo", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    calls = [json.loads(line) for line in done.stdout.splitlines()]
+    for call in calls:
+        valid("demo.json", call)
+    by_task = {call["task"]: call["reply"] for call in calls}
+    assert list(by_task) == [case.task for case in CASES]
+    assert {call["prompt"]: call["reply"]["text"] for call in calls} == {case.prompt: case.answer for case in CASES}
+    busy, broken = by_task["code_explanation"], by_task["general_qa"]
+    assert [attempt["outcome"] for attempt in busy["attempts"]] == ["failed", "finished"]
+    assert busy["attempts"][0]["error"].startswith("RateLimited")
+    assert broken["attempts"][0]["error"].startswith("StreamBroken")
+    assert broken["attempts"][0]["target"] != broken["attempts"][1]["target"]
+    assert all(reply["decision"]["policy"] and len(reply["decision"]["order"]) >= 2 for reply in by_task.values())
+    known = [Decimal(reply["cost"]["usd"]) for reply in by_task.values() if reply["cost"]["usd"]]
+    assert all(cost > 0 for cost in known)
+
+
+def test_demo_takes_nothing_of_its_user(run: Any, nowhere: Path, stranger: Any) -> None:
+    """Neither settings nor keys nor wrappers nor sinks, broken ones least of all."""
+    (nowhere / "pointsman.toml").write_text("[engine]\nno_such_setting = 1\n")
+    groups = {f"pointsman.{kind}": {"mine": "no_such_module"} for kind in ("wrappers", "sinks", "policies")}
+    env = {
+        **stranger(groups),
+        "POINTSMAN_SAMBANOVA_BASE_URL": "http://192.0.2.1/v1",
+        "SAMBANOVA_API_KEY": "sk-mine-and-not-for-the-demo",
+        "HTTP_PROXY": "http://192.0.2.1:3128",
+    }
+    done = run("demo", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_demo_at_another_speed_says_so(run: Any) -> None:
+    done = run("demo", "--speed", "50")
+    assert done.returncode == 0
+    assert "50 times faster" in words(done.stdout)
