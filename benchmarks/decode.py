@@ -94,8 +94,16 @@ def by_hand(body: bytes) -> int:
     return texts
 
 
-def dialect(reads: list[bytes]) -> int:
-    decoder = ChatDecoder(pointsman.Target("bench", "m"), pointsman_openai.Quirks(), failed)
+class TolerantOnly(ChatDecoder):
+    """Without the typed path."""
+
+    def feed(self, data: bytes) -> None:
+        for event in self._parser.feed(data):
+            self._take(event)
+
+
+def dialect(reads: list[bytes], kind: type[ChatDecoder] = ChatDecoder) -> int:
+    decoder = kind(pointsman.Target("bench", "m"), pointsman_openai.Quirks(), failed)
     events = 0
     for data in reads:
         decoder.feed(data)
@@ -127,6 +135,11 @@ def streams() -> None:
         "dialect, an event a read, tool calls": tools,
     }.items():
         show(name, microseconds(partial(dialect, reads), 1, TOKENS), base)
+    show(
+        "the tolerant path alone, an event a read",
+        microseconds(partial(dialect, events, TolerantOnly), 1, TOKENS),
+        base,
+    )
 
 
 def serve(listener: socket.socket) -> None:

@@ -365,13 +365,20 @@ def text_of(events: Iterable[StreamEvent]) -> str:
 
 WORDS = 3
 kinds = st.sampled_from(list(PLACES))
-stacks = st.lists(kinds, min_size=1, max_size=5)
+
+
+def is_sound(stack: Sequence[Callable[[Stream, Act], Stream]]) -> bool:
+    """A task group inside a generator that is left early fails by itself: anyio forbids it, and it is not our subject."""
+    return lazy_generator not in stack or with_task_group not in stack[stack.index(lazy_generator) :]
+
+
+stacks = st.lists(kinds, max_size=5).filter(is_sound)
 
 
 @st.composite
 def faulty_stacks(draw: st.DrawFn) -> tuple[list[Callable[[Stream, Act], Stream]], int, str, int]:
     """Wrappers, outermost first; which of them raises; where; and at which event."""
-    stack = draw(stacks)
+    stack = draw(stacks.filter(bool))
     who = draw(st.integers(0, len(stack) - 1))
     where = draw(st.sampled_from(PLACES[stack[who]]))
     at = draw(st.integers(0, WORDS)) if where == "event" else WORDS if where == "last event" else 0
@@ -439,7 +446,7 @@ async def test_a_wrapper_that_injects_a_fault_steers_like_the_provider(
 
 
 @given(
-    stack=st.lists(kinds, max_size=4),
+    stack=stacks,
     provider_kind=st.sampled_from(["generator", "class"]),
     where=st.sampled_from(["hook", "call", "enter", "event"]),
     at=st.integers(0, WORDS),

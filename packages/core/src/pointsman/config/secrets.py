@@ -83,7 +83,7 @@ class Redactor:
         """`shown` without secrets."""
         if self._pattern and _ESCAPES.search(shown):
             return self._pattern.sub(REDACTED, shown)
-        for secret in self._secrets:  # 200 times faster than the pattern, and most text is as it is.
+        for secret in self._secrets:  # 40 times faster, and most text is as it is.
             shown = shown.replace(secret, REDACTED)
         return shown
 

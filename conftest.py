@@ -1,0 +1,57 @@
+"""What all tests share: how hard Hypothesis tries, and that nothing of the machine they run on leaks in.
+
+Async tests need no mark and run twice, on asyncio and on trio: that is anyio's own `anyio_backend` fixture.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadlines: a busy machine is no bug. `ci` draws the same examples each time, so that it is never red by luck.
+settings.register_profile("dev", max_examples=25, deadline=None)
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("deep", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_configure() -> None:
+    sys.addaudithook(_refuse_the_network)
+
+
+def _refuse_the_network(event: str, args: tuple[Any, ...]) -> None:
+    """Tests are offline: reaching for another host than this one is an error where it happens, not a hang later."""
+    if event == "socket.getaddrinfo":
+        host = args[0]
+    elif event == "socket.connect" and isinstance(args[1], tuple):
+        host = args[1][0]
+    else:
+        return
+    if not _is_this_machine(host):
+        raise AssertionError(f"a test tried to reach {host!r}; tests use loopback servers only")
+
+
+def _is_this_machine(host: str | bytes | None) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    try:
+        return name is None or name == "localhost" or ipaddress.ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No key, setting or file of whoever runs the tests is seen by them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("POINTSMAN_", "OPENAI_")) or name.endswith(("_API_KEY", "_TOKEN", "_PROXY", "_proxy")):
+                patch.delenv(name)
+        for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp("home")))
+        yield

@@ -1,0 +1,178 @@
+"""Every promise of this repository is a session: `nox -l` is the menu, `nox` alone checks all that a change must keep.
+
+Nothing is written here that a package says of itself: which packages there are, their Pythons and what their tests need
+is read from their `pyproject.toml`, so that a new package joins by existing.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.4"
+nox.options.default_venv_backend = "uv"
+nox.options.error_on_external_run = True
+
+ROOT = Path(__file__).parent
+PROJECTS = {
+    path.parent.relative_to(ROOT).as_posix(): nox.project.load_toml(path)
+    for folder in ("packages", "examples")
+    for path in sorted(ROOT.glob(f"{folder}/*/pyproject.toml"))
+}
+FOLDERS = {project["project"]["name"]: folder for folder, project in PROJECTS.items()}
+PACKAGES = [name for name, folder in FOLDERS.items() if folder.startswith("packages/")]
+EXAMPLES = [name for name, folder in FOLDERS.items() if folder.startswith("examples/")]
+MODULES = {
+    name: [path.parent.name for path in ROOT.glob(f"{folder}/src/*/__init__.py")] for name, folder in FOLDERS.items()
+}
+PYTHONS = nox.project.python_versions(PROJECTS["packages/core"])
+OLDEST = PYTHONS[0]
+
+
+@nox.session(python=OLDEST)
+def lint(session: nox.Session) -> None:
+    """Style and spelling hold, and every package is complete."""
+    sync(session, "--only-group", "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("codespell")
+    session.run("python", ".ci/check_files.py")
+
+
+@nox.session(python=OLDEST)
+def types(session: nox.Session) -> None:
+    """Users see right types: mypy and pyright, both strict, agree on every package and on tests/typing."""
+    sync(session, "--group", "types")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session(python=OLDEST)
+def contracts(session: nox.Session) -> None:
+    """Imports point one way, and a planted violation of each rule is found."""
+    sync(session, "--group", "contracts")
+    session.run("lint-imports", "--no-logo", "--no-cache")
+    session.run("pytest", "tests/contracts/planted.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Everything offline, on asyncio and trio, with warnings as errors; arguments after -- go to pytest."""
+    sync(session, "--group", "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def alone(session: nox.Session, package: str) -> None:
+    """One built wheel, with only what it declares, imports and passes its own tests."""
+    check_installed(session, package)
+
+
+@nox.session(python=OLDEST, default=False)
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def floors(session: nox.Session, package: str) -> None:
+    """The same with the oldest versions that the package says it accepts."""
+    check_installed(session, package, "--resolution", "lowest-direct")
+
+
+@nox.session(python=OLDEST)
+@nox.parametrize("example", EXAMPLES, ids=EXAMPLES)
+def downstream(session: nox.Session, example: str) -> None:
+    """A stranger's plugin, on our built wheels and outside the workspace, passes its tests."""
+    check_installed(session, example)
+
+
+@nox.session(python=OLDEST)
+def real(session: nox.Session) -> None:
+    """Servers that are not ours, running real models on this machine, are understood."""
+    if not list(ROOT.glob("tests/real/test_*.py")):
+        session.skip("there is no tests/real yet")
+    sync(session, "--group", "real")
+    session.run("pytest", "tests/real", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def docs(session: nox.Session) -> None:
+    """The site builds without a warning, agrees with the code, and its examples run."""
+    sync(session, "--group", "docs")
+    session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("pytest", "tests/test_docs.py")
+
+
+@nox.session(python=OLDEST, default=False)
+def properties(session: nox.Session) -> None:
+    """Every property and state machine, with thousands of examples."""
+    sync(session, "--group", "test")
+    patient = ["-o", "faulthandler_timeout=0"]
+    session.run("pytest", "-m", "hypothesis", *patient, *session.posargs, env={"HYPOTHESIS_PROFILE": "deep"})
+
+
+@nox.session(python=OLDEST, default=False)
+def bench(session: nox.Session) -> None:
+    """Overhead against peers: every script in benchmarks/, or those named after --."""
+    sync(session, "--group", "bench")
+    peer = Path(session.create_tmp()) / "litellm"
+    session.run_install("uv", "venv", "--quiet", "--clear", "--python", OLDEST, str(peer), external=True)
+    session.run_install("uv", "pip", "install", "--quiet", "--python", str(peer), "litellm>=1.80", external=True)
+    env = {"POINTSMAN_BENCH_LITELLM": str(peer / "bin" / "python")}
+    scripts = session.posargs or [str(path) for path in sorted(ROOT.glob("benchmarks/*.py"))]
+    for script in scripts:
+        session.run("python", script, env=env)
+
+
+def sync(session: nox.Session, *groups: str) -> None:
+    """Install the workspace, editable, with these dependency groups and no others."""
+    session.run_install("uv", "sync", "--active", "--quiet", "--no-default-groups", *groups, external=True)
+
+
+def check_installed(session: nox.Session, name: str, *resolution: str) -> None:
+    """Install `name` as a stranger would, import every module, and run its tests where no source tree is in reach."""
+    folder, project = FOLDERS[name], PROJECTS[FOLDERS[name]]
+    wheels = build_wheels(session)
+    source = wheel_of(name, wheels) if name in PACKAGES else ROOT / folder
+    # Dependencies on our own packages can then only mean these wheels, whatever an index holds under the same names.
+    install = ["uv", "pip", "install", "--quiet", "--no-sources", "--constraints", str(wheels / "ours.txt")]
+
+    session.run_install(*install, *resolution, str(source), external=True)
+    import_all = ["python", "-W", "error", str(ROOT / ".ci/import_all.py"), *MODULES[name]]
+    if extras := ",".join(project["project"].get("optional-dependencies", {})):
+        session.run(*import_all, "--extras-are-missing")
+        session.run_install(*install, *resolution, f"{source}[{extras}]", external=True)
+    session.run(*import_all)
+
+    session.run_install(*install, "--group", f"{ROOT / 'pyproject.toml'}:runner", external=True)
+    if "test" in project.get("dependency-groups", {}):
+        session.run_install(*install, "--group", f"{ROOT / folder / 'pyproject.toml'}:test", external=True)
+    # Elsewhere, and without `src`, so that neither its source tree nor another package can be imported by accident.
+    elsewhere = Path(tempfile.mkdtemp(dir=workshop().name))
+    shutil.copytree(ROOT / folder, elsewhere / folder, ignore=shutil.ignore_patterns("src", "__pycache__"))
+    shutil.copytree(ROOT / "docs", elsewhere / "docs")  # some tests hold a package to them
+    shutil.copy(ROOT / "pyproject.toml", elsewhere)  # pytest's settings
+    shutil.copy(ROOT / "conftest.py", elsewhere)
+    session.chdir(elsewhere)
+    session.run("pytest", folder, *session.posargs)
+
+
+def build_wheels(session: nox.Session) -> Path:
+    """The wheels of all packages, each built from its own source distribution, once for all sessions of this run."""
+    wheels = Path(workshop().name) / "wheels"
+    if not wheels.exists():
+        session.run("uv", "build", "--quiet", "--all-packages", "--out-dir", str(wheels), external=True)
+        (wheels / "ours.txt").write_text("\n".join(f"{name} @ {wheel_of(name, wheels).as_uri()}" for name in PACKAGES))
+    return wheels
+
+
+def wheel_of(package: str, wheels: Path) -> Path:
+    [wheel] = wheels.glob(f"{package.replace('-', '_')}-*.whl")
+    return wheel
+
+
+@functools.cache
+def workshop() -> tempfile.TemporaryDirectory[str]:
+    """A folder outside the checkout that is removed when nox ends."""
+    return tempfile.TemporaryDirectory(prefix="pointsman-nox-")

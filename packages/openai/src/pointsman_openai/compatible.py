@@ -1,0 +1,57 @@
+"""Any server that speaks the OpenAI chat dialect: llama.cpp, vLLM, LM Studio, a gateway of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from pointsman import CheckHealth, Connection, ListModels, PriceAttempt, ProviderSpec, Stream, hookimpl
+
+from .spec import OpenAIConfig, openai_spec, session_of
+
+
+def _names(value: Any) -> Any:
+    """A list, also where it is written in one string, as in an environment variable."""
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
+class CompatibleConfig(OpenAIConfig, frozen=True):
+    """Settings of one server. `base_url` is required; a key only if the server asks for one."""
+
+    default_models: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    """Models that a request may go to by itself, best first."""
+
+
+SPEC = openai_spec(
+    "openai-compatible",
+    CompatibleConfig,
+    capabilities=frozenset({"tools", "schema", "vision", "reasoning"}),  # As far as the server's model can.
+    help="Start a server such as llama.cpp or vLLM, and set base_url to it (http://127.0.0.1:8080/v1).",
+)
+
+
+@hookimpl
+def pointsman_providers() -> Sequence[ProviderSpec[Any]]:
+    return [SPEC]
+
+
+@hookimpl
+def pointsman_stream(connection: Connection[Any]) -> Stream:
+    return session_of(connection).stream
+
+
+@hookimpl
+def pointsman_health(connection: Connection[Any]) -> CheckHealth:
+    return session_of(connection).health
+
+
+@hookimpl
+def pointsman_models(connection: Connection[Any]) -> ListModels:
+    return session_of(connection).models
+
+
+@hookimpl
+def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
+    return connection.prices.cost

@@ -1,0 +1,144 @@
+"""How long to wait and how much is left, from headers and error texts, in every spelling that vendors use.
+
+Times of day are compared with the response's own ``date`` header where there is one, so that a wrong clock on either
+side does not matter. All functions take headers with lower-case names and are total: nonsense is ignored.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from pointsman import RateLimit
+
+_EPOCH = 1_000_000_000
+"""A number above this is a time of day in seconds since 1970 (a wait would be 30 years), or in milliseconds."""
+_LONGEST_WAIT = 86_400.0
+"""Seconds. What is closed for longer is asked again after a day."""
+_LONGEST_BLIND_WAIT = 3600.0
+"""Seconds. A window whose end is not told, such as a daily quota, is asked again after this time at the latest."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+_PIECE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_LIMIT_HEADER = re.compile(r"(?:x-)?ratelimit-(limit|remaining|reset)(?:-(.+))?")
+_NAMED_LIMIT = re.compile(r'"([^"]+)"((?:\s*;\s*[a-z]+=\d+)+)')
+_TRY_AGAIN = re.compile(
+    r"(?:try again|retry|wait)\D{0,20}?((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+|\d+(?:\.\d+)? ?sec)", re.IGNORECASE
+)
+_WINDOW = re.compile(r"duration_s:\s*(\d+)")
+
+
+def server_time(headers: Mapping[str, str], wall: float) -> float:
+    """What the server takes for the time, in seconds since 1970; `wall` where it does not say."""
+    return _date(headers.get("date", "")) or wall
+
+
+def wait_seconds(text: str, epoch: float) -> float | None:
+    """Seconds from `epoch` (since 1970) until the moment that `text` names.
+
+    Understood: ``2``, ``1.5``, ``20ms``, ``6m0s``, seconds or milliseconds since 1970, HTTP dates (RFC 9110, section
+    5.6.7) and ISO 8601 dates. The past is 0.
+    """
+    text = text.strip()
+    if _DURATION.fullmatch(text):
+        return sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(text))
+    try:
+        number = float(text)
+    except ValueError:
+        moment = _date(text)
+        return None if moment is None else max(0.0, moment - epoch)
+    if not math.isfinite(number):
+        return None
+    if number > _EPOCH:
+        number = (number / 1000 if number > _EPOCH * 1000 else number) - epoch
+    return max(0.0, number)
+
+
+def retry_after(headers: Mapping[str, str], text: str, wall: float, estimate: float | None = None) -> float | None:
+    """Seconds until a refused request may be sent again: the latest moment that the headers or the body name.
+
+    `text` is what the body says in words, and `estimate` what it says in seconds. At most a day.
+    """
+    epoch = server_time(headers, wall)
+    waits = [
+        *_milliseconds(headers.get("retry-after-ms", "")),
+        wait_seconds(headers.get("retry-after", ""), epoch),
+        *(limit.reset_at for limit in rate_limits(headers, 0.0, wall) if limit.remaining == 0),
+        *_in_words(text),
+        estimate,
+    ]
+    longest = max((wait for wait in waits if wait is not None), default=None)
+    return None if longest is None else min(max(0.0, longest), _LONGEST_WAIT)
+
+
+def rate_limits(headers: Mapping[str, str], now: float, wall: float) -> list[RateLimit]:
+    """The limits that `headers` state. `now` is on the client's clock and `wall` on the calendar's, both in seconds.
+
+    ``[x-]ratelimit-{limit,remaining,reset}[-kind]``, as OpenAI, SambaNova and most others send them, and the newer
+    ``ratelimit: "kind";r=0;t=55`` with ``ratelimit-policy: "kind";q=500`` (draft-ietf-httpapi-ratelimit-headers).
+    """
+    stated: dict[str, dict[str, str]] = {}
+    for name, value in headers.items():
+        if match := _LIMIT_HEADER.fullmatch(name):
+            stated.setdefault(match[2] or "requests", {})[match[1]] = value
+    for kind, fields in _named(headers.get("ratelimit-policy", "")):
+        stated.setdefault(kind, {}).update(limit=fields.get("q", ""))
+    for kind, fields in _named(headers.get("ratelimit", "")):
+        stated.setdefault(kind, {}).update(remaining=fields.get("r", ""), reset=fields.get("t", ""))
+    epoch = server_time(headers, wall)
+    return [
+        RateLimit(
+            kind=kind,
+            limit=_count(fields.get("limit", "")),
+            remaining=_count(fields.get("remaining", "")),
+            reset_at=None if (wait := wait_seconds(fields.get("reset", ""), epoch)) is None else now + wait,
+        )
+        for kind, fields in stated.items()
+    ]
+
+
+def _date(text: str) -> float | None:
+    if not text:
+        return None
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            moment = read(text)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError, TypeError, IndexError):
+            continue
+    return None
+
+
+def _milliseconds(text: str) -> Iterator[float]:
+    try:
+        wait = float(text) / 1000
+    except ValueError:
+        return
+    if math.isfinite(wait):
+        yield max(0.0, wait)
+
+
+def _in_words(text: str) -> Iterator[float]:
+    if match := _TRY_AGAIN.search(text):
+        wait = wait_seconds(match[1].lower().replace(" ", "").replace("sec", "s"), 0.0)
+        if wait is not None:
+            yield wait
+    # SambaNova: "Violated duration_s: 86400, current usage: 196279, limit: 200000"; the window, not its end.
+    for seconds in _WINDOW.findall(text):
+        yield min(float(seconds), _LONGEST_BLIND_WAIT)
+
+
+def _named(value: str) -> Iterator[tuple[str, dict[str, str]]]:
+    for kind, fields in _NAMED_LIMIT.findall(value):
+        yield kind, dict(field.split("=", 1) for field in re.findall(r"[a-z]+=\d+", fields))
+
+
+def _count(text: str) -> int | None:
+    try:
+        return max(0, int(float(text)))
+    except (ValueError, OverflowError):
+        return None

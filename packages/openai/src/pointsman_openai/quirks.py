@@ -1,0 +1,32 @@
+"""How one vendor's chat API differs from the next, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pointsman import PointsmanError, Terminal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """Differences of one vendor from the common dialect. The defaults suit an unknown server."""
+
+    terminal: Terminal = Terminal.FINISH_REASON
+    """What proves that an answer is whole: a finish reason, or the ``[DONE]`` event (`Terminal.DONE_MARKER`)."""
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    include_usage: bool = True
+    """Ask for the token count in the stream (``stream_options.include_usage``)."""
+    strict_schema: bool | None = None
+    """``strict`` of a response schema; None leaves it out."""
+    inline_images_only: bool = False
+    """The vendor takes ``data:`` URLs only; others are refused before they are sent."""
+    list_models: bool = True
+    """``GET /models`` exists; without it the vendor's health is unknown."""
+    codes: Mapping[str, type[PointsmanError]] = field(default_factory=dict[str, type[PointsmanError]])
+    """What the vendor's own error codes mean, before the common ones (see `pointsman_openai.errors`)."""
+
+    def __post_init__(self) -> None:
+        if self.terminal not in (Terminal.FINISH_REASON, Terminal.DONE_MARKER):
+            raise ValueError(f"the chat dialect cannot prove an answer whole by {self.terminal.value}")

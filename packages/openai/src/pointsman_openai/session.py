@@ -1,0 +1,176 @@
+"""An open connection to one server that speaks the dialect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import httpx2
+import msgspec
+
+from pointsman import (
+    AuthFailed,
+    ChatRequest,
+    Health,
+    HealthState,
+    ModelInfo,
+    PointsmanError,
+    ProviderContext,
+    QuotaExhausted,
+    RateLimited,
+    StreamEvent,
+    Target,
+    Unavailable,
+)
+
+from .answer import Answer
+from .decode import ChatDecoder
+from .errors import event_error, response_error
+from .http import FAILURES, Body, unreachable
+from .limits import rate_limits
+from .models import read_models
+from .quirks import Quirks
+from .request import encode, request_body
+
+HEALTH_SECONDS = 5.0
+_ERROR_BYTES = 64 * 1024
+_ERROR_SECONDS = 5.0
+_WHOLE_BYTES = 32 * 1024 * 1024
+
+
+class Session:
+    """What the hooks of a provider on this dialect use: `stream`, `health` and `models`.
+
+    `last_headers` holds, for each model, the headers of its last successful response, with lower-case names.
+    """
+
+    def __init__(self, http: httpx2.AsyncClient, context: ProviderContext, quirks: Quirks, key: str = "") -> None:
+        self._http = http
+        self._context = context
+        self._quirks = quirks
+        self._key = key
+        self.last_headers: dict[str, Mapping[str, str]] = {}
+
+    @asynccontextmanager
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
+        """Ask for a completion. Entering means that the vendor accepted; leaving early drops the connection.
+
+        Raises `InvalidRequest` for what cannot be sent, and what `response_error` and `unreachable` make of refusals
+        and failures; the iterator raises `StreamBroken` if the answer ends without its proof.
+        """
+        target = Target(self._context.name, request.model)
+        content = encode(request_body(request, self._quirks))
+        headers = {"accept": "text/event-stream", "content-type": "application/json"}
+        response = await self._send("POST", "chat/completions", headers=headers, content=content, target=target)
+        body = Body(response)
+        try:
+            yield await self._answer(response, body, target)
+        finally:
+            await body.close()
+
+    async def health(self) -> Health:
+        """Whether the server lists its models, which spends no tokens."""
+        if not self._quirks.list_models:
+            return Health(HealthState.UNKNOWN, "there is no free way to ask")
+        try:
+            with anyio.fail_after(HEALTH_SECONDS):
+                await self.models()
+        except TimeoutError:
+            return Health(HealthState.DOWN, f"no answer within {HEALTH_SECONDS:g} s")
+        except PointsmanError as error:
+            return self._ill(error)
+        return Health(HealthState.UP)
+
+    async def models(self) -> list[ModelInfo]:
+        """The models that the server lists."""
+        provider = self._context.name
+        headers = {"accept": "application/json"}
+        response = await self._send("GET", "models", headers=headers, provider=provider)
+        body = Body(response)
+        try:
+            content = await body.collect(_WHOLE_BYTES)
+        except FAILURES as error:
+            raise unreachable(error, response.url, provider=provider) from error
+        finally:
+            await body.close()
+        try:
+            value = msgspec.json.decode(content)
+        except (ValueError, RecursionError):
+            raise Unavailable("the list of models is not JSON", provider=provider, retryable=False) from None
+        return read_models(value, today=datetime.now(UTC).date(), source=str(response.url))
+
+    async def _send(
+        self, method: str, path: str, *, headers: Mapping[str, str], content: bytes | None = None, **details: Any
+    ) -> httpx2.Response:
+        """A response with status 200, of which the body is still to come. Raises the error of any other."""
+        request = self._http.build_request(method, path, headers=headers, content=content)
+        try:
+            response = await self._http.send(request, stream=True)
+        except FAILURES as error:
+            raise unreachable(error, request.url, **details) from error
+        model = details["target"].model if "target" in details else ""
+        received = dict(response.headers)
+        for limit in rate_limits(received, self._context.clock(), time.time()):
+            self._context.limits.learn(model, limit)
+        if response.status_code != 200:
+            raise await self._refusal(response, Body(response), received, **details)
+        self.last_headers[model] = received
+        return response
+
+    async def _refusal(
+        self, response: httpx2.Response, body: Body, headers: Mapping[str, str], **details: Any
+    ) -> PointsmanError:
+        content = b""
+        try:
+            with anyio.move_on_after(_ERROR_SECONDS):
+                content = await body.collect(_ERROR_BYTES)
+        except FAILURES as error:
+            self._context.log.debug("the body of an error was lost: %s", error)
+        finally:
+            await body.close()
+        return self._error(response.status_code, headers, content, **details)
+
+    async def _answer(self, response: httpx2.Response, body: Body, target: Target) -> Answer:
+        """The events of `response`, whatever the server took streaming to mean."""
+        decoder = ChatDecoder(
+            target, self._quirks, lambda event, begun: event_error(event, begun=begun, target=target, **self._reading())
+        )
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind in ("text/html", "application/xhtml+xml"):
+            message = f"{response.url} answered with an HTML page; is base_url right?"
+            raise Unavailable(message, target=target, status=200, retryable=False)
+        if kind == "application/json" or kind.endswith("+json"):
+            try:
+                content = await body.collect(_WHOLE_BYTES)
+            except FAILURES as error:
+                raise unreachable(error, response.url, target=target) from error
+            decoder.feed_whole(content)
+            if decoder.failure is not None and not decoder.ready:
+                raise decoder.failure
+        return Answer(body, decoder)
+
+    def _error(self, status: int, headers: Mapping[str, str], content: bytes, **details: Any) -> PointsmanError:
+        return response_error(status, headers, content, **self._reading(), **details)
+
+    def _reading(self) -> dict[str, Any]:
+        return {"quirks": self._quirks, "now": self._context.clock(), "wall": time.time(), "secret": self._key}
+
+    def _ill(self, error: PointsmanError) -> Health:
+        match error:
+            case AuthFailed():
+                return Health(HealthState.DOWN, f"key: {error.message}")
+            case QuotaExhausted():
+                return Health(HealthState.DOWN, f"quota: {error.message}")
+            case RateLimited():
+                wait = None if error.retry_at is None else max(0.0, error.retry_at - self._context.clock())
+                return Health(HealthState.DEGRADED, f"rate limit: {error.message}", wait)
+            case _ if error.status in (404, 405, 501):
+                return Health(HealthState.UNKNOWN, "the server does not list its models")
+            case _ if error.status == 503 and "loading" in error.message.lower():
+                return Health(HealthState.WARMING, error.message)
+            case _:
+                return Health(HealthState.DOWN, error.message)

@@ -1,0 +1,108 @@
+"""Times to wait, in all spellings."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman import RateLimit
+from pointsman_openai.limits import rate_limits, retry_after, server_time, wait_seconds
+
+WALL = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("2", 2),
+        (" 1.5 ", 1.5),
+        ("20ms", 0.02),
+        ("1s", 1),
+        ("6m0s", 360),
+        ("1h2m3.5s", 3723.5),
+        ("1d", 86400),
+        ("-5", 0),
+        (str(int(WALL) + 7), 7),
+        (str((int(WALL) + 7) * 1000), 7),
+        (str(int(WALL) - 7), 0),
+        (formatdate(WALL + 90, usegmt=True), 90),
+        (formatdate(WALL - 90, usegmt=True), 0),
+        ("2027-01-15T08:00:30Z", 30),
+        ("", None),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+        ("1e999", None),
+        ("5 apples", None),
+    ],
+)
+def test_spellings(text: str, seconds: float | None) -> None:
+    found = wait_seconds(text, WALL)
+    assert found == (seconds if seconds is None else pytest.approx(seconds))
+
+
+@given(st.text() | st.from_regex(r"[0-9.]{0,6}(ms|s|m|h|d)?", fullmatch=True))
+def test_any_text_is_a_wait_or_none(text: str) -> None:
+    found = wait_seconds(text, WALL)
+    assert found is None or found >= 0
+    waits = retry_after({"retry-after": text, "retry-after-ms": text, "date": text, "ratelimit": text}, text, WALL)
+    assert waits is None or 0 <= waits <= 86_400
+
+
+@given(st.floats(0, 1e6))
+def test_seconds_are_read_as_they_are_written(seconds: float) -> None:
+    assert wait_seconds(str(seconds), WALL) == pytest.approx(seconds)
+
+
+def test_a_wrong_clock_does_not_matter() -> None:
+    """Dates are compared with the server's own."""
+    headers = {"date": formatdate(WALL, usegmt=True), "retry-after": formatdate(WALL + 30, usegmt=True)}
+    assert server_time(headers, WALL + 5000) == WALL
+    assert retry_after(headers, "", WALL + 5000) == 30
+
+
+def test_limits_of_sambanova() -> None:
+    """Per minute and per day (SambaNova's documentation, "Rate limits")."""
+    headers = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "59",
+        "x-ratelimit-reset-requests": str(int(WALL) + 20),
+        "x-ratelimit-limit-requests-day": "12000",
+        "x-ratelimit-remaining-requests-day": "11999",
+        "x-ratelimit-reset-requests-day": str(int(WALL) + 3000),
+        "content-type": "application/json",
+    }
+    assert rate_limits(headers, 100.0, WALL) == [
+        RateLimit("requests", 60, 59, 120.0),
+        RateLimit("requests-day", 12000, 11999, 3100.0),
+    ]
+
+
+def test_limits_of_the_hub() -> None:
+    headers = {"ratelimit": '"api";r=0;t=55', "ratelimit-policy": '"fixed window";"api";q=500;w=300'}
+    assert rate_limits(headers, 100.0, WALL) == [RateLimit("api", 500, 0, 155.0)]
+
+
+def test_limits_without_a_kind() -> None:
+    assert rate_limits({"ratelimit-limit": "5", "ratelimit-remaining": "x"}, 0.0, WALL) == [
+        RateLimit("requests", 5, None, None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Please try again in 20s.", 20),
+        ("Rate limit reached ... Please try again in 6m0s. Visit", 360),
+        ("Please retry after 12 seconds.", 12),
+        ("try again in 250ms", 0.25),
+        ("Try again later.", None),
+        ("wait for it", None),
+    ],
+)
+def test_words(text: str, seconds: float | None) -> None:
+    assert retry_after({}, text, WALL) == seconds

@@ -1,0 +1,190 @@
+"""The documentation says what is so: pages are compared with the code, and every example is run as a reader would.
+
+Examples in Python find a lab server behind the provider that they use, by environment variables, as the tutorial says.
+The blocks of a page are run in order in one fresh interpreter: a later one may use what an earlier one defined.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+import pointsman
+from pointsman import errors, hookspecs
+from pointsman.engine.machine import OnBreak
+from pointsman.plugins import Kind
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "packages/*/README.md", "examples/*/README.md")
+    for path in ROOT.glob(pattern)
+)
+FENCE = re.compile(r"^( *)```(\w*)([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+RUN = """
+import ast, asyncio, json, sys
+page, blocks = json.load(sys.stdin)
+with asyncio.Runner() as runner:
+    for line, source in blocks:
+        code = compile("\\n" * line + source, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        waiting = eval(code, globals())
+        if waiting is not None:
+            async def wait():
+                await waiting
+            runner.run(wait())
+"""
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text("utf-8")
+
+
+def blocks(page: str, language: str) -> list[tuple[int, str]]:
+    """The fenced blocks in `language`, each with the number of lines before its first."""
+    return [
+        (text(page).count("\n", 0, found.start(4)), textwrap.dedent(found[4]))
+        for found in FENCE.finditer(text(page))
+        if found[2] == language
+    ]
+
+
+def pages_with(language: str) -> list[str]:
+    return [page for page in PAGES if blocks(page, language)]
+
+
+def table(page: str, first: str) -> list[list[str]]:
+    """The rows of the tables whose first column is called `first`, without backticks."""
+    rows: list[list[str]] = []
+    inside = False
+    for line in text(page).splitlines():
+        cells = [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+        inside = line.startswith("|") and (inside or cells[0] == first)
+        if inside and cells[0] != first and not set(line) <= set("|- "):
+            rows.append(cells)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[str]:
+    """The address of a lab server in a process of its own."""
+    with subprocess.Popen([sys.executable, "-m", "pointsman_testing"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
+@pytest.mark.parametrize("page", pages_with("python"))
+def test_python_examples_run(page: str, lab: str, tmp_path: Path) -> None:
+    env = {
+        **os.environ,
+        "POINTSMAN_SAMBANOVA_BASE_URL": lab,
+        "POINTSMAN_SAMBANOVA_API_KEY": "lab-key",
+        "PYTHONWARNINGS": "error",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", RUN],
+        input=json.dumps([page, blocks(page, "python")]),
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    assert done.stdout or not any("print(" in source for _, source in blocks(page, "python"))
+
+
+@pytest.mark.parametrize("page", pages_with("toml"))
+def test_toml_examples_are_settings_or_a_manifest(page: str) -> None:
+    """`Settings` refuses names that it does not know."""
+    for _, source in blocks(page, "toml"):
+        document = tomllib.loads(source)
+        if "project" in document:
+            groups = {name for name in document["project"]["entry-points"] if name.startswith("pointsman.")}
+            assert groups <= set(Kind)
+        else:
+            settings = pointsman.Settings.of(document)
+            assert all([settings.engine, settings.routing, settings.plugins])
+
+
+def commands() -> dict[str, set[str]]:
+    """Every verb of `pointsman` in a shell example, with the options that it is shown with."""
+    found: dict[str, set[str]] = {}
+    for page in pages_with("sh"):
+        for _, source in blocks(page, "sh"):
+            for verb, rest in re.findall(r"^(?:.*uv run )?pointsman (\w+)([^#\n]*)", source, re.MULTILINE):
+                found.setdefault(verb, set()).update(re.findall(r"(?<= )--?\w[\w-]*", rest))
+    return found
+
+
+@pytest.mark.parametrize(("verb", "options"), sorted(commands().items()))
+def test_shell_examples_are_understood(verb: str, options: set[str]) -> None:
+    command = [sys.executable, "-m", "pointsman_cli", verb, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert options <= set(re.findall(r"--?\w[\w-]*", done.stdout))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """Within the repository; the site's build checks its own pages again, with their headings."""
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", FENCE.sub("", text(page)))
+    assert [link for link in links if ":" not in link and not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_hooks_page_lists_every_entry_point_group() -> None:
+    assert {row[0] for row in table("docs/hooks.md", "group")} == set(Kind)
+
+
+def test_hooks_page_has_a_heading_for_each_hook() -> None:
+    """With its arguments and what it answers, as `pointsman.hookspecs` has them."""
+    hooks = {
+        f"`{name}{str(inspect.signature(hook)).replace(chr(39), '')}`"
+        for name, hook in vars(hookspecs).items()
+        if hasattr(hook, "pointsman_spec")
+    }
+    assert set(re.findall(r"^### (.+)$", text("docs/hooks.md"), re.MULTILINE)) == hooks
+
+
+def tree(parent: type[errors.PointsmanError]) -> Iterator[type[errors.PointsmanError]]:
+    for child in parent.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield child
+            yield from tree(child)
+
+
+def test_errors_page_has_a_row_for_each_error() -> None:
+    assert table("docs/errors.md", "error") == [
+        [error.__name__, error.__bases__[0].__name__, error.scope.name.lower(), "yes" if error.retryable else "no"]
+        for error in tree(errors.PointsmanError)
+    ]
+
+
+def test_errors_module_draws_its_own_tree() -> None:
+    drawn = re.findall(r"[├└] (\w+)", errors.__doc__ or "")
+    assert drawn == [error.__name__ for error in tree(errors.PointsmanError)]
+
+
+@pytest.mark.parametrize("section", ["engine", "routing", "plugins"])
+def test_configuration_page_lists_every_setting(section: str) -> None:
+    model = type(getattr(pointsman.Settings.of({}), section))
+    chapter = text("docs/configuration.md").partition(f"### `[{section}]`")[2].partition("\n##")[0]
+    assert re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE) == list(model.model_fields)
+
+
+def test_concepts_page_says_what_on_break_may_be() -> None:
+    assert {row[0].strip('"') for row in table("docs/concepts.md", "on_break")} == set(get_args(OnBreak))
