@@ -174,6 +174,12 @@ def test_the_nearest_layer_wins_and_is_named(layers: Layers, path: tuple[str, ..
     assert origin in (None, expected)
 
 
+def test_what_is_handed_over_goes_before_the_environment() -> None:
+    environ = {"POINTSMAN_ENGINE_DEADLINE": "5", "POINTSMAN_ENGINE_STALL": "6"}
+    settings = Settings.of({"engine": {"deadline": 1}}, environ)
+    assert (settings.engine.deadline, settings.engine.stall) == (1, 6)
+
+
 def test_without_any_layer_the_defaults_hold(layers: Layers) -> None:
     settings = layers.read()
     assert (settings.engine.deadline, settings.engine.stall, settings.engine.max_attempts) == (None, 20.0, 8)
@@ -487,6 +493,8 @@ NOT_THEIRS = {
     "https://api.acme.example@evil.example/": "evil.example, which base_url names",
     "https://api.acme.example:pw@evil.example:443/": "evil.example, which base_url names",
     "https://api.acme.example.evil.example/": "api.acme.example.evil.example, which base_url names",
+    "https://x.api.acme.example/": "x.api.acme.example, which base_url names",
+    "https://not-api.acme.example/": "not-api.acme.example, which base_url names",
     "https://evil.example/api.acme.example": "evil.example, which base_url names",
     "https://evil.example?@api.acme.example": "evil.example, which base_url names",
     "https://evil.example#@api.acme.example": "evil.example, which base_url names",

@@ -368,7 +368,7 @@ kinds = st.sampled_from(list(PLACES))
 
 
 def is_sound(stack: Sequence[Callable[[Stream, Act], Stream]]) -> bool:
-    """A task group inside a generator that is left early fails by itself: anyio forbids it, and it is not our subject."""
+    """A task group inside a generator that is left early fails by itself: anyio forbids it, so it is not drawn."""
     return lazy_generator not in stack or with_task_group not in stack[stack.index(lazy_generator) :]
 
 
@@ -389,6 +389,7 @@ def faulty_stacks(draw: st.DrawFn) -> tuple[list[Callable[[Stream, Act], Stream]
 @example(case=([with_two_map_events, with_map_events], 0, "event", 0), provider_kind="class")
 @example(case=([with_short_circuit, with_short_circuit], 0, "event", WORDS), provider_kind="class")
 @example(case=([with_task_group, by_hand, with_task_group], 1, "event", 1), provider_kind="generator")
+@example(case=([own_generator, with_task_group], 0, "entered", 0), provider_kind="generator")
 async def test_a_wrapper_that_raises_fails_the_call_under_its_own_name(
     case: tuple[list[Callable[[Stream, Act], Stream]], int, str, int], provider_kind: str
 ) -> None:
@@ -451,6 +452,13 @@ async def test_a_wrapper_that_injects_a_fault_steers_like_the_provider(
     where=st.sampled_from(["hook", "call", "enter", "event"]),
     at=st.integers(0, WORDS),
     make=st.sampled_from([lambda: ValueError("oops"), lambda: ExceptionGroup("oops", [KeyError("x"), OSError("y")])]),
+)
+@example(
+    stack=[with_task_group],
+    provider_kind="generator",
+    where="event",
+    at=0,
+    make=lambda: ExceptionGroup("oops", [KeyError("x"), OSError("y")]),
 )
 async def test_a_providers_own_bug_names_the_provider_and_fails_over(
     stack: list[Callable[[Stream, Act], Stream]],
@@ -703,3 +711,10 @@ async def test_calls_at_the_same_time_are_told_apart() -> None:
     assert (errors["go"], errors["on"]) == (None, None)
     assert isinstance(errors["fail"], PluginError)
     assert errors["fail"].plugin == "v"
+
+
+async def test_a_request_that_brings_its_schema_is_read_by_it() -> None:
+    one = Provider("one", words=['{"a":', " 1}"])
+    request = ChatRequest(messages=(user("hi"),), response_schema={"type": "object"})
+    async with client_of(one) as client:
+        assert (await client.chat(request, model="one/m")).parsed == {"a": 1}

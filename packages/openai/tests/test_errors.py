@@ -35,7 +35,9 @@ def refused(
     status: int, body: Any = b"", headers: Mapping[str, str] | None = None, *, quirks: Quirks | None = None
 ) -> PointsmanError:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return response_error(status, headers or {}, content, quirks=quirks or Quirks(), now=NOW, wall=WALL, target=TARGET)
+    return response_error(
+        status, headers or {}, content, quirks=quirks or Quirks(), now=NOW, wall=WALL, url="http://h/v1", target=TARGET
+    )
 
 
 def broke(event: Any, *, begun: bool = True) -> PointsmanError:
@@ -118,6 +120,7 @@ def test_nothing_is_too_strange(status: int, body: Any, headers: dict[str, str],
         (402, b"", QuotaExhausted),
         (403, b"", AuthFailed),
         (404, b"", ModelGone),
+        (405, {"detail": "Method Not Allowed"}, Unavailable),
         (408, {"error": "request_timeout"}, Unavailable),
         (410, {"error": "model_deprecated"}, ModelGone),
         (413, b"<html><title>413 Request Entity Too Large</title></html>", ContextOverflow),
@@ -145,6 +148,14 @@ def test_nothing_is_too_strange(status: int, body: Any, headers: dict[str, str],
         (400, {"error": "Model not supported by provider together"}, ModelGone),
         (403, {"error": "You have exceeded your monthly included credits for Inference Providers."}, QuotaExhausted),
         (400, {"error": {"message": "API key not valid. Please pass a valid API key."}}, AuthFailed),
+        (400, {"error": {"message": "The parameter `functions` has been deprecated."}}, InvalidRequest),
+        (400, {"error": {"message": "The model `x` has been deprecated."}}, ModelGone),
+        # Not the vendor's API, but something on the way to it.
+        (
+            400,
+            b"<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
+            Unavailable,
+        ),
         # A status that leaves no doubt is believed, whatever follows.
         (401, {"error": {"message": "maximum context length", "code": "model_not_found"}}, AuthFailed),
         (402, {"error": {"message": "rate limit", "code": "rate_limit_exceeded"}}, QuotaExhausted),
@@ -186,6 +197,8 @@ def test_errors_in_a_stream(event: Any, begun: bool, kind: type[PointsmanError])
 
 
 def test_messages_are_what_the_vendor_said() -> None:
+    assert refused(404, {"error": "Not found"}).message == "Not found (is http://h/v1 the right address?)"
+    assert refused(404, {"error": "The model x was not found"}).message == "The model x was not found"
     assert refused(400, {"detail": [{"loc": ["body"], "msg": "field required"}]}).message == "field required"
     assert refused(502, SHAPES["html"]).message == "an HTML page, '502 Bad Gateway'"
     assert refused(503, b"").message == "the server answered 503, and nothing more"
@@ -194,7 +207,7 @@ def test_messages_are_what_the_vendor_said() -> None:
 
 
 def test_what_changes_by_itself_is_retryable() -> None:
-    assert [refused(status).retryable for status in (302, 400, 404, 408, 429, 500, 503)] == [
+    assert [refused(status).retryable for status in (302, 405, 404, 408, 429, 500, 503)] == [
         False, False, False, True, True, True, True
     ]  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import ssl
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -305,6 +306,23 @@ async def test_no_connection_in_time(opened: Open) -> None:
     request = httpx2.Request("POST", "https://acme.example/v1/chat/completions")
     found = unreachable(httpx2.ConnectTimeout("", request=request), request.url)
     assert (type(found), found.message) == (Unavailable, "no connection to acme.example:443 in time")
+
+
+def test_a_certificate_that_nobody_trusts() -> None:
+    """On trio the reason is only in the cause."""
+    request = httpx2.Request("POST", "https://acme.example/v1/chat/completions")
+    error = httpx2.ConnectError("", request=request)
+    error.__cause__ = OSError()
+    error.__cause__.__cause__ = ssl.SSLCertVerificationError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+    found = unreachable(error, request.url)
+    assert (type(found), found.retryable) == (Unavailable, False)
+    assert "SSL_CERT_FILE" in found.message
+    assert "self-signed" in found.message
+
+
+def test_an_error_without_words_is_called_by_its_name() -> None:
+    found = unreachable(httpx2.ReadError(""), httpx2.URL("http://10.0.0.7/v1"))
+    assert found.message == "10.0.0.7:80 did not answer: ReadError"
 
 
 THEIRS: dict[str, type[Exception]] = {

@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from .config import Settings
     from .plugins import Plugins
     from .reply import Reply, StreamedReply
+    from .unwinding import unwind
     from .wrapping import map_events, map_request, short_circuit
 
 _LAZY = {
@@ -103,6 +104,7 @@ _LAZY = {
     "map_events": "wrapping",
     "map_request": "wrapping",
     "short_circuit": "wrapping",
+    "unwind": "unwinding",
 }
 
 
@@ -206,5 +208,6 @@ __all__ = [
     "short_circuit",
     "system",
     "tool_result",
+    "unwind",
     "user",
 ]

@@ -152,7 +152,7 @@ class AsyncClient:
             decision,
             self._clock,
             restarts=limits.on_break == "restart",
-            read_schema=schema_reader(options.get("response_schema")),
+            read_schema=schema_reader(options.get("response_schema") or request.response_schema),
         )
         try:
             async with call:

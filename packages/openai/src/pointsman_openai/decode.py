@@ -27,6 +27,7 @@ from pointsman import (
     Usage,
 )
 
+from .errors import words_of
 from .quirks import Quirks
 from .shapes import fields, items, string, valid
 from .sse import Event, EventParser, EventTooLong
@@ -151,7 +152,7 @@ class ChatDecoder:
         if self.over:
             return
         if not self.proved:
-            how = f"the connection was lost ({lost or type(lost).__name__})" if lost else "the stream ended"
+            how = f"the connection was lost ({words_of(lost)})" if lost else "the stream ended"
             self._break(f"{how}, without {self._terminal.value}", lost)
         elif self._reason == "content_filter" and not self._begun:
             self._fail(Refused("the vendor's content filter declined to answer", target=self._target))

@@ -11,17 +11,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from pointsman import (
-    AuthFailed,
-    ContextOverflow,
-    InvalidRequest,
-    ModelGone,
     PointsmanError,
-    QuotaExhausted,
     RateLimited,
-    Refused,
     Scope,
     StreamBroken,
     Unavailable,
@@ -29,123 +23,12 @@ from pointsman import (
 )
 
 from .limits import retry_after
+from .meanings import MISPLACED, meaning
 from .quirks import Quirks
 from .shapes import fields, items, number, string
 
-Kind: TypeAlias = type[PointsmanError]
-
-_DECISIVE: Mapping[int, Kind] = {401: AuthFailed, 402: QuotaExhausted, 413: ContextOverflow}
-"""Statuses that no code and no word can turn into something else."""
-
-_PASSING: Mapping[int, Kind] = {
-    408: Unavailable,
-    409: Unavailable,
-    424: Unavailable,  # A failed generation (Text Generation Inference).
-    425: Unavailable,
-    498: RateLimited,  # No capacity left (Groq).
-    499: Unavailable,
-}
-"""Statuses below 500 that asking again may change."""
-
-# Codes and types that mean the same wherever they appear. Sources: OpenAI's error guide, SambaNova's and Groq's API
-# references, llama.cpp's server (`exceed_context_size_error`), Azure (`content_filter`), Hugging Face's router.
-_CODES: Mapping[str, Kind] = {
-    "context_length_exceeded": ContextOverflow,
-    "context_window_exceeded": ContextOverflow,
-    "exceed_context_size_error": ContextOverflow,
-    "string_above_max_length": ContextOverflow,
-    "model_not_found": ModelGone,
-    "model_not_supported": ModelGone,
-    "model_deprecated": ModelGone,
-    "model_decommissioned": ModelGone,
-    "insufficient_quota": QuotaExhausted,
-    "billing_hard_limit_reached": QuotaExhausted,
-    "billing_not_active": QuotaExhausted,
-    "payment_method_required": QuotaExhausted,
-    "payment_required": QuotaExhausted,
-    "insufficient_balance": QuotaExhausted,
-    "invalid_api_key": AuthFailed,
-    "invalid_authentication": AuthFailed,
-    "authentication_error": AuthFailed,
-    "permission_denied": AuthFailed,
-    "content_filter": Refused,
-    "content_policy_violation": Refused,
-    "moderation_blocked": Refused,
-    "rate_limit_exceeded": RateLimited,
-    "rate_limit_error": RateLimited,
-    "too_many_requests": RateLimited,
-    "queue_full": RateLimited,
-    "resource_exhausted": RateLimited,
-    "request_timeout": Unavailable,
-    "overloaded_error": Unavailable,
-    "engine_overloaded": Unavailable,
-    "maintenance": Unavailable,
-}
-
-_VAGUE_CODES: Mapping[str, Kind] = {
-    "invalid_request_error": InvalidRequest,
-    "validation": InvalidRequest,
-    "server_error": Unavailable,
-    "internal_error": Unavailable,
-    "internal_server_error": Unavailable,
-    "service_unavailable": Unavailable,
-    "unavailable_error": Unavailable,
-    "overloaded": Unavailable,
-}
-"""Types that accompany many statuses and count only where there is none, as in a stream."""
-
-_WORDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
-    (
-        ContextOverflow,
-        (
-            "maximum context length",
-            "exceeds the available context size",
-            "context length exceeded",
-            "context window",
-            "reduce the length of the messages",
-            "prompt is too long",
-            "input is too long",
-            "too many input tokens",
-            "`inputs` must have less than",
-            "`inputs` tokens + `max_new_tokens` must be",
-        ),
-    ),
-    (
-        QuotaExhausted,
-        (
-            "monthly included credits",
-            "exceeded your current quota",
-            "insufficient credit",
-            "insufficient balance",
-            "insufficient funds",
-            "credit balance is too low",
-            "payment method",
-        ),
-    ),
-    (Refused, ("content management policy", "content policy", "content filter", "flagged by", "safety system")),
-    (
-        ModelGone,
-        (
-            "model not found",
-            "model not supported",
-            "not supported by any provider",
-            "model does not exist",
-            "no such model",
-            "has been deprecated",
-            "has been decommissioned",
-        ),
-    ),
-    (RateLimited, ("rate limit", "too many requests")),
-    (AuthFailed, ("incorrect api key", "invalid api key", "api key not valid", "invalid credentials")),
-)
-
-_WORDS_COUNT = frozenset({None, 400, 403, 404, 422, 429, 500})
-"""Statuses vague enough for words to refine them; None is an error inside a stream."""
-_OUTAGE_WORDS = frozenset({ContextOverflow, QuotaExhausted, Refused})
-"""With status 429 or 500 only these are believed: the others restate the status or guess."""
-
 _MESSAGE_CHARACTERS = 500
-_CODE_FIELDS = ("code", "type", "error_type", "status")
+_CODE_FIELDS = ("code", "type", "error_type", "status", "error")
 _MESSAGE_FIELDS = ("error", "message", "detail", "error_description", "msg", "title", "reason", "errors")
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-trace-id", "cf-ray")
 
@@ -162,6 +45,8 @@ class Complaint:
     request_id: str | None = None
     wait: float | None = None
     """Seconds, where the body estimates them (a model that is loading)."""
+    page: bool = False
+    """It is a web page: something on the way answered, not the vendor's API."""
 
 
 def response_error(
@@ -173,15 +58,20 @@ def response_error(
     now: float,
     wall: float,
     secret: str = "",
+    url: str = "",
     **details: Any,
 ) -> PointsmanError:
     """The error that a response stands for.
 
     `headers` have lower-case names; `now` and `wall` are seconds on the client's clock and since 1970; `secret` is
-    taken out of what the vendor says, since some repeat the key that they refuse; `details` go to the error.
+    taken out of what the vendor says, since some repeat the key that they refuse; `url` is where the request went;
+    `details` go to the error.
     """
     complaint = read_body(body)
-    kind = _kind(status, complaint, quirks)
+    kind = meaning(status, complaint.codes, complaint.message, quirks.codes)
+    if status in MISPLACED or (kind is None and status in (400, 422) and complaint.page):
+        kind = Unavailable
+        details["retryable"] = False
     wait = retry_after(headers, complaint.message, wall, complaint.wait)
     details |= {
         "request_id": complaint.request_id or next((headers[h] for h in _REQUEST_ID_HEADERS if h in headers), None),
@@ -190,6 +80,8 @@ def response_error(
     if kind is RateLimited or (kind is None and status == 429):
         details["scope"] = Scope.PROVIDER if _is_account_wide(complaint.message) else None
     message = _said(complaint, secret) or _without_words(status, headers)
+    if status in (404, 405) and "model" not in message.lower():
+        message = f"{message} (is {url} the right address?)"
     return kind(message, status=status, **details) if kind else error_for_status(status, message, **details)
 
 
@@ -198,7 +90,7 @@ def event_error(
 ) -> PointsmanError:
     """The error that a (decoded) event in a stream stands for; `begun` tells whether output came before it."""
     complaint = _read(event)
-    kind = _kind(complaint.status, complaint, quirks)
+    kind = meaning(complaint.status, complaint.codes, complaint.message, quirks.codes)
     if kind is None and complaint.status is not None:
         kind = type(error_for_status(complaint.status))
     if kind is None or kind is Unavailable:
@@ -213,20 +105,14 @@ def event_error(
     )
 
 
-def _kind(status: int | None, complaint: Complaint, quirks: Quirks) -> Kind | None:
-    """What status, codes and words amount to; None where core's reading of the status is as good."""
-    if status is not None and status in _DECISIVE:
-        return _DECISIVE[status]
-    for codes in (quirks.codes, _CODES) if status is not None else (quirks.codes, _CODES, _VAGUE_CODES):
-        for code in complaint.codes:
-            if code in codes:
-                return codes[code]
-    if status in _WORDS_COUNT:
-        text = complaint.message.lower()
-        for kind, phrases in _WORDS:
-            if any(phrase in text for phrase in phrases) and (status not in (429, 500) or kind in _OUTAGE_WORDS):
-                return kind
-    return _PASSING.get(status or 0)
+def words_of(error: BaseException) -> str:
+    """What an exception says or, where it says nothing, what caused it; its class, if nobody says anything."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if text := str(cause).strip():
+            return text
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def read_body(body: bytes) -> Complaint:
@@ -235,7 +121,8 @@ def read_body(body: bytes) -> Complaint:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return Complaint(_from_html(text) or text)
+        page = _from_html(text)
+        return Complaint(page or text, page=bool(page))
     return _read(value)
 
 

@@ -12,6 +12,8 @@ import httpx2
 
 from pointsman import ConfigError, PointsmanError, Unavailable
 
+from .errors import words_of
+
 CLOSING_SECONDS = 1.0
 """How long the closing of a response may take before it is given up."""
 
@@ -44,7 +46,7 @@ def new_client(base_url: str, headers: Mapping[str, str], connect_seconds: float
             timeout=httpx2.Timeout(None, connect=connect_seconds),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30),
             follow_redirects=False,
-            verify=url.scheme == "https",
+            verify=httpx2.create_ssl_context() if url.scheme == "https" else False,
             trust_env=not is_loopback(url.host),
         )
     except (httpx2.InvalidURL, ValueError, ImportError) as error:
@@ -112,7 +114,7 @@ class _Lent(httpx2.AsyncByteStream):
 def unreachable(error: Exception, url: httpx2.URL, **details: Any) -> PointsmanError:
     """The error that a failure before the response's headers stands for."""
     where = f"{url.host}:{url.port or (443 if url.scheme == 'https' else 80)}"
-    said = str(error) or type(error).__name__
+    said = words_of(error)
     match error:
         case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
             return ConfigError(f"the request to {url} cannot be sent: {said}", **details)

@@ -25,7 +25,7 @@ class Quirks:
     list_models: bool = True
     """``GET /models`` exists; without it the vendor's health is unknown."""
     codes: Mapping[str, type[PointsmanError]] = field(default_factory=dict[str, type[PointsmanError]])
-    """What the vendor's own error codes mean, before the common ones (see `pointsman_openai.errors`)."""
+    """What the vendor's own error codes mean, before the common ones (those are in `meanings.py`)."""
 
     def __post_init__(self) -> None:
         if self.terminal not in (Terminal.FINISH_REASON, Terminal.DONE_MARKER):

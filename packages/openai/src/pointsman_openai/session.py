@@ -132,7 +132,9 @@ class Session:
             self._context.log.debug("the body of an error was lost: %s", error)
         finally:
             await body.close()
-        return self._error(response.status_code, headers, content, **details)
+        return response_error(
+            response.status_code, headers, content, url=str(response.url), **self._reading(), **details
+        )
 
     async def _answer(self, response: httpx2.Response, body: Body, target: Target) -> Answer:
         """The events of `response`, whatever the server took streaming to mean."""
@@ -152,9 +154,6 @@ class Session:
             if decoder.failure is not None and not decoder.ready:
                 raise decoder.failure
         return Answer(body, decoder)
-
-    def _error(self, status: int, headers: Mapping[str, str], content: bytes, **details: Any) -> PointsmanError:
-        return response_error(status, headers, content, **self._reading(), **details)
 
     def _reading(self) -> dict[str, Any]:
         return {"quirks": self._quirks, "now": self._context.clock(), "wall": time.time(), "secret": self._key}

@@ -56,10 +56,12 @@ class _Entered:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         if isinstance(error, Exception):
-            if any(map(self._reads, _frames(error))):
-                vars(error).setdefault(_READ, set()).add(self.layer.depth)
-            else:
-                vars(error)[_OUTSIDE] = max(vars(error).get(_OUTSIDE, -1), self.layer.depth)
+            read = any(map(self._reads, _frames(error)))
+            for one in _whole(error):
+                if read:
+                    vars(one).setdefault(_READ, set()).add(self.layer.depth)
+                else:
+                    vars(one)[_OUTSIDE] = max(vars(one).get(_OUTSIDE, -1), self.layer.depth)
         return await self._inner.__aexit__(kind, error, trace)
 
     def _reads(self, frame: FrameType) -> bool:
@@ -111,9 +113,9 @@ class Blame:
 
     def _owner(self, nested: Sequence[Exception]) -> Layer | None:
         """The innermost layer that an exception, the last of `nested`, came from; None if nothing shows any."""
-        outside = max([vars(one).pop(_OUTSIDE, -1) for one in nested])
+        outside = max(vars(one).pop(_OUTSIDE, -1) for one in _whole(nested[0]))
         for one in reversed(nested):
-            passed: set[int] = vars(one).pop(_READ, set())
+            passed: set[int] = {depth for part in _whole(one) for depth in vars(part).pop(_READ, ())}
             for frame in _frames(one):
                 if frame.f_code in _ENTRY_CODE:
                     layer: Layer = frame.f_locals["self"].layer
@@ -133,6 +135,14 @@ def _only_one(raised: Exception) -> Exception | None:
         return None
     inside = cast(ExceptionGroup[Exception], raised).exceptions
     return inside[0] if len(inside) == 1 else None
+
+
+def _whole(error: BaseException) -> Iterator[BaseException]:
+    """An exception and, if it is a group, all in it: a group may be split and made anew on its way, its members not."""
+    yield error
+    if isinstance(error, BaseExceptionGroup):
+        for one in cast(BaseExceptionGroup[BaseException], error).exceptions:
+            yield from _whole(one)
 
 
 def _note_once(error: BaseException, note: str) -> None:

@@ -7,7 +7,7 @@ are asked once; after that pluggy is not involved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,62 +49,69 @@ def compose(
     Raises `PluginError`, naming plugin and hook, for an answer of None and for whatever a hook raises by itself.
     """
     name, plugin = provider
-    layers: list[Layer] = []
-
-    def as_layer(asked: str, stream: Stream) -> Stream:
-        layers.append(Layer(asked, len(layers), stream))
-        return layers[-1]
-
-    def ask(hook: str, default: object = None, layer: Callable[[str, Any], Any] = lambda _, answer: answer) -> Any:
-        answer = layer(name, _ask(hook, connection, name, [plugin])) if implements(plugin, hook) else default
-        if answer is None:
-            return None
-        for wrapper_name, wrapper in reversed(wrappers):
-            if implements(wrapper, hook):
-                around = [_Inner(hook, answer), wrapper]
-                answer = layer(wrapper_name, _ask(hook, connection, wrapper_name, around, Scope.REQUEST))
-        return answer
-
-    stream = ask("pointsman_stream", layer=as_layer)
-    if stream is None:
+    answers: dict[str, Any] = {
+        "pointsman_health": _unknown_health(connection),
+        "pointsman_cost": _unknown_cost,
+        "pointsman_models": _models_of_spec(connection),
+    }
+    answers |= _ask(connection, name, [(name, plugin)], Scope.PROVIDER)
+    if "pointsman_stream" not in answers:
         raise PluginError("it does not implement pointsman_stream", plugin=name, provider=connection.name)
+    layers = [Layer(name, 0, answers["pointsman_stream"])]
+    answers["pointsman_stream"] = layers[0]
+    for wrapper_name, wrapper in reversed(wrappers):
+        inner = _Inner(answers)
+        # A mistake of a wrapper's has the scope of the whole request: another target would meet the same wrapper.
+        found = _ask(connection, wrapper_name, [("what it wraps", inner), (wrapper_name, wrapper)], Scope.REQUEST)
+        if "pointsman_stream" in found:
+            layers.append(Layer(wrapper_name, len(layers), found["pointsman_stream"]))
+            found["pointsman_stream"] = layers[-1]
+        answers |= found
     return HookCallables(
-        stream=stream,
-        health=ask("pointsman_health", _unknown_health(connection)),
-        cost=ask("pointsman_cost", _unknown_cost),
-        models=ask("pointsman_models", _models_of_spec(connection)),
-        embed=ask("pointsman_embed"),
+        stream=answers["pointsman_stream"],
+        health=answers["pointsman_health"],
+        cost=answers["pointsman_cost"],
+        models=answers["pointsman_models"],
+        embed=answers.get("pointsman_embed"),
         blame=Blame(layers),
     )
 
 
+HOOKS = ("pointsman_stream", "pointsman_health", "pointsman_cost", "pointsman_models", "pointsman_embed")
+
+
 class _Inner:
-    """Answers one hook with what the layers further in have answered, for a wrapper to receive."""
+    """Answers with what the layers further in have answered, for a wrapper to receive."""
 
-    def __init__(self, hook: str, answer: object) -> None:
-        setattr(self, hook, hookimpl(lambda: answer))
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        for hook, answer in answers.items():
+            setattr(self, hook, _answering(answer))
 
 
-def _ask(
-    hook: str, connection: Connection[Any], plugin: str, plugins: Sequence[object], scope: Scope = Scope.PROVIDER
-) -> Any:
-    """What `plugins` answer; `plugin` is the name of the one that is new among them.
+def _answering(answer: object) -> Callable[[], object]:
+    return hookimpl(lambda: answer)
 
-    A wrapper's mistake has the scope of the whole request: another target would meet the same wrapper.
-    """
-    manager = manager_of((plugin if one is plugins[-1] else "what it wraps", one) for one in plugins)
-    try:
-        answer = getattr(manager.hook, hook)(connection=connection)
-    except PointsmanError as error:
-        error.add_note(f"raised by {hook} of the plugin {plugin!r}")
-        raise
-    except Exception as error:
-        text = f"{hook} raised {said(error)}"
-        raise PluginError(text, plugin=plugin, provider=connection.name, scope=scope) from error
-    if not callable(answer):
-        text = f"{hook} must answer with a callable, not with {'None' if answer is None else type(answer).__name__}"
-        raise PluginError(text, plugin=plugin, provider=connection.name, scope=scope)
-    return answer
+
+def _ask(connection: Connection[Any], name: str, plugins: Sequence[tuple[str, object]], scope: Scope) -> dict[str, Any]:
+    """What the last of `plugins`, called `name`, answers to the hooks that it has, where there is something to wrap."""
+    manager = manager_of(plugins)
+    answers: dict[str, Any] = {}
+    for hook in HOOKS:
+        if not all(implements(plugin, hook) for _, plugin in plugins):
+            continue
+        try:
+            answers[hook] = answer = getattr(manager.hook, hook)(connection=connection)
+        except PointsmanError as error:
+            error.add_note(f"raised by {hook} of the plugin {name!r}")
+            raise
+        except Exception as error:
+            text = f"{hook} raised {said(error)}"
+            raise PluginError(text, plugin=name, provider=connection.name, scope=scope) from error
+        if not callable(answer):
+            kind = "None" if answer is None else type(answer).__name__
+            text = f"{hook} must answer with a callable, not with {kind}"
+            raise PluginError(text, plugin=name, provider=connection.name, scope=scope)
+    return answers
 
 
 # What holds for a provider that does not implement an optional hook -------------------------------------------------
