@@ -10,6 +10,7 @@ one run. ``--wire`` measures processor time of this process alone; the server ru
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import logging
 import multiprocessing
@@ -73,11 +74,9 @@ def decoders() -> None:
         "msgspec, to Struct": msgspec.json.Decoder(Chunk).decode,
     }
     try:
-        import orjson
+        runs["orjson.loads"] = importlib.import_module("orjson").loads
     except ImportError:
         print("  (orjson is not installed)")
-    else:
-        runs["orjson.loads"] = orjson.loads
     base = microseconds(partial(json.loads, CHUNK), 50_000)
     for name, run in runs.items():
         show(name, microseconds(partial(run, CHUNK), 50_000), base)

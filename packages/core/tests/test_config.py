@@ -129,7 +129,7 @@ SETTINGS: dict[tuple[str, ...], tuple[str, list[tuple[Any, Any]]]] = {
     ),
     ("providers", "acme", "base_url"): (
         "POINTSMAN_ACME_BASE_URL",
-        [(f"https://{n}.example", f"https://{n}.example") for n in "abcd"],
+        [(url, url) for url in ("https://a.example", "https://b.example", "http://localhost:3", "https://d.example")],
     ),
 }
 PLACES = ("argument", "environment", "project file", "user file")
@@ -168,8 +168,8 @@ def test_the_nearest_layer_wins_and_is_named(layers: Layers, path: tuple[str, ..
     expected = {
         "argument": Origin("argument"),
         "environment": Origin("environment", variable),
-        "project file": Origin("file", str(layers.project_file)),
-        "user file": Origin("file", str(layers.user_file)),
+        "project file": Origin("project file", str(layers.project_file)),
+        "user file": Origin("user file", str(layers.user_file)),
     }[nearest]
     assert origin in (None, expected)
 
@@ -550,3 +550,23 @@ def test_a_plugin_that_hides_where_a_key_goes_is_refused() -> None:
 def test_short_keys_are_for_loopback_servers() -> None:
     made = acme({"base_url": "http://127.0.0.1:8000", "api_key": "lab"})
     assert made.secrets["api_key"].get_secret_value() == "lab"
+
+
+@pytest.mark.parametrize("key_in", ["environment", "user file", "project file"])
+def test_a_project_file_cannot_lure_a_key_to_another_host(layers: Layers, key_in: str) -> None:
+    """Whoever enters a stranger's folder must not send the stranger a key of their own."""
+    table = '[providers.acme]\nbase_url = "https://evil.example/v1"\n'
+    mine = 'api_key = "mine-0123456789"\n'
+    layers.write("project/pointsman.toml", table + (mine if key_in == "project file" else ""))
+    if key_in == "user file":
+        layers.write("home/config.toml", "[providers.acme]\n" + mine)
+    if key_in == "environment":
+        layers.environ["POINTSMAN_ACME_API_KEY"] = "mine-0123456789"
+    if key_in == "project file":
+        assert configure("acme", ACME, layers.read(), ["acme"]).secrets["api_key"]
+        return
+    with pytest.raises(ConfigError, match=r"not sent to evil\.example.*POINTSMAN_ACME_BASE_URL") as caught:
+        configure("acme", ACME, layers.read(), ["acme"])
+    assert "mine-0123456789" not in str(caught.value)
+    layers.environ["POINTSMAN_ACME_BASE_URL"] = "https://evil.example/v1"
+    assert configure("acme", ACME, layers.read(), ["acme"]).secrets["api_key"], "meant by the user, in so many words"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import anyio
@@ -14,15 +18,23 @@ from hypothesis import strategies as st
 from pointsman import (
     AllTargetsFailed,
     AsyncClient,
+    AtLeast,
     AttemptFailed,
     AuthFailed,
+    ChatRequest,
+    ConfigError,
+    Connection,
     ContextOverflow,
     DeadlineExceeded,
+    Exact,
     Finished,
     FirstTokenTimeout,
     InvalidRequest,
+    ModelInfo,
+    PluginError,
     Plugins,
     PointsmanError,
+    Price,
     RateLimited,
     ReasoningDelta,
     Refused,
@@ -31,12 +43,15 @@ from pointsman import (
     Settings,
     Stalled,
     Started,
+    Stream,
     StreamBroken,
+    StreamEvent,
     TextDelta,
     ToolCall,
     ToolCallDelta,
     Unavailable,
     Usage,
+    hookimpl,
 )
 from pointsman.engine.channel import WINDOW
 from pointsman_testing import VIRTUAL_BACKENDS, Hang, ScriptedProvider, VirtualBackend, virtual_backend, virtual_run
@@ -468,3 +483,55 @@ async def test_sixty_calls_at_once_do_not_mix() -> None:
     assert len(replies) == 60
     assert all(reply.text == text for text, reply in replies.items())
     assert nothing_is_open(a)
+
+
+class Torn:
+    """A wrapper whose task group stands around a generator that it closes early."""
+
+    @hookimpl(wrapper=True)
+    def pointsman_stream(self, connection: Connection[Any]) -> Generator[None, Stream, Stream]:
+        inner = yield
+
+        @asynccontextmanager
+        async def stream(request: ChatRequest) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
+            async def torn() -> AsyncGenerator[StreamEvent]:
+                async with anyio.create_task_group(), inner(request) as events:
+                    async for event in events:
+                        yield event
+                        raise BaseExceptionGroup("torn", [GeneratorExit()])
+
+            yield torn()
+
+        return stream
+
+
+async def test_a_torn_task_group_of_a_plugin_does_not_tear_the_caller_s_body() -> None:
+    a = ScriptedProvider("a", "hello there")
+    plugins = Plugins.of(providers={"a": a}, wrappers={"torn": Torn()})
+    async with AsyncClient(settings=Settings.of(), plugins=plugins) as one, one.stream("hi") as reply:
+        with pytest.raises(PluginError, match="task group"):
+            [text async for text in reply.text_stream]
+        await anyio.sleep(1)
+    assert nothing_is_open(a)
+
+
+async def test_a_cost_that_a_wrapper_leaves_unknown_is_asked_of_the_hook() -> None:
+    price = Price(input=Decimal(1), output=Decimal(1), as_of=date(2026, 11, 1), source="a test")
+    done = Finished("stop", Usage(input_tokens=1, output_tokens=1), AtLeast(0))
+    a = ScriptedProvider("a", ["x", done], models=[ModelInfo(id="m", price=price)])
+    async with client(a) as one:
+        assert (await one.chat("hi", model="a/m")).cost == Exact("0.000002")
+
+
+@pytest.mark.parametrize("model", [5, [5], [], ["a/m", "a/m"], "a", "/m", [None]])
+async def test_a_model_that_names_no_target_is_told_as_such(model: Any) -> None:
+    async with client(ScriptedProvider("a")) as one:
+        with pytest.raises(ConfigError, match="model"):
+            await one.chat("hi", model=model)
+
+
+async def test_disabled_plugins_are_left_out_also_where_they_were_handed_in() -> None:
+    plugins = Plugins.of(providers={"a": ScriptedProvider("a"), "b": ScriptedProvider("b")})
+    async with AsyncClient(settings=Settings.of({"plugins": {"disable": ["a"]}}), plugins=plugins) as one:
+        reply = await one.chat("hi")
+    assert reply.target.provider == "b"

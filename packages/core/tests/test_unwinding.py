@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 
 import anyio
 import pytest
+
 from pointsman import unwind
 
 

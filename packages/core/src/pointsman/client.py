@@ -74,7 +74,7 @@ class AsyncClient:
     def __init__(self, *, settings: Settings | None = None, plugins: Plugins | None = None) -> None:
         self._settings = Settings.discover() if settings is None else settings
         disabled = self._settings.plugins.disable
-        self._plugins = Plugins.installed(disabled=disabled) if plugins is None else plugins
+        self._plugins = Plugins.installed(disabled=disabled) if plugins is None else plugins.without(disabled)
         self._roster = Roster(self._settings, self._plugins)
         self._sinks: list[tuple[str, Sink]] = []
         self._group: TaskGroup | None = None
@@ -176,11 +176,11 @@ class AsyncClient:
         return decision
 
     def _pinned(self, model: Model) -> Decision:
-        named = [model] if isinstance(model, str | Target) else list(model)
         try:
-            order = tuple(Target.parse(one) if isinstance(one, str) else one for one in named)
-        except ValueError as error:
-            raise ConfigError(f"model: {error}") from None
+            named = [model] if isinstance(model, str | Target) else list(model)
+            order = tuple(_target(one) for one in named)
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"model is 'provider/model', or a list of those: {error}") from None
         if not order or len(set(order)) < len(order):
             raise ConfigError("model: name at least one target, and none twice")
         for target in order:
@@ -202,3 +202,11 @@ class AsyncClient:
             retries=engine.retries,
             on_break=options.get("on_break") or engine.on_break or ("restart" if collected else "raise"),
         )
+
+
+def _target(named: object) -> Target:
+    if isinstance(named, Target):
+        return named
+    if isinstance(named, str):
+        return Target.parse(named)
+    raise TypeError(f"{named!r} names no target")

@@ -264,7 +264,7 @@ def error_for_status(status: int, message: str = "", **details: Any) -> Pointsma
     """
     kind = _BY_STATUS.get(status) or (InvalidRequest if 400 <= status < 500 else Unavailable)
     error = kind(message or f"the server answered {status}", status=status, **details)
-    if kind is Unavailable and status < 500:
+    if kind is Unavailable and status < 400:
         error.retryable = False  # A redirect or an empty success will not change by asking again.
     return error
 

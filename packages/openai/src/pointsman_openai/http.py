@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import httpx2
 
-from pointsman import ConfigError, PointsmanError, Unavailable
+from pointsman import ConfigError, PointsmanError, Unavailable, unwind
 
 from .errors import words_of
 
@@ -82,16 +82,9 @@ class Body:
         return b"".join(parts)
 
     async def close(self) -> None:
-        """Release the connection, or drop it if the body is not read to its end.
-
-        httpx2 leaves its inner generators open when it is left early, of which trio warns. Going on reading in a scope
-        that is cancelled already unwinds all of them.
-        """
+        """Release the connection, or drop it if the body is not read to its end."""
         with anyio.move_on_after(CLOSING_SECONDS, shield=True):
-            with anyio.CancelScope() as cut, suppress(StopAsyncIteration, *FAILURES):
-                cut.cancel()
-                while True:
-                    await self._raw.__anext__()
+            await unwind(self._raw, *FAILURES)
             with suppress(*FAILURES):
                 if self._decoded is not None:
                     await self._decoded.aclose()

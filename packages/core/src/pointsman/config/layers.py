@@ -13,6 +13,10 @@ from ..errors import ConfigError
 Key: TypeAlias = tuple[str, ...]
 
 
+PROJECT_FILE = "project file"
+"""The kind of origin that may be a stranger's: whoever enters a folder reads the file that lies there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a value was found: an environment variable, a file, an argument, or the built-in default."""

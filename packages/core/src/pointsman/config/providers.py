@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from ..errors import ConfigError, PluginError, did_you_mean
 from ..provider import ProviderSpec
-from .layers import Origin, Value
+from .layers import PROJECT_FILE, Origin, Value
 from .secrets import host_of, is_loopback, unfit
 from .settings import ARGUMENT, Settings
 
@@ -91,6 +91,8 @@ def _checked(
     if secrets and "base_url" not in values and host not in _hosts(spec) and not is_loopback(host):
         where = host or "a place that it does not declare"
         raise ConfigError(f"its plugin would send a key to {where}, which its hosts do not name", provider=name)
+    if secrets and (stray := _lured_away(name, spec, values, host, secrets)):
+        raise ConfigError(stray, provider=name)
     origins = {key: value.origin for key, value in values.items()}
     said = tuple(f"{name}: {warning}" for warning in warnings)
     return Configured(name, config, secrets, frozenset(_secret_texts(fields)), origins, said)
@@ -159,6 +161,25 @@ def _not_for(address: str, host: str, spec: ProviderSpec[Any], values: Mapping[s
         return f"{host or 'an unnamed host'}, which base_url names"
     if address.lower().startswith("http://") and not is_loopback(host):
         return f"{host} unencrypted, as the http:// in base_url says"
+    return None
+
+
+def _lured_away(
+    name: str, spec: ProviderSpec[Any], values: Mapping[str, Value], host: str, secrets: Iterable[str]
+) -> str | None:
+    """Why the user's key may not go where only a project's file sends it; None if it may, or is in that file too."""
+    address = values.get("base_url")
+    if address is None or address.origin.kind != PROJECT_FILE or not spec.hosts:
+        return None
+    if host in _hosts(spec) or is_loopback(host):
+        return None
+    for setting in secrets:
+        if setting in values and values[setting].origin != address.origin:
+            lure = f"{host}, which only the {address.origin} names"
+            own = own_variable(name, "base_url")
+            return (
+                f"{setting} from {values[setting].origin} is not sent to {lure}; if it is meant for it, set {own} too"
+            )
     return None
 
 

@@ -20,7 +20,7 @@ from pydantic import (
 
 from ..errors import ConfigError, did_you_mean
 from ..types import Target
-from .layers import Key, Origin, Value, flatten, nearest_project_file, nested, overlay, read_toml
+from .layers import PROJECT_FILE, Key, Origin, Value, flatten, nearest_project_file, nested, overlay, read_toml
 
 
 class _Section(BaseModel):
@@ -119,9 +119,9 @@ class Settings:
         if environ.get("POINTSMAN_CONFIG") and not own.exists():
             raise ConfigError(f"POINTSMAN_CONFIG names {own}, which does not exist: create it, or unset the variable")
         values: dict[Key, Value] = {}
-        for file in (own, nearest_project_file(folder or Path.cwd())):
+        for kind, file in (("user file", own), (PROJECT_FILE, nearest_project_file(folder or Path.cwd()))):
             if file is not None:
-                values = overlay(values, dict(flatten(read_toml(file), Origin("file", str(file)))))
+                values = overlay(values, dict(flatten(read_toml(file), Origin(kind, str(file)))))
         values = overlay(values, _from_environment(environ))
         return cls(overlay(values, dict(flatten(table or {}, ARGUMENT))), environ)
 

@@ -22,7 +22,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..cost import floor_usage
-from ..errors import PluginError, PointsmanError, Refused, StreamBroken
+from ..errors import PluginError, PointsmanError, Refused, Scope, StreamBroken
 from ..plugins import HookCallables
 from ..types import (
     AtLeast,
@@ -169,6 +169,12 @@ class Call:
                 await self._converse(attempt, hooks)
         except Exception as raised:
             self._fail(attempt, hooks.blame.error(raised) if hooks else _as_ours(raised, attempt))
+        except BaseExceptionGroup as raised:
+            # A plugin's task group around a generator that was closed, or cancelled in part. It must not tear down the
+            # caller's body; a real interrupt goes on.
+            if raised.subgroup((KeyboardInterrupt, SystemExit)) is not None:
+                raise
+            self._fail(attempt, _as_ours(RuntimeError(f"its task group ended with {raised!r}"), attempt))
         finally:
             if attempt.ended is None:
                 attempt.ended = self._clock()
@@ -222,7 +228,7 @@ class Call:
         self._obey(commands[:-1])
         attempt.finished, attempt.ended = True, now
         attempt.usage = said.usage or floor_usage(self.request, attempt.texts)
-        attempt.cost = self._cost(attempt, hooks, attempt.usage) if said.cost is Unknown else said.cost
+        attempt.cost = self._cost(attempt, hooks, attempt.usage) if said.cost == Unknown else said.cost
         self.finished = Finished(said.reason, attempt.usage, attempt.cost)
         self.channel.put(self.finished)
         self._obey(commands[-1:])
@@ -279,9 +285,10 @@ def _refuse_more(attempt: Attempt, event: StreamEvent) -> None:
 
 
 def _as_ours(raised: Exception, attempt: Attempt) -> PointsmanError:
-    """What opening a connection raised; `Connections` has named it already, unless the bug is ours."""
+    """What `Connections` has not named: a bug of the provider's, or of a wrapper around it."""
     if isinstance(raised, PointsmanError):
         return raised
-    error = PluginError(f"opening it raised {type(raised).__name__}: {raised}", plugin=attempt.target.provider)
+    text = f"it raised {type(raised).__name__}: {raised}"
+    error = PluginError(text, plugin=attempt.target.provider, scope=Scope.TARGET)
     error.__cause__ = raised
     return error

@@ -107,6 +107,11 @@ class Plugins:
             for name, plugin in plugins.items()
         )
 
+    def without(self, names: Iterable[str]) -> Plugins:
+        """The same plugins, but for those of these names."""
+        disabled = frozenset(names)
+        return Plugins(self.infos(), disabled=self._disabled | disabled) if disabled - self._disabled else self
+
     # Metadata only -------------------------------------------------------------------------------------------------
 
     def names(self, kind: Kind) -> list[str]:
