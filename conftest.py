@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -45,12 +46,18 @@ def _is_this_machine(host: str | bytes | None) -> bool:
         return False
 
 
+FOREIGN = re.compile(
+    r"(POINTSMAN|OPENAI)_.*|.*_(API_KEY|TOKEN|PROXY|proxy)"  # what would change an answer
+    r"|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|PYTHONWARNINGS"  # what would change how it looks
+)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No key, setting or file of whoever runs the tests is seen by them."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("POINTSMAN_", "OPENAI_")) or name.endswith(("_API_KEY", "_TOKEN", "_PROXY", "_proxy")):
+            if FOREIGN.fullmatch(name):
                 patch.delenv(name)
         for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
             patch.setenv(name, str(tmp_path_factory.mktemp("home")))
