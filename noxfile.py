@@ -103,7 +103,7 @@ def real(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The site builds without a warning, agrees with the code, and its examples run."""
     sync(session, "--group", "docs")
-    session.run("mkdocs", "build", "--strict", "--quiet", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
     session.run("pytest", "tests/test_docs.py")
 
 

@@ -231,6 +231,17 @@ def test_everything_at_a_provider_whose_key_is_wrong_is_passed_over() -> None:
     assert failed(one, AuthFailed("no", target=A))[-1] == Start(2, B)
 
 
+def test_a_host_that_cannot_be_reached_is_not_asked_for_its_other_models_but_once_more_for_its_own() -> None:
+    one = machine(A, C, retries=1)
+    one.start(0.0)
+    failed(one, Unavailable("no connection", target=A, scope=Scope.PROVIDER))
+    assert one.phase is Phase.WAITING
+    assert one.tick(one.due, 0.5) == [Start(2, A)]
+    assert isinstance(
+        failed(one, Unavailable("no connection", target=A, scope=Scope.PROVIDER), one.last_at)[-1], Settle
+    )
+
+
 def test_a_prompt_that_is_too_long_goes_to_a_larger_context_or_nowhere() -> None:
     plan = [Leg(A, 8_000), Leg(B, 8_000), Leg(C, None), Leg(Target("d", "m"), 32_000)]
     one = Machine(plan, Limits(), began=0.0)

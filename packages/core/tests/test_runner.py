@@ -535,3 +535,12 @@ async def test_disabled_plugins_are_left_out_also_where_they_were_handed_in() ->
     async with AsyncClient(settings=Settings.of({"plugins": {"disable": ["a"]}}), plugins=plugins) as one:
         reply = await one.chat("hi")
     assert reply.target.provider == "b"
+
+
+@pytest.mark.parametrize("odd", [TextDelta(5), TextDelta(None), ReasoningDelta(b"x"), ToolCallDelta(0, arguments={})])  # type: ignore[arg-type]
+async def test_output_that_is_no_text_is_a_bug_of_its_provider(odd: Any) -> None:
+    a, b = ScriptedProvider("a", [odd, DONE]), ScriptedProvider("b", "hello")
+    async with client(a, b) as one:
+        reply = await one.chat("hi")
+    assert reply.text == "hello"
+    assert "'a' raised TypeError: a provider yields text as a string" in (reply.attempts[0].error or "")

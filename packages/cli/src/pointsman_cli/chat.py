@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from .asking import checked, read_prompt
 from .context import debug_option
+from .prompt import checked, read_prompt
 
 
 @click.command()

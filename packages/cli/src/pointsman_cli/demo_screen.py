@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,6 +97,9 @@ class Screen:
         out("")
         for text in _what_it_means(stage, client):
             self._paragraph(text)
+        self._paragraph("With a key of your own:")
+        for command in _next_steps(stage, client):
+            self._say(f"  {command}")
 
     # Ways to show a table -------------------------------------------------------------------------------------------
 
@@ -137,6 +142,7 @@ class Screen:
         for fact in facts:
             longer = f"{lines[-1]}{between}{fact}" if lines[-1] else fact
             if lines[-1] and len(margin + longer) > width():
+                lines[-1] += between.rstrip()
                 lines.append(fact)
             else:
                 lines[-1] = longer
@@ -159,12 +165,25 @@ def _what_it_means(stage: Stage, client: AsyncClient) -> list[str]:
         "Costs are what the tokens would have cost: the lab's word counts at the prices in the packages "
         f"({', '.join(dated) or 'none of them is known'}). What {' and '.join(unpriced)} cost nobody knows: that is "
         "called unknown, not 0.",
-        f'With a key of your own: {_first_step(stage, client)}, then pointsman chat "Why is the sky blue?"',
     ]
 
 
-def _first_step(stage: Stage, client: AsyncClient) -> str:
-    """What gives a key to the first provider here that takes one."""
+def _next_steps(stage: Stage, client: AsyncClient) -> list[str]:
+    """The commands that ask the first provider here that takes a key, as they can be typed where this one was."""
     specs = [client.roster.declared(target.provider).spec for target in stage.targets]
     variables = [variable for spec in specs for variable in spec.env_keys.values()]
-    return f"export {variables[0]}=…" if variables else "pip install pointsman-sambanova, export SAMBANOVA_API_KEY=…"
+    key = (
+        [f"export {variables[0]}=..."]
+        if variables
+        else ["pip install pointsman-sambanova", "export SAMBANOVA_API_KEY=..."]
+    )
+    return [*key, f'{_myself()} chat "Why is the sky blue?"']
+
+
+def _myself() -> str:
+    """How this command is run: by uv in a checkout, which tells its own place in the environment; else by its name."""
+    uv = os.environ.get("UV")
+    if not uv or shutil.which("pointsman", path=os.environ.get("PATH", "")) is None:
+        return "pointsman"
+    near = os.path.relpath(uv)
+    return f"{near if not near.startswith('..') else 'uv'} run pointsman"

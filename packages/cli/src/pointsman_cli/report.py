@@ -118,7 +118,9 @@ def _advice(error: BaseException, roster: Roster | None) -> Iterator[tuple[str, 
             yield "next", f"{f'wait {wait:.0f} s' if wait >= 1 else 'wait a little'}; or {FALLBACK}"
         case p.ModelGone():
             known = _models(error, roster)
-            near = get_close_matches(error.target.model if error.target else "", known, n=1)
+            asked = error.target.model if error.target else ""
+            known = [model for model in known if model != asked]
+            near = get_close_matches(asked, known, n=1)
             yield "cause", "no such model there, or not any more"
             others = f"name one of {', '.join(known)}" if known else "name another model with -m"
             yield "next", f"did you mean {near[0]}?" if near else others

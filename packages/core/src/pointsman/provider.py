@@ -32,7 +32,11 @@ Embed: TypeAlias = Callable[["EmbedRequest"], Awaitable["Embeddings"]]
 
 
 class Terminal(enum.Enum):
-    """What proves that a stream is whole. A stream that ends without it is `StreamBroken`, never success."""
+    """What proves that a stream is whole. A stream that ends without it is `StreamBroken`, never success.
+
+    The provider sees its vendor's proof and yields `Finished` for nothing else; the engine takes a stream without a
+    `Finished` for broken. The declaration is for people, and for tests that hold the provider to it.
+    """
 
     FINISH_REASON = "a finish reason"
     DONE_MARKER = "the [DONE] event"

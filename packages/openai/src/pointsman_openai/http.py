@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import httpx2
 
-from pointsman import ConfigError, PointsmanError, Unavailable, unwind
+from pointsman import ConfigError, PointsmanError, Scope, Unavailable, unwind
 
 from .errors import words_of
 
@@ -112,7 +112,7 @@ def unreachable(error: Exception, url: httpx2.URL, **details: Any) -> PointsmanE
         case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
             return ConfigError(f"the request to {url} cannot be sent: {said}", **details)
         case httpx2.ConnectTimeout():
-            return Unavailable(f"no connection to {where} in time", **details)
+            return Unavailable(f"no connection to {where} in time", scope=Scope.PROVIDER, **details)
         case httpx2.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in said:
             hint = "trust is decided by the system's certificate store, or by SSL_CERT_FILE"
             return Unavailable(
@@ -120,7 +120,7 @@ def unreachable(error: Exception, url: httpx2.URL, **details: Any) -> PointsmanE
             )
         case httpx2.ConnectError():
             hint = "; is a server listening there?" if is_loopback(url.host) else ""
-            return Unavailable(f"cannot connect to {where}: {said}{hint}", **details)
+            return Unavailable(f"cannot connect to {where}: {said}{hint}", scope=Scope.PROVIDER, **details)
         case httpx2.ProxyError():
             return Unavailable(f"the proxy on the way to {where} refused: {said}", **details)
         case _:

@@ -267,12 +267,14 @@ class Machine:
         return min(own, (self.deadline - now) / 2) if others else own
 
     def _ruled_out(self, leg: _Leg) -> bool:
-        """Whether what others met shows that this leg would fail too."""
+        """Whether what was met so far shows that this leg would fail too. One that failed itself may be retried."""
         for other in self._legs:
             error = other.error
             if error is None:
                 continue
             if error.scope is Scope.PROVIDER and other.leg.target.provider == leg.leg.target.provider:
+                if other is leg and error.retryable:
+                    continue
                 return True
             if isinstance(error, ContextOverflow) and not _larger(leg.leg, other.leg):
                 return True

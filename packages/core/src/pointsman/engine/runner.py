@@ -191,14 +191,20 @@ class Call:
                     _refuse_more(attempt, event)
                     return
                 if type(event) is TextDelta:  # The commonest by far, and the cheapest test.
-                    if not event.text:
+                    text = event.text
+                    if type(text) is not str:
+                        raise TypeError(f"a provider yields text as a string, not {event!r}")
+                    if not text:
                         continue
-                    keep_text(event.text)
+                    keep_text(text)
                 elif isinstance(event, Finished):
                     self._finish(attempt, hooks, event)
                     continue
                 elif isinstance(event, ReasoningDelta | ToolCallDelta):
-                    if isinstance(event, ReasoningDelta) and not event.text:
+                    said = event.text if isinstance(event, ReasoningDelta) else event.arguments
+                    if type(said) is not str:
+                        raise TypeError(f"a provider yields text as a string, not {event!r}")
+                    if isinstance(event, ReasoningDelta) and not said:
                         continue
                     keep(event)
                 else:
