@@ -15,6 +15,8 @@ from pointsman import (
     AttemptRecord,
     CallRecord,
     ConfigError,
+    DeadlineExceeded,
+    Health,
     HealthState,
     NoCandidates,
     PluginError,
@@ -147,3 +149,57 @@ async def test_a_client_that_is_not_open_says_how_to_open_it() -> None:
             await one.__aenter__()
     with pytest.raises(ConfigError, match="async with"):
         await one.chat("hi")
+
+
+async def test_an_open_that_hangs_does_not_hold_up_the_close() -> None:
+    a = ScriptedProvider("a")
+
+    @asynccontextmanager
+    async def never(config: Any, context: Any, /) -> AsyncGenerator[Any]:
+        await anyio.sleep_forever()
+        yield
+
+    object.__setattr__(a.spec, "open", never)
+    with anyio.fail_after(3):
+        async with client(a) as one:
+            with pytest.raises(DeadlineExceeded):
+                await one.chat("hi", deadline=0.05)
+
+
+async def test_each_waiter_of_a_failed_open_gets_an_error_of_its_own() -> None:
+    a = ScriptedProvider("a", models=["m1", "m2"])
+
+    @asynccontextmanager
+    async def broken(config: Any, context: Any, /) -> AsyncGenerator[Any]:
+        await anyio.sleep(0.01)
+        raise OSError("no route")
+        yield
+
+    object.__setattr__(a.spec, "open", broken)
+    told: dict[str, str] = {}
+    async with client(a) as one, anyio.create_task_group() as group:
+
+        async def ask(model: str) -> None:
+            with pytest.raises(PluginError) as caught:
+                await one.chat("hi", model=model)
+            told[model] = str(caught.value.target)
+
+        for model in ("a/m1", "a/m2"):
+            group.start_soon(ask, model)
+    assert told == {"a/m1": "a/m1", "a/m2": "a/m2"}
+
+
+async def test_a_key_in_a_vendor_s_report_is_not_shown() -> None:
+    key = "sk-0123456789abcdef"
+    a = ScriptedProvider("a", health=Health(HealthState.DOWN, f"the key {key} is wrong"))
+    settings = Settings.of({"providers": {"a": {"api_key": key}}})
+    async with AsyncClient(settings=settings, plugins=Plugins.of(providers={"a": a})) as one:
+        found = await (await one.connect("a")).health()
+    assert key not in found.reason
+    assert "[redacted]" in found.reason
+
+
+@pytest.mark.parametrize("name", ["engine", "", "a/b", "a\nb", "\x1b[31mx", "ä"])
+def test_a_provider_s_name_is_one_that_can_be_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"name|section"):
+        Settings.of({"providers": {name: {"plugin": "openai-compatible"}}})

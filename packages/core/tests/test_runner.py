@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import asynccontextmanager
@@ -544,3 +545,147 @@ async def test_output_that_is_no_text_is_a_bug_of_its_provider(odd: Any) -> None
         reply = await one.chat("hi")
     assert reply.text == "hello"
     assert "'a' raised TypeError: a provider yields text as a string" in (reply.attempts[0].error or "")
+
+
+# What a stranger tried ------------------------------------------------------------------------------------------------
+
+
+async def test_reading_after_leaving_says_so_instead_of_waiting() -> None:
+    async with client(ScriptedProvider("a", ["one", Hang()])) as one:
+        async with one.stream("hi") as reply:
+            pass
+        with pytest.raises(ConfigError, match="has been left"):
+            [event async for event in reply.events]
+        with pytest.raises(ConfigError, match="has been left"):
+            await reply.collect()
+
+
+async def test_an_error_is_told_as_often_as_one_asks() -> None:
+    async with client(ScriptedProvider("a", [Unavailable]), retries=0) as one, one.stream("hi") as reply:
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                [text async for text in reply.text_stream]
+        with pytest.raises(Unavailable):
+            await reply.collect()
+
+
+async def test_two_readers_of_one_reply_are_refused() -> None:
+    async with client(ScriptedProvider("a", ["one", Hang()])) as one, one.stream("hi", deadline=5) as reply:
+        refused = 0
+
+        async def read() -> None:
+            nonlocal refused
+            try:
+                async for _ in reply.events:
+                    pass
+            except ConfigError:
+                refused += 1
+            except DeadlineExceeded:
+                pass
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            group.start_soon(read)
+    assert refused == 1
+
+
+async def test_a_reader_that_gave_up_waiting_can_read_on() -> None:
+    async with client(ScriptedProvider("a", ["one ", 5.0, "two", DONE])) as one, one.stream("hi") as reply:
+        texts = reply.text_stream
+        assert await anext(texts) == "one "
+        with anyio.move_on_after(1):
+            await anext(texts)
+        assert await anext(texts) == "two"
+
+
+class Endless:
+    """Empty output without end, and without ever waiting."""
+
+    def __init__(self, event: Any) -> None:
+        self.event = event
+
+    def __aiter__(self) -> Endless:
+        return self
+
+    async def __anext__(self) -> Any:
+        return self.event
+
+
+@pytest.mark.parametrize("event", [TextDelta(""), ReasoningDelta("")])
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_empty_output_without_end_starves_nobody(event: Any, anyio_backend: str) -> None:
+    class Wrapper:
+        @hookimpl(wrapper=True)
+        def pointsman_stream(self, connection: Connection[Any]) -> Generator[None, Stream, Stream]:
+            yield
+
+            @asynccontextmanager
+            async def stream(request: ChatRequest) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
+                yield Endless(event)
+
+            return stream
+
+    plugins = Plugins.of(providers={"a": ScriptedProvider("a")}, wrappers={"endless": Wrapper()})
+    async with AsyncClient(settings=Settings.of(), plugins=plugins) as one:
+        with pytest.raises(DeadlineExceeded):
+            await one.chat("hi", deadline=0.2)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancelled_future_inside_a_plugin_is_its_bug_not_the_caller_s_cancellation(anyio_backend: str) -> None:
+    class Selfish:
+        @hookimpl(wrapper=True)
+        def pointsman_stream(self, connection: Connection[Any]) -> Generator[None, Stream, Stream]:
+            inner = yield
+
+            @asynccontextmanager
+            async def stream(request: ChatRequest) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
+                if connection.name == "a":
+                    future = asyncio.get_running_loop().create_future()
+                    future.cancel()
+                    await future
+                async with inner(request) as events:
+                    yield events
+
+            return stream
+
+    a, b = ScriptedProvider("a"), ScriptedProvider("b", "hello")
+    plugins = Plugins.of(providers={"a": a, "b": b}, wrappers={"selfish": Selfish()})
+    async with AsyncClient(settings=Settings.of(), plugins=plugins) as one:
+        reply = await one.chat("hi")
+    assert reply.text == "hello"
+    assert "cancelled itself" in (reply.attempts[0].error or "")
+
+
+class Nameless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Hasty(Unavailable):
+    def __init__(self) -> None:  # Does not call the constructor of its base.
+        self.retry_at = "soon"  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("bad", [Nameless(), Hasty(), Finished("stop", {}), Finished("stop", None, 5)])  # type: ignore[arg-type]
+async def test_whatever_a_provider_raises_or_ends_with_the_call_settles(bad: Any) -> None:
+    a, b = ScriptedProvider("a", ["x", bad]), ScriptedProvider("b", "hello")
+    async with client(a, b) as one:
+        assert (await one.chat("hi")).text == "hello"
+
+
+@pytest.mark.parametrize("cost", [None, 3, "x"])
+@pytest.mark.parametrize("end", [DONE, StreamBroken])
+async def test_a_cost_hook_that_answers_nonsense_costs_only_the_cost(cost: Any, end: Any) -> None:
+    class Odd:
+        @hookimpl(wrapper=True)
+        def pointsman_cost(self, connection: Connection[Any]) -> Generator[None, Any, Any]:
+            yield
+            return lambda target, usage, timings: cost
+
+    a, b = ScriptedProvider("a", ["x", end]), ScriptedProvider("b", "hello")
+    plugins = Plugins.of(providers={"a": a, "b": b}, wrappers={"odd": Odd()})
+    async with AsyncClient(settings=Settings.of(), plugins=plugins) as one:
+        reply = await one.chat("hi")
+    assert reply.text == ("x" if end is DONE else "hello")
+    assert not reply.cost.complete

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, TypeAlias, TypedDict, Unpack
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import current_token
 
 from .asking import as_request, schema_reader
 from .config import Settings
@@ -87,6 +88,7 @@ class AsyncClient:
         wrappers = self._plugins.wrappers(self._settings.plugins.wrappers)
         self._sinks = self._plugins.sinks()
         self._clock = loop_clock()
+        self._loop = current_token()
         group = anyio.create_task_group()
         await group.__aenter__()
         self._group = group
@@ -163,6 +165,8 @@ class AsyncClient:
     def _open_connections(self) -> Connections:
         if self._connections is None:
             raise ConfigError("the client is not open: use `async with pointsman.AsyncClient() as client:`")
+        if current_token() != self._loop:
+            raise ConfigError("this client belongs to another event loop: make one for each loop")
         return self._connections
 
     def _decide(self, request: ChatRequest, model: Model | None, now: float) -> Decision:

@@ -57,6 +57,13 @@ class PointsmanError(Exception):
 
     scope: Scope = Scope.REQUEST
     retryable: bool = False
+    # Here too, for subclasses that do not call the constructor: the engine reads all of them.
+    provider: str | None = None
+    target: Target | None = None
+    status: int | None = None
+    request_id: str | None = None
+    retry_at: float | None = None
+    partial: str = ""
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -96,6 +97,8 @@ class Settings:
             if is_leaf and len(path) < (3 if section == "providers" else 2):
                 table = "[providers.NAME]" if section == "providers" else f"[{section}]"
                 raise ConfigError(f"{'.'.join(path)} from {value.origin} must be a table: {table}")
+            if section == "providers" and len(path) > 1 and (why := _no_name(path[1])):
+                raise ConfigError(f"[providers] {path[1]!r} from {value.origin}: {why}")
 
     @classmethod
     def of(cls, table: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Self:
@@ -191,3 +194,10 @@ def user_file(environ: Mapping[str, str]) -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("pointsman") / "config.toml"
+
+
+def _no_name(name: str) -> str | None:
+    """Why a provider cannot be called `name`; None if it can."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        return "a provider's name is made of letters, digits, dots, hyphens and underscores"
+    return "that name is a section's, so its variables would be taken for that" if name in _SECTIONS else None

@@ -7,7 +7,7 @@ from typing import Self
 
 import anyio
 
-from ..errors import PointsmanError
+from ..errors import ConfigError, PointsmanError
 from ..types import StreamEvent, TextDelta
 
 WINDOW = 512
@@ -43,7 +43,7 @@ class Channel:
         await self.room.wait()
 
     def close(self, error: PointsmanError | None) -> None:
-        """Nothing more comes. The reader gets what is left, then `error` once, then the end."""
+        """Nothing more comes. The reader gets what is left, then `error`, as often as it asks, or else the end."""
         self.closed = True
         self._error = error
         if self._reader is not None:
@@ -53,13 +53,21 @@ class Channel:
     # The reader's side ---------------------------------------------------------------------------------------------
 
     async def wait(self) -> None:
-        """Until there is something to read. Raises the error that the channel was closed with, then the end."""
+        """Until there is something to read. Raises the error that the channel was closed with, or the end.
+
+        Raises `ConfigError` where another reader waits: two would take each other's events.
+        """
         while not self.queue:
             if self.closed:
-                error, self._error = self._error, None
-                raise error or StopAsyncIteration
-            self._reader = anyio.Event()
-            await self._reader.wait()
+                raise self._error or StopAsyncIteration
+            if self._reader is not None:
+                raise ConfigError("this reply is being read already: one reader at a time")
+            event = self._reader = anyio.Event()
+            try:
+                await event.wait()
+            finally:
+                if self._reader is event:
+                    self._reader = None
 
     def make_room(self) -> None:
         """Let the writer go on, if the reader has caught up."""

@@ -6,8 +6,10 @@ open that fails is forgotten, and tried anew by the next attempt that wants it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +19,8 @@ from anyio.abc import TaskGroup
 from ..config import RedactingLog
 from ..errors import PluginError, PointsmanError, Scope
 from ..plugins import HookCallables, compose
-from ..provider import Connection, ProviderContext, RateLimits
+from ..provider import Connection, Health, ModelInfo, ProviderContext, RateLimits
+from .clock import forged
 from .roster import Roster
 
 CLOSING_GRACE = 5.0
@@ -30,6 +33,7 @@ log = logging.getLogger("pointsman")
 class _Slot:
     """A connection that is being opened, is open, or has failed to open."""
 
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     settled: anyio.Event = field(default_factory=anyio.Event)
     gone: anyio.Event = field(default_factory=anyio.Event)
     hooks: HookCallables | None = None
@@ -60,12 +64,17 @@ class Connections:
             await slot.settled.wait()
         if slot.hooks is None:
             assert slot.error is not None
-            raise slot.error.with_traceback(None)
+            error = copy(slot.error)  # Each waiter's own, since each writes its target into it.
+            error.__cause__ = slot.error.__cause__
+            raise error
         return slot.hooks
 
     async def close(self) -> None:
         """Let every connection go, and wait `CLOSING_GRACE` for them; what is left is cancelled by the client."""
         self._closing.set()
+        for slot in self._slots.values():
+            if not slot.settled.is_set():
+                slot.scope.cancel()
         with anyio.move_on_after(CLOSING_GRACE):
             for slot in list(self._slots.values()):
                 await slot.gone.wait()
@@ -73,12 +82,18 @@ class Connections:
     async def _hold(self, name: str, slot: _Slot) -> None:
         """Keep one provider open until the client closes. Never raises: that would cancel the client's body."""
         try:
-            connection = self._connection(name)
-            async with connection.spec.open(connection.config, connection.context) as session:
-                plugin = self._roster.declared(name).plugin
-                slot.hooks = compose(replace(connection, session=session), plugin, self._wrappers)
-                slot.settled.set()
-                await self._closing.wait()
+            with slot.scope:
+                connection = self._connection(name)
+                async with connection.spec.open(connection.config, connection.context) as session:
+                    plugin = self._roster.declared(name).plugin
+                    hooks = compose(replace(connection, session=session), plugin, self._wrappers)
+                    slot.hooks = self._discreet(hooks)
+                    slot.settled.set()
+                    await self._closing.wait()
+        except asyncio.CancelledError as raised:
+            if not forged(raised):
+                raise
+            slot.error = _as_ours(RuntimeError("it cancelled itself"), name)
         except Exception as error:
             if slot.hooks is not None:
                 connection_log = RedactingLog(log, self._roster.redactor)
@@ -92,6 +107,27 @@ class Connections:
                 slot.error = PluginError("opening was cancelled", plugin=name, provider=name)
             slot.settled.set()
             slot.gone.set()
+
+    def _discreet(self, hooks: HookCallables) -> HookCallables:
+        """`hooks` whose reports and errors hold no secret; those of `stream` are the runner's to clean."""
+        redactor = self._roster.redactor
+
+        async def health() -> Health:
+            try:
+                found = await hooks.health()
+            except Exception as error:
+                redactor.error(error)
+                raise
+            return replace(found, reason=redactor.text(found.reason))
+
+        async def models() -> Sequence[ModelInfo]:
+            try:
+                return await hooks.models()
+            except Exception as error:
+                redactor.error(error)
+                raise
+
+        return replace(hooks, health=health, models=models)
 
     def _connection(self, name: str) -> Connection[Any]:
         declared, made = self._roster.declared(name), self._roster.configured(name)

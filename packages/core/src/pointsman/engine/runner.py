@@ -11,6 +11,7 @@ Rules, each from a measurement (`benchmarks/overhead.py`):
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
@@ -19,10 +20,11 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from ..cost import floor_usage
-from ..errors import PluginError, PointsmanError, Refused, Scope, StreamBroken
+from ..errors import ConfigError, PluginError, PointsmanError, Refused, Scope, StreamBroken
 from ..plugins import HookCallables
 from ..types import (
     AtLeast,
@@ -39,7 +41,8 @@ from ..types import (
     Usage,
 )
 from .attempt import Attempt
-from .channel import Channel
+from .channel import WINDOW, Channel
+from .clock import forged
 from .machine import Cancel, Command, Emit, Leg, Limits, Machine, Phase, Settle, Start
 
 TAIL = 0.05
@@ -105,6 +108,8 @@ class Call:
             self._group.cancel_scope.cancel()
             await self._group.__aexit__(None, None, None)
             self._note_end()
+            if not self.channel.closed:
+                self.channel.close(ConfigError("this stream has been left: read it inside its `async with`"))
 
     @property
     def winner(self) -> Attempt | None:
@@ -168,13 +173,17 @@ class Call:
                 hooks = await self._connections.open(attempt.target.provider)
                 await self._converse(attempt, hooks)
         except Exception as raised:
-            self._fail(attempt, hooks.blame.error(raised) if hooks else _as_ours(raised, attempt))
+            self._fail(attempt, _named(raised, hooks, attempt))
+        except asyncio.CancelledError as raised:
+            if not forged(raised):
+                raise
+            self._fail(attempt, _named(RuntimeError("it cancelled itself"), None, attempt))
         except BaseExceptionGroup as raised:
             # A plugin's task group around a generator that was closed, or cancelled in part. It must not tear down the
             # caller's body; a real interrupt goes on.
             if raised.subgroup((KeyboardInterrupt, SystemExit)) is not None:
                 raise
-            self._fail(attempt, _as_ours(RuntimeError(f"its task group ended with {raised!r}"), attempt))
+            self._fail(attempt, _named(RuntimeError(f"its task group ended with {raised!r}"), None, attempt))
         finally:
             if attempt.ended is None:
                 attempt.ended = self._clock()
@@ -185,6 +194,7 @@ class Call:
     async def _converse(self, attempt: Attempt, hooks: HookCallables) -> None:
         clock, machine, put = self._clock, self._machine, self.channel.put
         keep_text, keep = attempt.texts.append, attempt.rest.append
+        empty = 0
         async with hooks.stream(self.request.for_model(attempt.target.model)) as events:
             async for event in events:
                 if attempt.ended is not None:
@@ -195,6 +205,9 @@ class Call:
                     if type(text) is not str:
                         raise TypeError(f"a provider yields text as a string, not {event!r}")
                     if not text:
+                        empty += 1
+                        if empty % WINDOW == 0:  # Who never waits must not keep everybody else from running.
+                            await anyio.lowlevel.checkpoint()
                         continue
                     keep_text(text)
                 elif isinstance(event, Finished):
@@ -205,6 +218,9 @@ class Call:
                     if type(said) is not str:
                         raise TypeError(f"a provider yields text as a string, not {event!r}")
                     if isinstance(event, ReasoningDelta) and not said:
+                        empty += 1
+                        if empty % WINDOW == 0:
+                            await anyio.lowlevel.checkpoint()
                         continue
                     keep(event)
                 else:
@@ -229,6 +245,8 @@ class Call:
         """The provider says that its answer is whole."""
         if said.reason == "content_filter" and attempt.first_output is None:
             raise Refused("the vendor's content filter declined to answer")
+        if type(said.cost) is not Cost or (said.usage is not None and type(said.usage) is not Usage):
+            raise TypeError(f"Finished carries a Usage or None, and a Cost: not {said!r}")
         now = self._clock()
         commands = self._machine.finished(attempt.number, now)
         self._obey(commands[:-1])
@@ -245,7 +263,10 @@ class Call:
         first = attempt.first_output
         timings = Timings(ttft=None if first is None else first - attempt.started, e2e=ended - attempt.started)
         try:
-            return hooks.cost(attempt.target, usage, timings)
+            cost = hooks.cost(attempt.target, usage, timings)
+            if type(cost) is not Cost:
+                raise TypeError(f"pointsman_cost must answer with a Cost, not with {cost!r}")
+            return cost
         except Exception as error:
             self._redact(error)
             log.exception("the cost of an attempt at %s is unknown: its hook failed", attempt.target, exc_info=error)
@@ -275,6 +296,9 @@ class Call:
             error.target = attempt.target
             error.provider = error.provider or attempt.target.provider
         error.partial = error.partial or "".join(attempt.texts)
+        told: object = error.retry_at
+        if not isinstance(told, int | float):
+            error.retry_at = None
         self._redact(error)
         attempt.error = error
         attempt.ended = self._clock()
@@ -290,11 +314,16 @@ def _refuse_more(attempt: Attempt, event: StreamEvent) -> None:
         raise TypeError(f"a provider yields nothing after Finished, not {event!r}")
 
 
-def _as_ours(raised: Exception, attempt: Attempt) -> PointsmanError:
-    """What `Connections` has not named: a bug of the provider's, or of a wrapper around it."""
-    if isinstance(raised, PointsmanError):
-        return raised
-    text = f"it raised {type(raised).__name__}: {raised}"
+def _named(raised: Exception, hooks: HookCallables | None, attempt: Attempt) -> PointsmanError:
+    """`raised` as one of our errors, laid at the door of whose bug it is. Survives exceptions that cannot be shown."""
+    try:
+        if hooks is not None:
+            return hooks.blame.error(raised)
+        if isinstance(raised, PointsmanError):
+            return raised
+        text = f"it raised {type(raised).__name__}: {raised}"
+    except Exception:
+        text = f"it raised {type(raised).__name__}, which cannot be shown"
     error = PluginError(text, plugin=attempt.target.provider, scope=Scope.TARGET)
     error.__cause__ = raised
     return error
