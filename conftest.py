@@ -48,7 +48,7 @@ def _is_this_machine(host: str | bytes | None) -> bool:
 
 FOREIGN = re.compile(
     r"(POINTSMAN|OPENAI)_.*|.*_(API_KEY|TOKEN|PROXY|proxy)"  # what would change an answer
-    r"|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|PYTHONWARNINGS"  # what would change how it looks
+    r"|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|PYTHONWARNINGS|UV"  # what would change how it looks
 )
 
 

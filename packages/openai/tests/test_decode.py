@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pointsman import (
     Finished,
     PointsmanError,
+    QuotaExhausted,
     ReasoningDelta,
     Refused,
     StreamBroken,
@@ -252,7 +253,7 @@ def test_finish_reasons(word: str, reason: str) -> None:
     assert events(said({"content": "a"}, finish_reason=word)) == [TextDelta("a"), Finished(reason)]
 
 
-@pytest.mark.parametrize("word", ["error", "abort", "insufficient_system_resource"])
+@pytest.mark.parametrize("word", ["error", "abort", "insufficient_system_resource", "failed", "Timeout", "incomplete"])
 def test_finish_reasons_that_are_failures(word: str) -> None:
     assert type(broken(said({"content": "a"}), said({}, finish_reason=word))) is StreamBroken
     assert type(broken(said({}, finish_reason=word))) is Unavailable
@@ -405,3 +406,105 @@ def test_an_endless_event_is_broken() -> None:
         reader.feed(b"x" * 1024 * 1024)
     assert type(reader.failure) is StreamBroken
     assert "longer than" in reader.failure.message
+
+
+def test_output_after_a_finish_reason_revokes_it() -> None:
+    more = said({"content": "b"})
+    both = said({"content": "b"}, finish_reason="stop")
+    text = [TextDelta("a"), TextDelta("b")]
+    assert type(broken(said({"content": "a"}), STOP, more)) is StreamBroken
+    assert type(broken(said({"content": "a"}), STOP, more, {"error": "late"})) is StreamBroken
+    assert type(broken(said({"content": "a"}), STOP, said({"reasoning": "b"}))) is StreamBroken
+    assert type(broken(said({"content": "a"}), STOP, said({"tool_calls": [{"id": "c"}]}))) is StreamBroken
+    for ending in ([more, STOP], [more, b"[DONE]"], [both], [both, b"[DONE]"]):
+        assert events(said({"content": "a"}), STOP, *ending) == [*text, Finished("stop")]
+    assert events(said({"content": "a"}), STOP, said({"content": ""})) == [TextDelta("a"), Finished("stop")]
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"message": {"role": "assistant", "content": "hi"}},
+        {"delta": None, "message": {"content": "hi"}},
+        {"text": "hi"},
+        {"delta": {"content": {"type": "text", "text": "hi"}}},
+        {"index": "0", "delta": {"content": "hi"}},
+        {"index": 0, "delta": {"content": [{"type": "reference", "reference_ids": [1]}, "hi", {}, None]}},
+    ],
+)
+def test_content_in_unusual_places(choice: dict[str, Any]) -> None:
+    assert events({"choices": [choice]}, STOP) == [TextDelta("hi"), Finished("stop")]
+
+
+@pytest.mark.parametrize(
+    "content", [7, 0, True, [7], {"value": "hi"}, [{"type": "text", "text": 7}], {"type": "text", "text": ["hi"]}]
+)
+def test_content_that_nobody_understands_is_not_dropped(content: Any) -> None:
+    assert "unknown kind" in broken(said({"content": content}), STOP).message
+    assert type(broken(STOP, said({"content": content}, finish_reason="stop"))) is StreamBroken
+    assert type(broken({"choices": [{"delta": "hi"}]}, STOP)) is StreamBroken
+
+
+def called(*deltas: Any) -> list[tuple[int, str | None, str | None, str]]:
+    found = events(*[said({"tool_calls": calls}) for calls in deltas], STOP)
+    return [(one.index, one.id, one.name, one.arguments) for one in found if isinstance(one, ToolCallDelta)]
+
+
+def test_a_new_id_on_a_taken_index_is_a_new_call() -> None:
+    def call(call_id: str, name: str, arguments: str, index: int = 0) -> list[Any]:
+        return [{"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}]
+
+    assert called(call("a", "f", "1"), call("b", "g", "2"), call("", "", "3"), call("a", "", "4")) == [
+        (0, "a", "f", "1"),
+        (1, "b", "g", "2"),
+        (1, None, None, "3"),
+        (0, "a", None, "4"),
+    ]
+    assert [one[0] for one in called(call("a", "f", ""), call("b", "f", ""), call("c", "f", "", 1))] == [0, 1, 2]
+
+
+def test_tool_calls_without_index_and_id_are_told_apart_by_their_place() -> None:
+    calls = [{"function": {"name": name, "arguments": "{}"}} for name in ("f", "g")]
+    assert called(calls) == [(0, None, "f", "{}"), (1, None, "g", "{}")]
+
+
+def test_a_repeated_name_is_no_part_of_the_name() -> None:
+    fragments = [
+        [{"index": 0, "id": "a", "function": {"name": "look_up", "arguments": arguments}}] for arguments in ("{", "}")
+    ]
+    assert called(*fragments) == [(0, "a", "look_up", "{"), (0, "a", None, "}")]
+    parts = [[{"index": 0, "function": {"name": name}}] for name in ("look", "_up", "look_up")]
+    assert [one[2] for one in called(*parts)] == ["look", "_up"]
+
+
+def test_a_secret_is_taken_out_before_the_message_is_cut() -> None:
+    reader = ChatDecoder(TARGET, Quirks(), lambda event, begun: StreamBroken("x"), ["sesame-secret"])
+    reader.feed(b"data: " + b"x" * 74 + b"sesame-secret\n\n")
+    assert reader.failure is not None
+    assert "sesame" not in reader.failure.message
+
+
+def test_finish_reasons_with_spaces() -> None:
+    assert events(said({"content": "a"}, finish_reason=" stop\n"))[-1] == Finished("stop")
+    assert type(broken(said({"content": "a"}), said({}, finish_reason=" "))) is StreamBroken
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        (b'{"error": {"message": "no", "code": "insufficient_quota"}}', QuotaExhausted, "no"),
+        (b'{\n\n"message": "out of memory"}\n', Unavailable, "out of memory"),
+        (b"out of memory", StreamBroken, "out of memory"),
+        (b"<html><title>Gone</title></html>", StreamBroken, "Gone"),
+        (b": keep-alive\n\n", StreamBroken, "the stream ended, without a finish reason"),
+        (b"{}", StreamBroken, "the stream ended, without a finish reason"),
+    ],
+)
+def test_an_error_that_is_no_event_is_told(body: bytes, kind: type[PointsmanError], words: str) -> None:
+    reader = decoder()
+    for at in range(0, len(body), 5):
+        reader.feed(body[at : at + 5])
+    reader.end()
+    assert reader.failure is not None
+    assert type(reader.failure) is kind
+    assert words in reader.failure.message

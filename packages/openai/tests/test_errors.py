@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -234,3 +235,22 @@ def test_a_limit_of_the_whole_account() -> None:
 )
 def test_when_to_come_back(headers: dict[str, str], body: Any, seconds: float | None) -> None:
     assert refused(429, body, headers).retry_at == (None if seconds is None else NOW + seconds)
+
+
+def test_a_page_of_titles_is_read_at_once() -> None:
+    begun = time.process_time()
+    assert refused(502, b"<html>" + b"<title>" * 9_000).message == "an HTML page"
+    assert time.process_time() - begun < 0.5
+
+
+def test_secrets_are_taken_out_before_the_message_is_cut() -> None:
+    body = b"x" * 490 + b" sesame-secret and key-key-key-key"
+    error = response_error(500, {}, body, quirks=Quirks(), now=0, wall=0, secrets=["sesame-secret", "key-key-key-key"])
+    assert "ses" not in error.message
+    moved = {"location": "http://h/?key=sesame-secret"}
+    assert "***" in response_error(302, moved, b"", quirks=Quirks(), now=0, wall=0, secrets=["sesame-secret"]).message
+
+
+def test_a_proxy_that_wants_a_password_is_no_mistake_in_the_request() -> None:
+    error = refused(407)
+    assert (type(error), error.retryable) == (Unavailable, False)

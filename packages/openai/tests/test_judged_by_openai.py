@@ -36,6 +36,12 @@ NEWLINES = st.sampled_from(["\n", "\r\n", "\r"])
 def bodies(draw: st.DrawFn) -> bytes:
     """A whole stream as a vendor may write it."""
     deltas: list[dict[str, Any]] = draw(st.lists(DELTAS))
+    begun = set[int]()
+    for call in (call for one in deltas for call in one.get("tool_calls") or ()):
+        if call["index"] in begun:  # The SDK fuses calls of two ids on one index, and repeated names; we do not.
+            call.pop("id", None)
+            call["function"].pop("name", None)
+        begun.add(call["index"])
     chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": one, "finish_reason": None}]} for one in deltas]
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": draw(st.sampled_from(["stop", "length"]))}]})
     usage = draw(st.none() | USAGES)

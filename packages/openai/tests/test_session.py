@@ -451,3 +451,45 @@ async def test_models(opened: Open, lab: Lab) -> None:
     async with opened(vendor.base_url) as session:
         models = await session.models()
     assert [(model.id, model.context_tokens) for model in models] == [("a", None), ("b", 8192)]
+
+
+async def test_an_answer_with_a_finish_reason_in_every_chunk(
+    opened: Open, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pointsman_openai.answer.AFTER_REASON", 0.3)
+    chunk = b'data: {"choices":[{"index":0,"delta":{"content":"word "},"finish_reason":"stop"}]}\n\n'
+    vendor.script(Raw(chunk * 6).drip(len(chunk), every=0.1))
+    async with opened(vendor.base_url) as session:
+        assert text(await ask(session)) == "word " * 6
+
+
+SESAME = "sesame-open-9876543210"
+
+
+async def test_no_header_is_ever_shown(opened: Open, vendor: Vendor) -> None:
+    said = b"x" * 490 + f" {SESAME}".encode()
+    vendor.script(Fault(500, said), Fault(401, said), on="models")
+    vendor.script(Fault(400, said), Raw(b"data: " + b"x" * 70 + f"{SESAME}\n\n".encode()))
+    async with opened(vendor.base_url, headers={"X-Token": f"Bearer {SESAME}"}) as session:
+        with pytest.raises(PointsmanError) as caught:
+            await session.models()
+        shown = caught.value.message + (await session.health()).reason
+        for _ in range(2):
+            with pytest.raises(PointsmanError) as caught:
+                await ask(session)
+            shown += caught.value.message
+    assert "ses" not in shown
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])  # asyncio leaves it to DNS to say so.
+async def test_a_host_that_no_dns_can_name(opened: Open) -> None:
+    with pytest.raises(ConfigError):
+        async with opened("http://a..b/v1") as session:
+            await ask(session)
+
+
+async def test_an_error_in_json_under_the_name_of_a_stream(opened: Open, vendor: Vendor) -> None:
+    vendor.script(Raw(b'{"error": {"message": "you have no credit", "code": "insufficient_quota"}}'))
+    async with opened(vendor.base_url) as session:
+        with pytest.raises(QuotaExhausted, match="you have no credit"):
+            await ask(session)

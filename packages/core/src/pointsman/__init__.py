@@ -35,7 +35,6 @@ from .errors import (
     Unavailable,
     error_for_status,
 )
-from .hookspecs import hookimpl
 from .policy import Candidate, Decision, Exclusion, Policy
 from .provider import (
     CheckHealth,
@@ -90,6 +89,7 @@ from .types import (
 if TYPE_CHECKING:
     from .client import AsyncClient
     from .config import Settings
+    from .hookspecs import hookimpl
     from .plugins import Plugins
     from .reply import Reply, StreamedReply
     from .unwinding import unwind
@@ -101,6 +101,7 @@ _LAZY = {
     "Reply": "reply",
     "Settings": "config",
     "StreamedReply": "reply",
+    "hookimpl": "hookspecs",
     "map_events": "wrapping",
     "map_request": "wrapping",
     "short_circuit": "wrapping",

@@ -13,7 +13,7 @@ from .decode import ChatDecoder
 from .http import FAILURES, Body
 
 AFTER_REASON = 2.0
-"""Seconds that a server may take after the finish reason for the count of tokens and the end."""
+"""Seconds that a server may take after the finish reason for more output, the count of tokens or the end."""
 AFTER_DONE = 0.05
 """Seconds that a server may take after ``[DONE]`` to end the body, so that the connection can be used again."""
 
@@ -45,6 +45,8 @@ class Answer:
                 decoder.end(error)
             else:
                 decoder.feed(data)
+                if ready:
+                    self._deadline = math.inf  # Whoever goes on answering has not come to the end.
         return ready.popleft()
 
     async def _read_on(self) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,9 +27,9 @@ from pointsman import (
     Usage,
 )
 
-from .errors import words_of
+from .errors import read_body, redact, words_of
 from .quirks import Quirks
-from .shapes import fields, items, string, valid
+from .shapes import fields, items, number, string, valid
 from .sse import Event, EventParser, EventTooLong
 from .toolcalls import ToolCalls
 from .usage import read_usage
@@ -52,8 +52,18 @@ _REASONS: Mapping[str, str] = {
 }
 """OpenAI's four, and other vendors' words for them, in any case. A word that is not here is passed on as it is."""
 
-_FAILURES = frozenset({"error", "abort", "aborted", "cancelled", "insufficient_system_resource", "network_error"})
+_FAILURES = frozenset(
+    {
+        *("error", "abort", "aborted", "cancelled", "failed", "timeout", "incomplete"),
+        *("insufficient_system_resource", "network_error"),
+    }
+)
 """Words in the place of a finish reason that say that there is no whole answer (OpenRouter, vLLM, DeepSeek, Zhipu)."""
+
+
+_HEAD_BYTES = 64 * 1024
+"""How much of a body without events is kept, to be read as an error."""
+_SSE_FIELDS = (b":", b"data", b"event", b"id", b"retry")
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -87,8 +97,17 @@ _decode_plain: Callable[[bytes], _PlainChunk] = msgspec.json.Decoder(_PlainChunk
 class ChatDecoder:
     """One answer, from its bytes. `ready` holds what is to be read next; `failure` is raised once that is empty."""
 
-    def __init__(self, target: Target, quirks: Quirks, complaint: Callable[[Any, bool], PointsmanError]) -> None:
-        """`complaint` makes an error of a decoded event, told whether output came before it."""
+    def __init__(
+        self,
+        target: Target,
+        quirks: Quirks,
+        complaint: Callable[[Any, bool], PointsmanError],
+        secrets: Sequence[str] = (),
+    ) -> None:
+        """`complaint` makes an error of a decoded event, told whether output came before it.
+
+        `secrets` are taken out of what the messages of errors quote.
+        """
         self.ready: deque[StreamEvent] = deque()
         self.failure: PointsmanError | None = None
         self.over = False
@@ -98,16 +117,19 @@ class ChatDecoder:
         self._target = target
         self._terminal = quirks.terminal
         self._complaint = complaint
+        self._secrets = secrets
+        self._head: bytes | None = b""  # How the body begins, as long as no event came.
         self._parser = EventParser()
         self._tool_calls = ToolCalls()
         self._reason: str | None = None
+        self._revoked: str | None = None  # A finish reason that output followed.
         self._usage: Usage | None = None
         self._begun = False
         self._half = ""
 
     @property
     def proved(self) -> bool:
-        """The terminal proof is in: what is to come can only add the count of tokens."""
+        """The terminal proof is in. More output revokes it, until the next finish reason or ``[DONE]``."""
         return self.done if self._terminal is Terminal.DONE_MARKER else self._reason is not None
 
     def feed(self, data: bytes) -> None:
@@ -117,6 +139,8 @@ class ChatDecoder:
         except EventTooLong as error:
             self._break(str(error))
             return
+        if self._head is not None:
+            self._head = None if events else (self._head + data)[:_HEAD_BYTES]
         for event in events:
             name, payload = event
             try:
@@ -124,7 +148,7 @@ class ChatDecoder:
             except (ValueError, RecursionError):
                 self._take(event)
                 continue
-            if name == "error" or choice.index or self.done or self.over:
+            if name == "error" or choice.index or self.done or self.over or self._reason is not None:
                 self._take(event)
                 continue
             delta = choice.delta
@@ -148,12 +172,13 @@ class ChatDecoder:
     def end(self, lost: Exception | None = None) -> None:
         """The body has ended, or the connection was `lost`. An answer that has its proof is whole either way."""
         for event in self._parser.rest():
+            self._head = None
             self._take(event, whole=False)
         if self.over:
             return
         if not self.proved:
             how = f"the connection was lost ({words_of(lost)})" if lost else "the stream ended"
-            self._break(f"{how}, without {self._terminal.value}", lost)
+            self._break(redact(f"{how}, without {self._terminal.value}", self._secrets), lost, self._head)
         elif self._reason == "content_filter" and not self._begun:
             self._fail(Refused("the vendor's content filter declined to answer", target=self._target))
         else:
@@ -167,6 +192,7 @@ class ChatDecoder:
             return
         if payload.strip() == b"[DONE]":
             self.done = True
+            self._reason = self._reason or self._revoked
             if not self.proved:
                 self.end()
             return
@@ -174,7 +200,7 @@ class ChatDecoder:
             value = _load(payload)
         except (ValueError, RecursionError):
             if whole and not self.proved:
-                self._break(f"an event is not JSON: {payload[:80].decode(errors='replace')!r}")
+                self._break(f"an event is not JSON: {redact(payload.decode(errors='replace'), self._secrets)[:80]!r}")
             return
         if name == "error":
             self._complain(value)
@@ -188,7 +214,7 @@ class ChatDecoder:
             self._complain(chunk)
             return
         for choice in map(fields, items(chunk.get("choices"))):
-            if not (choice.get("index") or self.over):
+            if not (number(choice.get("index")) or self.over):
                 self._choice(choice, part)
 
     def _count(self, holder: dict[str, Any]) -> None:
@@ -198,13 +224,38 @@ class ChatDecoder:
     def _choice(self, choice: dict[str, Any], part: str) -> None:
         self._count(choice)  # Moonshot counts here.
         if not self.done:
-            self._delta(fields(choice.get(part)))
-        reason = string(choice.get("finish_reason"))
+            self._output(choice, part)
+        if self.over:
+            return
+        reason = string(choice.get("finish_reason")).strip()
         word = reason.lower()
         if choice.get("error") or word in _FAILURES:
             self._complain(choice if choice.get("error") else {"message": f"the vendor gave up: {word}"})
         elif word:
             self._reason = _REASONS.get(word, reason)
+
+    def _output(self, choice: dict[str, Any], part: str) -> None:
+        delta = choice.get(part)
+        if delta is None:  # A whole message in a stream, or the text of the old completions.
+            delta = choice.get("message")
+        if delta is None:
+            delta = {"content": choice.get("text")}
+        count = len(self.ready)
+        try:
+            if delta and not isinstance(delta, dict):
+                raise _UnknownContentError(type(delta).__name__)
+            self._delta(fields(delta))
+        except _UnknownContentError as unknown:
+            self._revoke()
+            self._break(f"the answer holds content of an unknown kind ({unknown})")
+        else:
+            if len(self.ready) > count:
+                self._revoke()
+
+    def _revoke(self) -> None:
+        """Output that follows a finish reason shows that it was not the last."""
+        if self._terminal is not Terminal.DONE_MARKER:
+            self._reason, self._revoked = None, self._reason or self._revoked
 
     def _delta(self, delta: dict[str, Any]) -> None:
         text, thoughts = _content(delta.get("content"))
@@ -252,11 +303,18 @@ class ChatDecoder:
         else:
             self._fail(error)
 
-    def _break(self, message: str, cause: Exception | None = None) -> None:
+    def _break(self, message: str, cause: Exception | None = None, head: bytes | None = None) -> None:
+        """The answer is no more. `head` is the body as far as it is known, if it holds no event: perhaps an error."""
         if self.proved:
             self.end()
             return
-        error = StreamBroken(message, target=self._target)
+        error: PointsmanError | None = None
+        if head and not head.lstrip().lower().startswith(_SSE_FIELDS) and (said := read_body(head)).message:
+            try:
+                error = self._complaint(_load(head), False)
+            except (ValueError, RecursionError):
+                message = f"{message}; the body is {redact(said.message, self._secrets)[:200]!r}"
+        error = error or StreamBroken(message, target=self._target)
         error.__cause__ = cause
         self._fail(error)
 
@@ -273,12 +331,34 @@ def _load(payload: bytes) -> Any:
         return json.loads(payload.decode(errors="replace"), strict=False)
 
 
+class _UnknownContentError(ValueError):
+    """Content that would be lost, since nobody can tell what it is."""
+
+
 def _content(value: Any) -> tuple[str, str]:
-    """Text and reasoning in ``content``: a string, or a list of typed parts (Mistral)."""
+    """Text and reasoning in ``content``: a string, a typed part, or a list of both (Mistral).
+
+    Parts of types other than text, such as references, are left out. Raises `_UnknownContentError` for the rest.
+    """
     if isinstance(value, str):
         return value, ""
+    if value is None:
+        return "", ""
+    if not isinstance(value, list | dict):
+        raise _UnknownContentError(type(value).__name__)
     text = thoughts = ""
-    for part in items(value) if value else ():
-        thoughts += "".join(_content(fields(part).get("thinking")))
-        text += string(part) or string(fields(part).get("text"))
-    return text, thoughts
+    for part in items(value) or [value]:
+        if isinstance(part, str):
+            text += part
+            continue
+        known = fields(part)
+        said = known.get("text")
+        if part and (
+            not known
+            or (said is not None and not isinstance(said, str))
+            or not ("text" in known or "thinking" in known or string(known.get("type")))
+        ):
+            raise _UnknownContentError(f"a part of type {type(part).__name__}")
+        thoughts += "".join(_content(known.get("thinking")))
+        text += said or ""
+    return text, valid(thoughts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,10 @@ from .quirks import Quirks
 from .shapes import fields, items, number, string
 
 _MESSAGE_CHARACTERS = 500
+_TITLE_CHARACTERS = 2048
+"""Where the title of a web page is looked for."""
+_SECRET_CHARACTERS = 4
+"""What is shorter is no secret, and taking it out would garble every message."""
 _CODE_FIELDS = ("code", "type", "error_type", "status", "error")
 _MESSAGE_FIELDS = ("error", "message", "detail", "error_description", "msg", "title", "reason", "errors")
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-trace-id", "cf-ray")
@@ -57,13 +61,13 @@ def response_error(
     quirks: Quirks,
     now: float,
     wall: float,
-    secret: str = "",
+    secrets: Sequence[str] = (),
     url: str = "",
     **details: Any,
 ) -> PointsmanError:
     """The error that a response stands for.
 
-    `headers` have lower-case names; `now` and `wall` are seconds on the client's clock and since 1970; `secret` is
+    `headers` have lower-case names; `now` and `wall` are seconds on the client's clock and since 1970; `secrets` are
     taken out of what the vendor says, since some repeat the key that they refuse; `url` is where the request went;
     `details` go to the error.
     """
@@ -79,14 +83,14 @@ def response_error(
     }
     if kind is RateLimited or (kind is None and status == 429):
         details["scope"] = Scope.PROVIDER if _is_account_wide(complaint.message) else None
-    message = _said(complaint, secret) or _without_words(status, headers)
+    message = _said(complaint, secrets) or redact(_without_words(status, headers), secrets)
     if status in (404, 405) and "model" not in message.lower():
         message = f"{message} (is {url} the right address?)"
     return kind(message, status=status, **details) if kind else error_for_status(status, message, **details)
 
 
 def event_error(
-    event: Any, *, quirks: Quirks, begun: bool, now: float, wall: float, secret: str = "", **details: Any
+    event: Any, *, quirks: Quirks, begun: bool, now: float, wall: float, secrets: Sequence[str] = (), **details: Any
 ) -> PointsmanError:
     """The error that a (decoded) event in a stream stands for; `begun` tells whether output came before it."""
     complaint = _read(event)
@@ -97,12 +101,20 @@ def event_error(
         kind = StreamBroken if begun else Unavailable
     wait = retry_after({}, complaint.message, wall, complaint.wait)
     return kind(
-        _said(complaint, secret) or "the vendor ended the stream with an error and did not say which",
+        _said(complaint, secrets) or "the vendor ended the stream with an error and did not say which",
         status=complaint.status,
         request_id=complaint.request_id,
         retry_at=None if wait is None else now + wait,
         **details,
     )
+
+
+def redact(text: str, secrets: Sequence[str]) -> str:
+    """`text` without `secrets`. To be done before anything is cut off, since half a secret is not found."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SECRET_CHARACTERS:
+            text = text.replace(secret, "***")
+    return text
 
 
 def words_of(error: BaseException) -> str:
@@ -162,7 +174,7 @@ def _is_account_wide(message: str) -> bool:
 def _from_html(text: str) -> str:
     if not re.match(r"(<!--|<!doctype html|<html|<head)", text, re.IGNORECASE):
         return ""
-    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    title = re.search(r"<title[^>]*>(.*?)</title>", text[:_TITLE_CHARACTERS], re.IGNORECASE | re.DOTALL)
     return f"an HTML page, {' '.join(title[1].split())!r}" if title else "an HTML page"
 
 
@@ -173,7 +185,6 @@ def _without_words(status: int, headers: Mapping[str, str]) -> str:
     return f"the server answered {status}, and nothing more"
 
 
-def _said(complaint: Complaint, secret: str) -> str:
-    text = complaint.message.replace(secret, "***") if secret else complaint.message
-    text = " ".join(text.split())
+def _said(complaint: Complaint, secrets: Sequence[str]) -> str:
+    text = " ".join(redact(complaint.message, secrets).split())
     return text if len(text) <= _MESSAGE_CHARACTERS else f"{text[:_MESSAGE_CHARACTERS].rstrip()}…"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,13 +12,13 @@ import httpx2
 
 from pointsman import ConfigError, PointsmanError, Scope, Unavailable, unwind
 
-from .errors import words_of
+from .errors import redact, words_of
 
 CLOSING_SECONDS = 1.0
 """How long the closing of a response may take before it is given up."""
 
-FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, OSError)
-"""What sending and receiving may raise that is not a mistake of ours."""
+FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError)
+"""What sending and receiving may raise that is not a mistake of ours; the last for a host that no DNS can name."""
 
 
 def is_loopback(host: str) -> bool:
@@ -104,12 +104,12 @@ class _Lent(httpx2.AsyncByteStream):
         return await self._raw.__anext__()
 
 
-def unreachable(error: Exception, url: httpx2.URL, **details: Any) -> PointsmanError:
+def unreachable(error: Exception, url: httpx2.URL, *, secrets: Sequence[str] = (), **details: Any) -> PointsmanError:
     """The error that a failure before the response's headers stands for."""
     where = f"{url.host}:{url.port or (443 if url.scheme == 'https' else 80)}"
-    said = words_of(error)
+    said = redact(words_of(error), secrets)
     match error:
-        case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
+        case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError() | UnicodeError():
             return ConfigError(f"the request to {url} cannot be sent: {said}", **details)
         case httpx2.ConnectTimeout():
             return Unavailable(f"no connection to {where} in time", scope=Scope.PROVIDER, **details)

@@ -108,7 +108,7 @@ _WORDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (AuthFailed, re.compile("incorrect api key|invalid api key|api key not valid|invalid credentials")),
 )
 
-MISPLACED = frozenset({405, 406, 415, 421, 426, 451})
+MISPLACED = frozenset({405, 406, 407, 415, 421, 426, 451})
 """Statuses that blame the request, but for where it was sent: another vendor may well answer it."""
 
 _WORDS_COUNT = frozenset({None, 400, 403, 404, 422, 429, 500})

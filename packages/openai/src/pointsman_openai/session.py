@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -48,11 +48,14 @@ class Session:
     `last_headers` holds, for each model, the headers of its last successful response, with lower-case names.
     """
 
-    def __init__(self, http: httpx2.AsyncClient, context: ProviderContext, quirks: Quirks, key: str = "") -> None:
+    def __init__(
+        self, http: httpx2.AsyncClient, context: ProviderContext, quirks: Quirks, secrets: Sequence[str] = ()
+    ) -> None:
+        """`secrets` are taken out of every message."""
         self._http = http
         self._context = context
         self._quirks = quirks
-        self._key = key
+        self._secrets = secrets
         self.last_headers: dict[str, Mapping[str, str]] = {}
 
     @asynccontextmanager
@@ -94,7 +97,7 @@ class Session:
         try:
             content = await body.collect(_WHOLE_BYTES)
         except FAILURES as error:
-            raise unreachable(error, response.url, provider=provider) from error
+            raise unreachable(error, response.url, secrets=self._secrets, provider=provider) from error
         finally:
             await body.close()
         try:
@@ -111,7 +114,7 @@ class Session:
         try:
             response = await self._http.send(request, stream=True)
         except FAILURES as error:
-            raise unreachable(error, request.url, **details) from error
+            raise unreachable(error, request.url, secrets=self._secrets, **details) from error
         model = details["target"].model if "target" in details else ""
         received = dict(response.headers)
         for limit in rate_limits(received, self._context.clock(), time.time()):
@@ -139,7 +142,10 @@ class Session:
     async def _answer(self, response: httpx2.Response, body: Body, target: Target) -> Answer:
         """The events of `response`, whatever the server took streaming to mean."""
         decoder = ChatDecoder(
-            target, self._quirks, lambda event, begun: event_error(event, begun=begun, target=target, **self._reading())
+            target,
+            self._quirks,
+            lambda event, begun: event_error(event, begun=begun, target=target, **self._reading()),
+            self._secrets,
         )
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind in ("text/html", "application/xhtml+xml"):
@@ -149,14 +155,19 @@ class Session:
             try:
                 content = await body.collect(_WHOLE_BYTES)
             except FAILURES as error:
-                raise unreachable(error, response.url, target=target) from error
+                raise unreachable(error, response.url, secrets=self._secrets, target=target) from error
             decoder.feed_whole(content)
             if decoder.failure is not None and not decoder.ready:
                 raise decoder.failure
         return Answer(body, decoder)
 
     def _reading(self) -> dict[str, Any]:
-        return {"quirks": self._quirks, "now": self._context.clock(), "wall": time.time(), "secret": self._key}
+        return {
+            "quirks": self._quirks,
+            "now": self._context.clock(),
+            "wall": time.time(),
+            "secrets": self._secrets,
+        }
 
     def _ill(self, error: PointsmanError) -> Health:
         match error:

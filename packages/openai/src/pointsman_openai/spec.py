@@ -81,6 +81,13 @@ def openai_spec(
     )
 
 
+def _secrets(key: str, config: OpenAIConfig) -> tuple[str, ...]:
+    """The key, the values of all headers, and of a value such as ``Bearer x`` what is after the scheme."""
+    values = [header.get_secret_value().strip() for header in config.headers.values()]
+    found = (key, *values, *(value.partition(" ")[2].strip() for value in values))
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
 def session_of(connection: Connection[Any]) -> Session:
     """The session that a connection made by `openai_spec` or `open_session` holds, with its type."""
     session: Session = connection.session
@@ -106,4 +113,4 @@ async def open_session(config: OpenAIConfig, context: ProviderContext, quirks: Q
             setting = "api_key" if name == "authorization" else f"headers.{name}"
             raise ConfigError(f"{setting} holds characters that no header can carry", provider=context.name)
     async with new_client(config.base_url, sent, config.connect_timeout) as http:
-        yield Session(http, context, quirks, key)
+        yield Session(http, context, quirks, _secrets(key, config))
