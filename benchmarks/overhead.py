@@ -1,6 +1,6 @@
 """What Pointsman costs beside what a user would write or pick instead, as ratios in one run.
 
-    nox -s bench -- overhead           # or: uv run --group bench python benchmarks/overhead.py [--rounds 5] [--quick]
+    nox -s bench -- benchmarks/overhead.py    # or: uv run python benchmarks/overhead.py [--rounds 5] [--quick]
 
 Every figure is a process of its own against one server in another; contenders take turns, so that a busy machine hits
 all of them, and the best of the rounds stands. LiteLLM pins another openai than ours, so it needs an environment of its
@@ -20,7 +20,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "parts"
 LITELLM = os.environ.get("POINTSMAN_BENCH_LITELLM")
 WAYS = ["hand", "openai", "litellm", "pointsman"]
 BOTH_LOOPS = ["hand", "pointsman", "pointsman-wrapped"]
