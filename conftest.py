@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +25,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 
 def pytest_configure() -> None:
     sys.addaudithook(_refuse_the_network)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background by a shell. What our tests start would inherit it, and not hear Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _refuse_the_network(event: str, args: tuple[Any, ...]) -> None:
