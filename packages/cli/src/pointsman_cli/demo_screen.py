@@ -139,9 +139,10 @@ class Screen:
     def _facts(self, facts: Sequence[str], margin: str = "", between: str = " · ", **style: bool | str) -> None:
         """Facts in as few lines as they fit in, none of them broken."""
         lines = [""]
-        for fact in facts:
+        for place, fact in enumerate(facts, 1):
             longer = f"{lines[-1]}{between}{fact}" if lines[-1] else fact
-            if lines[-1] and len(margin + longer) > width():
+            kept = len(between.rstrip()) if place < len(facts) else 0  # A line that is broken ends with it.
+            if lines[-1] and len(margin + longer) + kept > width():
                 lines[-1] += between.rstrip()
                 lines.append(fact)
             else:
