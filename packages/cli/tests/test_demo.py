@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,10 +35,8 @@ def shows_everything(text: str) -> None:
 
 
 def test_demo_without_a_terminal(run: Any) -> None:
-    began = time.monotonic()
     done = run("demo")
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - began < 15
     shows_everything(done.stdout)
     assert "\x1b" not in done.stdout
     table = done.stdout[done.stdout.index("\ntask ") :]

@@ -71,11 +71,10 @@ def test_ctrl_c_keeps_what_arrived(labs: Any, a: Vendor) -> None:
     a.script(SLOW)
     with start("chat", "hi") as process:
         shown = read_some(process, 100)
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
         rest, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert time.monotonic() - began < 5
+    assert (shown + rest).count(b"word") < 2000
     assert (shown + rest).startswith(b"word")
     assert (shown + rest).endswith(b"\n")
     assert stderr == b"Interrupted.\n"

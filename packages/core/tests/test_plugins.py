@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -142,7 +141,6 @@ def test_listing_imports_no_plugin(tmp_path: Path) -> None:
         "loaded = [m for m in sys.modules if m.startswith('p_')]\n"
         "print(json.dumps([names, infos, loaded, list(map(str, plugins.broken))]))\n"
     )
-    began = time.monotonic()
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
         env={"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -156,7 +154,6 @@ def test_listing_imports_no_plugin(tmp_path: Path) -> None:
     assert names["policy"] == ["in_order"]
     assert ["provider", "misspelt", "p-misspelt 1.5", "p-misspelt"] in infos
     assert (loaded, broken) == ([], [])
-    assert time.monotonic() - began < 30, "the plugin that sleeps was not imported"
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -238,9 +237,8 @@ def test_when_to_come_back(headers: dict[str, str], body: Any, seconds: float | 
 
 
 def test_a_page_of_titles_is_read_at_once() -> None:
-    begun = time.process_time()
-    assert refused(502, b"<html>" + b"<title>" * 9_000).message == "an HTML page"
-    assert time.process_time() - begun < 0.5
+    """Whoever looked for an end to each title would take longer than the whole run may."""
+    assert refused(502, b"<html>" + b"<title>" * 900_000).message == "an HTML page"
 
 
 def test_secrets_are_taken_out_before_the_message_is_cut() -> None:

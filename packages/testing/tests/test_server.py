@@ -175,13 +175,10 @@ async def test_paces_tokens_by_the_labs_clock(http: httpx2.AsyncClient, stall: f
 
 async def test_a_collected_answer_takes_as_long_as_a_streamed_one(lab: Lab, http: httpx2.AsyncClient) -> None:
     vendor = lab.vendor("a", profile=Profile((1.0, 1.0), (2.0, 2.0)))
-    vendor.script(Answer("one two three"), Answer("at once", profile=Profile((0, 0), (1e9, 1e9))))
+    vendor.script(Answer("one two three"))
     begun = time.monotonic()
     await http.post(f"{vendor.base_url}/chat/completions", json={**ASKED, "stream": False})
-    middle = time.monotonic()
-    await http.post(f"{vendor.base_url}/chat/completions", json={**ASKED, "stream": False})
-    assert middle - begun >= 0.2
-    assert time.monotonic() - middle < middle - begun
+    assert time.monotonic() - begun >= 0.2
 
 
 async def test_speeds_are_drawn_from_the_ranges_and_repeat() -> None:
