@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -13,21 +14,28 @@ import pytest
 from pointsman import (
     AsyncClient,
     AttemptRecord,
+    AuthFailed,
     CallRecord,
     ConfigError,
+    Connection,
     DeadlineExceeded,
+    Exact,
+    Finished,
     Health,
     HealthState,
     NoCandidates,
     PluginError,
     Plugins,
+    PriceAttempt,
+    ServerTimings,
     Settings,
     Sink,
     StreamBroken,
+    Timings,
     Unavailable,
     hookimpl,
 )
-from pointsman_testing import Hang, ScriptedProvider
+from pointsman_testing import Hang, ScriptedProvider, Sleep
 
 
 class Recorder:
@@ -189,14 +197,84 @@ async def test_each_waiter_of_a_failed_open_gets_an_error_of_its_own() -> None:
     assert told == {"a/m1": "a/m1", "a/m2": "a/m2"}
 
 
+@pytest.mark.parametrize("script", [[Hang()], ["one", Hang()], [Unavailable]])
+async def test_closing_the_client_ends_the_streams_that_others_read(script: Any) -> None:
+    a = ScriptedProvider("a", script, default=[Unavailable])
+    plugins = Plugins.of(providers={"a": a})
+    one = AsyncClient(settings=Settings.of({"engine": {"retries": 100}}), plugins=plugins)
+    reading = anyio.Event()
+
+    async def read() -> None:
+        async with one.stream("hi") as reply:
+            reading.set()
+            with pytest.raises(ConfigError, match="client was closed under this stream"):
+                async for _ in reply.events:
+                    pass
+            asked = len(a.calls)
+            await anyio.sleep(0.05)
+            assert len(a.calls) == asked, "nobody is asked any more"
+
+    async with anyio.create_task_group() as group:
+        async with one:
+            group.start_soon(read)
+            await reading.wait()
+            await anyio.wait_all_tasks_blocked()
+        assert (a.open_calls, a.connections) == ([], 0)
+
+
+async def test_closing_the_client_takes_no_answer_away() -> None:
+    async with anyio.create_task_group() as group:
+        async with client(ScriptedProvider("a", "one two")) as one:
+            heard = anyio.Event()
+
+            async def read() -> None:
+                async with one.stream("hi") as reply:
+                    while reply.finish_reason is None:
+                        await anyio.sleep(0)
+                    heard.set()
+                    await anyio.sleep(0.01)
+                    assert (await reply.collect()).text == "one two"
+
+            group.start_soon(read)
+            await heard.wait()
+
+
+async def test_what_the_server_measured_is_handed_on() -> None:
+    said = ServerTimings(load=2.5, output=1.0)
+    seen: list[Timings | None] = []
+
+    class Listening:
+        @hookimpl(wrapper=True)
+        def pointsman_cost(self, connection: Connection[Any]) -> Generator[None, Any, PriceAttempt]:
+            yield
+            return lambda target, usage, timings: seen.append(timings) or Exact(0)
+
+    a = ScriptedProvider("a", ["hi", Finished("stop", server=said)])
+    plugins = Plugins.of(providers={"a": a}, wrappers={"listening": Listening()})
+    async with AsyncClient(settings=Settings.of(), plugins=plugins) as one:
+        reply = await one.chat("hi")
+    assert reply.timings.server == reply.attempts[0].server == said
+    assert [timings and timings.server for timings in seen] == [said]
+
+
+async def test_a_provider_s_cold_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    a = ScriptedProvider("a", [Sleep(0.2), "there", Finished("stop")])
+    monkeypatch.setattr("pointsman.engine.machine.PATIENCE_WITH_LAST", 0.05)
+    a.spec = replace(a.spec, cold_start=60.0)
+    async with client(a) as one:
+        assert (await one.chat("hi")).text == "there"
+
+
 async def test_a_key_in_a_vendor_s_report_is_not_shown() -> None:
     key = "sk-0123456789abcdef"
-    a = ScriptedProvider("a", health=Health(HealthState.DOWN, f"the key {key} is wrong"))
+    refused = AuthFailed(f"{key} is not known here")
+    a = ScriptedProvider("a", health=Health(HealthState.DOWN, f"the key {key} is wrong", error=refused))
     settings = Settings.of({"providers": {"a": {"api_key": key}}})
     async with AsyncClient(settings=settings, plugins=Plugins.of(providers={"a": a})) as one:
         found = await (await one.connect("a")).health()
-    assert key not in found.reason
     assert "[redacted]" in found.reason
+    assert found.error is refused
+    assert key not in f"{found.reason} {refused} {refused!r} {refused.args}"
 
 
 @pytest.mark.parametrize("name", ["engine", "", "a/b", "a\nb", "\x1b[31mx", "ä"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,6 +100,28 @@ class Layers:
 def layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layers:
     monkeypatch.setattr("platformdirs.user_config_path", lambda name: tmp_path / "nowhere" / name)
     return Layers(tmp_path)
+
+
+def test_keys_stand_in_a_file_of_their_own(layers: Layers) -> None:
+    layers.write("home/config.toml", "[providers.acme]\napi_key = 'in-the-user-file'\nspeed = 'fast'\n")
+    keys = layers.write("home/keys.toml", "[providers.acme]\napi_key = 'in-the-keys-file'\n")
+    keys.chmod(0o600)
+    found = layers.read().provider("acme")
+    assert found["api_key"].value == "in-the-keys-file"
+    assert found["api_key"].origin == Origin("keys file", str(keys))
+    assert found["speed"].value == "fast"
+    layers.write("project/pointsman.toml", "[providers.acme]\napi_key = 'in-the-project'\n")
+    assert layers.read().provider("acme")["api_key"].value == "in-the-project"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such modes")
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
+def test_keys_that_others_can_read_are_refused(layers: Layers, mode: int) -> None:
+    layers.write("home/config.toml", "")
+    layers.write("home/keys.toml", "[providers.acme]\napi_key = 'sesame-sesame'\n").chmod(mode)
+    with pytest.raises(ConfigError, match=rf"others can read it \(mode {mode:03o}\): chmod 600 .*keys\.toml") as caught:
+        layers.read()
+    assert "sesame" not in str(caught.value)
 
 
 # What each setting is in each layer, nearest first, and how it reads.

@@ -264,6 +264,14 @@ def test_a_silent_target_is_left_and_not_asked_again() -> None:
     assert [type(error) for error in one.errors] == [FirstTokenTimeout, FirstTokenTimeout]
 
 
+def test_a_cold_start_is_waited_for_where_nobody_else_is_left() -> None:
+    one = Machine([Leg(A, cold_start=300.0), Leg(B, cold_start=100.0)], Limits(), began=0.0)
+    one.start(0.0)
+    assert one.due == PATIENCE_WITH_OTHERS_LEFT
+    one.tick(10.0, 0.5)
+    assert one.due == 10.0 + PATIENCE_WITH_LAST + 100.0
+
+
 def test_half_of_the_time_is_left_for_a_successor() -> None:
     one = machine(A, B, deadline=8.0, first_token=7.0)
     one.start(0.0)

@@ -667,7 +667,9 @@ class Hasty(Unavailable):
         self.retry_at = "soon"  # type: ignore[assignment]
 
 
-@pytest.mark.parametrize("bad", [Nameless(), Hasty(), Finished("stop", {}), Finished("stop", None, 5)])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "bad", [Nameless(), Hasty(), Finished("stop", {}), Finished("stop", None, 5), Finished("stop", server={})]
+)  # type: ignore[arg-type]
 async def test_whatever_a_provider_raises_or_ends_with_the_call_settles(bad: Any) -> None:
     a, b = ScriptedProvider("a", ["x", bad]), ScriptedProvider("b", "hello")
     async with client(a, b) as one:

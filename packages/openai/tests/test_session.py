@@ -425,6 +425,9 @@ async def test_health(opened: Open, vendor: Vendor) -> None:
     states = [one.state for one in found]
     down, warming = HealthState.DOWN, HealthState.WARMING
     assert states == [down, down, HealthState.DEGRADED, HealthState.UNKNOWN, warming, down, down, HealthState.UP]
+    errors = [one.error and type(one.error) for one in found]
+    assert errors == [AuthFailed, QuotaExhausted, RateLimited, None, Unavailable, Unavailable, Unavailable, None]
+    assert type(gone.error) is Unavailable
     assert found[0].reason.startswith("key")
     assert found[2].wait is not None
     assert 4 < found[2].wait <= 5

@@ -14,7 +14,16 @@ import pointsman as p
 from .exits import Exit, exit_code
 
 if TYPE_CHECKING:
-    from pointsman import AttemptRecord, Cost, Decision, PointsmanError, StreamedReply, StreamEvent, Usage
+    from pointsman import (
+        AttemptRecord,
+        Cost,
+        Decision,
+        PointsmanError,
+        ServerTimings,
+        StreamedReply,
+        StreamEvent,
+        Usage,
+    )
 
 Json: TypeAlias = dict[str, Any]
 
@@ -40,6 +49,17 @@ def usage(value: Usage | None) -> Json | None:
         "output_tokens": value.output_tokens,
         "reasoning_tokens": value.reasoning_tokens,
         "estimated": value.estimated,
+    }
+
+
+def server(value: ServerTimings | None) -> Json | None:
+    if value is None:
+        return None
+    return {
+        "load": _rounded(value.load),
+        "prompt": _rounded(value.prompt),
+        "output": _rounded(value.output),
+        "total": _rounded(value.total),
     }
 
 
@@ -93,6 +113,7 @@ def attempt(value: AttemptRecord, began: float) -> Json:
         "error": value.error,
         "usage": usage(value.usage),
         "cost": cost(value.cost),
+        "server": server(value.server),
     }
 
 
@@ -109,7 +130,12 @@ def reply(value: StreamedReply, failure: Json | None = None) -> Json:
         "target": str(value.target) if value.target else None,
         "usage": usage(value.usage),
         "cost": cost(value.cost),
-        "timings": {"ttft": _rounded(timings.ttft), "tpot": _rounded(timings.tpot), "e2e": _rounded(timings.e2e)},
+        "timings": {
+            "ttft": _rounded(timings.ttft),
+            "tpot": _rounded(timings.tpot),
+            "e2e": _rounded(timings.e2e),
+            "server": server(timings.server),
+        },
         "attempts": [attempt(one, began) for one in attempts],
         "decision": decision(value.decision),
         "error": failure,
@@ -132,8 +158,9 @@ def event(value: StreamEvent) -> Json:
             return {"type": "retracted", "reason": reason}
         case p.Resumed(target):
             return {"type": "resumed", "target": str(target)}
-        case p.Finished(reason, used, paid):
-            return {"type": "finished", "reason": reason, "usage": usage(used), "cost": cost(paid)}
+        case p.Finished(reason, used, paid, took):
+            told = {"usage": usage(used), "cost": cost(paid), "server": server(took)}
+            return {"type": "finished", "reason": reason, **told}
 
 
 def _since(began: float, moment: float | None) -> float | None:

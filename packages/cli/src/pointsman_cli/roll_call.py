@@ -124,8 +124,7 @@ async def _ask(client: AsyncClient, rows: list[Row], place: int) -> None:
         health, code = Health(HealthState.DOWN, client.roster.redactor.text(text)), exit_code(error)
     else:
         if health.state is HealthState.DOWN:
-            # A health check answers with words; these are what the dialect says of a key that is refused.
-            code = Exit.KEY if health.reason.startswith("key:") else Exit.UPSTREAM
+            code = exit_code(health.error) if health.error else Exit.UPSTREAM
     rows[place] = replace(row, health=health, took=took, code=code)
 
 

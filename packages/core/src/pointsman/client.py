@@ -16,7 +16,7 @@ from anyio.lowlevel import current_token
 from .asking import as_request, schema_reader
 from .config import Settings
 from .engine.clock import loop_clock
-from .engine.connections import Connections
+from .engine.connections import CLOSING_GRACE, Connections
 from .engine.decide import decide
 from .engine.machine import Leg, Limits
 from .engine.roster import Roster
@@ -80,6 +80,7 @@ class AsyncClient:
         self._sinks: list[tuple[str, Sink]] = []
         self._group: TaskGroup | None = None
         self._connections: Connections | None = None
+        self._calls: set[Call] = set()
 
     async def __aenter__(self) -> Self:
         """Load wrappers and sinks; open nothing yet. Raises `PluginError` if one of them is broken."""
@@ -104,6 +105,9 @@ class AsyncClient:
         assert connections is not None
         self._group = self._connections = None
         try:
+            with anyio.move_on_after(CLOSING_GRACE):
+                for call in list(self._calls):
+                    await call.abandon(ConfigError("the client was closed under this stream: read it before"))
             await connections.close()
         finally:
             group.cancel_scope.cancel()
@@ -156,10 +160,12 @@ class AsyncClient:
             restarts=limits.on_break == "restart",
             read_schema=schema_reader(options.get("response_schema") or request.response_schema),
         )
+        self._calls.add(call)
         try:
             async with call:
                 yield reply
         finally:
+            self._calls.discard(call)
             record(call, reply, self._sinks)
 
     def _open_connections(self) -> Connections:
@@ -192,8 +198,11 @@ class AsyncClient:
         return Decision(policy="pinned", order=order, reason="the caller named the model")
 
     def _plan(self, decision: Decision) -> list[Leg]:
-        models = [(target, self._roster.model(target)) for target in decision.order]
-        return [Leg(target, model.context_tokens if model else None) for target, model in models]
+        legs: list[Leg] = []
+        for target in decision.order:
+            model, spec = self._roster.model(target), self._roster.declared(target.provider).spec
+            legs.append(Leg(target, model.context_tokens if model else None, spec.cold_start))
+        return legs
 
     def _limits(self, request: ChatRequest, options: Options, *, collected: bool) -> Limits:
         engine = self._settings.engine

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel, SecretStr
 
+    from .errors import PointsmanError
+
     ConfigT = TypeVar("ConfigT", bound=BaseModel)
     ConfigT_contra = TypeVar("ConfigT_contra", bound=BaseModel, contravariant=True)
 else:
@@ -57,11 +59,14 @@ class HealthState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """One answer of a health check. `wait` is in seconds until the first token is to be expected, where it is known."""
+    """One answer of a health check."""
 
     state: HealthState
     reason: str = ""
     wait: float | None = None
+    """Seconds until the first token is to be expected, where that is known."""
+    error: PointsmanError | None = None
+    """What a request would meet now, where the check met it: whether a key is refused can be told from its class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +168,9 @@ class ProviderSpec(Generic[ConfigT]):
     backends: tuple[str, ...] = ("asyncio", "trio")
     idempotent: bool = True
     """False if asking twice may do something twice (an agent)."""
+    cold_start: float = 0.0
+    """Seconds that it may need to get a model ready before its first output. Where nobody else is left to ask and
+    nobody has set a limit, it is given so much longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

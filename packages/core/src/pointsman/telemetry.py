@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from .policy import Decision
-from .types import Cost, Target, Timings, Unknown, Usage
+from .types import Cost, ServerTimings, Target, Timings, Unknown, Usage
 
 Outcome: TypeAlias = Literal["finished", "failed", "cancelled"]
 
@@ -27,6 +27,7 @@ class AttemptRecord:
     """The class name of the error and its message, redacted."""
     usage: Usage | None = None
     cost: Cost = Unknown
+    server: ServerTimings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,15 +172,15 @@ class Session:
     def _ill(self, error: PointsmanError) -> Health:
         match error:
             case AuthFailed():
-                return Health(HealthState.DOWN, f"key: {error.message}")
+                return Health(HealthState.DOWN, f"key: {error.message}", error=error)
             case QuotaExhausted():
-                return Health(HealthState.DOWN, f"quota: {error.message}")
+                return Health(HealthState.DOWN, f"quota: {error.message}", error=error)
             case RateLimited():
                 wait = None if error.retry_at is None else max(0.0, error.retry_at - self._context.clock())
-                return Health(HealthState.DEGRADED, f"rate limit: {error.message}", wait)
+                return Health(HealthState.DEGRADED, f"rate limit: {error.message}", wait, error)
             case _ if error.status in (404, 405, 501):
                 return Health(HealthState.UNKNOWN, "the server does not list its models")
             case _ if error.status == 503 and "loading" in error.message.lower():
-                return Health(HealthState.WARMING, error.message)
+                return Health(HealthState.WARMING, error.message, error=error)
             case _:
-                return Health(HealthState.DOWN, error.message)
+                return Health(HealthState.DOWN, error.message, error=error)

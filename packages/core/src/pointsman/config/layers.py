@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -88,6 +89,16 @@ def read_toml(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         fault = f"is not valid TOML: {error}"
     raise ConfigError(f"{path} {fault}")  # Not from the other error: that one holds the text, and so its keys.
+
+
+def check_privacy(path: Path) -> None:
+    """Raises `ConfigError` if somebody else on this machine can read `path`."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # It is not there, or reading it will say why it cannot be.
+        return
+    if os.name == "posix" and mode & 0o077:
+        raise ConfigError(f"{path} holds keys, and others can read it (mode {mode & 0o777:03o}): chmod 600 {path}")
 
 
 def nearest_project_file(start: Path) -> Path | None:

@@ -21,7 +21,18 @@ from pydantic import (
 
 from ..errors import ConfigError, did_you_mean
 from ..types import Target
-from .layers import PROJECT_FILE, Key, Origin, Value, flatten, nearest_project_file, nested, overlay, read_toml
+from .layers import (
+    PROJECT_FILE,
+    Key,
+    Origin,
+    Value,
+    check_privacy,
+    flatten,
+    nearest_project_file,
+    nested,
+    overlay,
+    read_toml,
+)
 
 
 class _Section(BaseModel):
@@ -112,17 +123,21 @@ class Settings:
         folder: Path | None = None,
         table: Mapping[str, Any] | None = None,
     ) -> Self:
-        """The settings of this process: its environment, the nearest ``pointsman.toml``, the user's ``config.toml``.
+        """The settings of this process: its environment, the nearest ``pointsman.toml``, the user's own two files.
 
-        ``POINTSMAN_CONFIG`` names another user file. `table` is what was said on the spot, such as a command's flags:
-        it goes before everything. Raises `ConfigError` for what cannot be read.
+        These are ``config.toml``, or what ``POINTSMAN_CONFIG`` names, and ``keys.toml`` beside it. `table` is what was
+        said on the spot, such as a command's flags: it goes before everything. Raises `ConfigError` for what cannot be
+        read, and for a file of keys that others can read.
         """
         environ = os.environ if environ is None else environ
         own = user_file(environ)
         if environ.get("POINTSMAN_CONFIG") and not own.exists():
             raise ConfigError(f"POINTSMAN_CONFIG names {own}, which does not exist: create it, or unset the variable")
         values: dict[Key, Value] = {}
-        for kind, file in (("user file", own), (PROJECT_FILE, nearest_project_file(folder or Path.cwd()))):
+        keys = keys_file(environ)
+        check_privacy(keys)
+        project = nearest_project_file(folder or Path.cwd())
+        for kind, file in (("user file", own), ("keys file", keys), (PROJECT_FILE, project)):
             if file is not None:
                 values = overlay(values, dict(flatten(read_toml(file), Origin(kind, str(file)))))
         values = overlay(values, _from_environment(environ))
@@ -194,6 +209,11 @@ def user_file(environ: Mapping[str, str]) -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("pointsman") / "config.toml"
+
+
+def keys_file(environ: Mapping[str, str]) -> Path:
+    """Where the user's keys are kept, whether it exists or not: beside the user file, in the same form."""
+    return user_file(environ).with_name("keys.toml")
 
 
 def _no_name(name: str) -> str | None:

@@ -8,7 +8,7 @@ import anyio
 
 from ..errors import PointsmanError
 from ..telemetry import AttemptRecord, Outcome
-from ..types import Cost, ReasoningDelta, Target, ToolCallDelta, Unknown, Usage
+from ..types import Cost, ReasoningDelta, ServerTimings, Target, ToolCallDelta, Unknown, Usage
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +31,7 @@ class Attempt:
     error: PointsmanError | None = None
     usage: Usage | None = None
     cost: Cost = Unknown
+    server: ServerTimings | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -50,4 +51,5 @@ class Attempt:
             error=f"{type(self.error).__name__}: {self.error}" if self.error else None,
             usage=self.usage,
             cost=self.cost,
+            server=self.server,
         )

@@ -118,6 +118,8 @@ class Connections:
             except Exception as error:
                 redactor.error(error)
                 raise
+            if found.error is not None:
+                redactor.error(found.error)
             return replace(found, reason=redactor.text(found.reason))
 
         async def models() -> Sequence[ModelInfo]:

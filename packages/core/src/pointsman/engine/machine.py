@@ -64,10 +64,11 @@ LONGEST_WAIT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A target in the plan, with its context size where it is known."""
+    """A target in the plan, with its context size where it is known, and what it may need to get ready, in seconds."""
 
     target: Target
     context_tokens: int | None = None
+    cold_start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,8 @@ class Machine:
         others = any(leg.tries == 0 and not self._ruled_out(leg) for leg in self._legs)
         own = self.limits.first_token
         if own is None:
-            own = PATIENCE_WITH_OTHERS_LEFT if others else PATIENCE_WITH_LAST
+            assert self._current is not None
+            own = PATIENCE_WITH_OTHERS_LEFT if others else PATIENCE_WITH_LAST + self._current.leg.cold_start
         return min(own, (self.deadline - now) / 2) if others else own
 
     def _ruled_out(self, leg: _Leg) -> bool:

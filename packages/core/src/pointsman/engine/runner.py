@@ -16,7 +16,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from math import inf
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Protocol, Self
 
 import anyio
@@ -33,6 +33,7 @@ from ..types import (
     Exact,
     Finished,
     ReasoningDelta,
+    ServerTimings,
     StreamEvent,
     TextDelta,
     Timings,
@@ -111,6 +112,18 @@ class Call:
             if not self.channel.closed:
                 self.channel.close(ConfigError("this stream has been left: read it inside its `async with`"))
 
+    async def abandon(self, error: PointsmanError) -> None:
+        """End the call from another task: its reader, who is not cancelled, gets `error`, unless it has its answer."""
+        if self.channel.closed:
+            return
+        self._left = True
+        self.error = error
+        self._note_end()
+        self.channel.close(error)
+        for attempt in self.attempts:
+            attempt.scope.cancel()
+            await attempt.done.wait()
+
     @property
     def winner(self) -> Attempt | None:
         """The attempt whose answer stands or is being streamed."""
@@ -125,7 +138,9 @@ class Call:
         tpot = None
         if first is not None and usage and not usage.estimated and usage.output_tokens > 1:
             tpot = (ended - first) / (usage.output_tokens - 1)
-        return Timings(ttft=None if first is None else first - self._began, tpot=tpot, e2e=ended - self._began)
+        ttft = None if first is None else first - self._began
+        server = self.finished.server if self.finished else None
+        return Timings(ttft=ttft, tpot=tpot, e2e=ended - self._began, server=server)
 
     # The machine's side --------------------------------------------------------------------------------------------
 
@@ -152,7 +167,7 @@ class Call:
 
     async def _watchdog(self) -> None:
         machine = self._machine
-        while machine.phase is not Phase.SETTLED:
+        while machine.phase is not Phase.SETTLED and not self._left:
             now = self._clock()
             if now >= machine.due:
                 self._obey(machine.tick(now, random.random()))  # noqa: S311  (spreads retries)
@@ -245,15 +260,20 @@ class Call:
         """The provider says that its answer is whole."""
         if said.reason == "content_filter" and attempt.first_output is None:
             raise Refused("the vendor's content filter declined to answer")
-        if type(said.cost) is not Cost or (said.usage is not None and type(said.usage) is not Usage):
-            raise TypeError(f"Finished carries a Usage or None, and a Cost: not {said!r}")
+        if (
+            type(said.cost) is not Cost
+            or type(said.usage) not in (Usage, NoneType)
+            or type(said.server) not in (ServerTimings, NoneType)
+        ):
+            raise TypeError(f"Finished carries a Usage, a Cost and ServerTimings, or None: not {said!r}")
         now = self._clock()
         commands = self._machine.finished(attempt.number, now)
         self._obey(commands[:-1])
         attempt.finished, attempt.ended = True, now
         attempt.usage = said.usage or floor_usage(self.request, attempt.texts)
+        attempt.server = said.server
         attempt.cost = self._cost(attempt, hooks, attempt.usage) if said.cost == Unknown else said.cost
-        self.finished = Finished(said.reason, attempt.usage, attempt.cost)
+        self.finished = Finished(said.reason, attempt.usage, attempt.cost, said.server)
         self.channel.put(self.finished)
         self._obey(commands[-1:])
 
@@ -261,7 +281,8 @@ class Call:
         """What the cost hook says. The answer is here: a hook that fails leaves its cost unknown."""
         ended = self._clock() if attempt.ended is None else attempt.ended
         first = attempt.first_output
-        timings = Timings(ttft=None if first is None else first - attempt.started, e2e=ended - attempt.started)
+        ttft = None if first is None else first - attempt.started
+        timings = Timings(ttft=ttft, e2e=ended - attempt.started, server=attempt.server)
         try:
             cost = hooks.cost(attempt.target, usage, timings)
             if type(cost) is not Cost:

@@ -27,7 +27,7 @@ from .events import (
     TextDelta,
     ToolCallDelta,
 )
-from .usage import AtLeast, Cost, Exact, Timings, Unknown, Usage
+from .usage import AtLeast, Cost, Exact, ServerTimings, Timings, Unknown, Usage
 
 __all__ = [
     "AtLeast",
@@ -44,6 +44,7 @@ __all__ = [
     "Resumed",
     "Retracted",
     "Role",
+    "ServerTimings",
     "Started",
     "StreamEvent",
     "Target",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from .chat import Target
-from .usage import Cost, Unknown, Usage
+from .usage import Cost, ServerTimings, Unknown, Usage
 
 if TYPE_CHECKING:
     from ..errors import PointsmanError
@@ -81,6 +81,8 @@ class Finished:
     reason: str
     usage: Usage | None = None
     cost: Cost = Unknown
+    server: ServerTimings | None = None
+    """How long things took by the server's own clock, where it says so."""
 
 
 StreamEvent: TypeAlias = (

@@ -83,6 +83,19 @@ Unknown = AtLeast(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTimings:
+    """Seconds as the server measured them; None where it does not say. They are its word, and no part of `Timings`."""
+
+    load: float | None = None
+    """Until the model was in memory, waiting for that included."""
+    prompt: float | None = None
+    """To read the prompt."""
+    output: float | None = None
+    """To write the answer."""
+    total: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
     """Seconds, measured here, from just before the first attempt is started."""
 
@@ -92,3 +105,5 @@ class Timings:
     """Per output token after the first; None below two tokens, or if the vendor sent no count."""
     e2e: float
     """To the end of the answer."""
+    server: ServerTimings | None = None
+    """What the server said of the answer that was kept: how much of `ttft` was the loading of a model, for one."""
