@@ -23,8 +23,11 @@ from pathlib import Path
 HERE = Path(__file__).parent / "parts"
 LITELLM = os.environ.get("POINTSMAN_BENCH_LITELLM")
 WAYS = ["hand", "openai", "litellm", "pointsman"]
+BLOCKING = ["hand", "openai", "pointsman"]
 BOTH_LOOPS = ["hand", "pointsman", "pointsman-wrapped"]
 KEY = "sk-benchmark-only"
+
+PLUGIN_FLOOR = "import pointsman; from pydantic import BaseModel, SecretStr, Field, AfterValidator"
 
 Figure = float | None
 
@@ -40,13 +43,22 @@ def environment(url: str = "") -> dict[str, str]:
 
 
 def contend(way: str, loop: str, what: str, url: str, size: int) -> Figure:
+    return run(way, what, [str(HERE / "contenders.py"), way, loop, what, url, str(size)])
+
+
+def block(way: str, what: str, url: str, size: int) -> Figure:
+    return run(way, what, [str(HERE / "blocking.py"), way, what, url, str(size)])
+
+
+def run(way: str, what: str, arguments: list[str]) -> Figure:
+    """The figure that a process prints; None where its interpreter is not there."""
     program = python(way)
     if program is None:
         return None
-    command = [program, str(HERE / "contenders.py"), way, loop, what, url, str(size)]
+    command = [program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=300, check=False)
     if done.returncode:
-        raise SystemExit(f"{way} on {loop} failed at {what}:\n{done.stderr}")
+        raise SystemExit(f"{way} failed at {what}: {arguments}\n{done.stderr}")
     return float(next(iter(json.loads(done.stdout.splitlines()[-1]).values())))
 
 
@@ -60,6 +72,10 @@ def import_time(way: str) -> Figure:
         "openai": "from openai import AsyncOpenAI",
         "litellm": "import litellm",
         "pointsman": "import pointsman",
+        "core, pydantic loaded": PLUGIN_FLOOR,
+        "pointsman-openai": f"{PLUGIN_FLOOR}; import pointsman_openai.compatible",
+        "pointsman-sambanova": f"{PLUGIN_FLOOR}; import pointsman_sambanova",
+        "pointsman-ollama": f"{PLUGIN_FLOOR}; import pointsman_ollama",
     }[way]
     program = python(way)
     return None if program is None else spent([program, "-c", code])
@@ -174,6 +190,14 @@ def measure(table: Table, url: str, scale: int) -> None:
         less="bare",
         limits={"pointsman": 0.6},
     )
+    plugins = ["core, pydantic loaded", "pointsman-openai", "pointsman-sambanova", "pointsman-ollama"]
+    table.show(
+        "import of a plugin, whole process; over core with pydantic loaded",
+        "s",
+        {way: lambda way=way: import_time(way) for way in plugins},
+        against="core, pydantic loaded",
+        absolute=dict.fromkeys(plugins[1:], 0.005),
+    )
     table.show(
         "--help, whole process",
         "s",
@@ -208,6 +232,17 @@ def measure(table: Table, url: str, scale: int) -> None:
         against="hand",
         limits={"pointsman": 1.0},
     )
+    for what, size, unit, limits in (
+        ("stream", 20_000, "us", {"pointsman": 1.3}),
+        ("first", 500, "ms", None),
+    ):
+        table.show(
+            "CPU a streamed token, firehose, synchronous" if what == "stream" else "time to first token, synchronous",
+            unit,
+            {way: lambda way=way, what=what, size=size: block(way, what, url, size // scale) for way in BLOCKING},
+            against="hand",
+            limits=limits,
+        )
     for loop, ways in (("asyncio", WAYS), ("trio", ["hand", "pointsman"])):
         table.show(
             f"CPU a streamed token, one each millisecond, {loop}",

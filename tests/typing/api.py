@@ -58,6 +58,20 @@ async def answers_are_collected(client: pointsman.AsyncClient) -> None:
     assert_type(reply.attempts, tuple[pointsman.AttemptRecord, ...])
 
 
+def the_synchronous_client_is_the_same(client: pointsman.Client) -> None:
+    with client.stream("hello", deadline=5) as reply:
+        assert_type(reply, pointsman.SyncStreamedReply)
+        for text in reply.text_stream:
+            assert_type(text, str)
+        for event in reply.events:
+            assert_type(event, StreamEvent)
+        assert_type(reply.target, Target | None)
+        assert_type(reply.collect(), pointsman.Reply)
+    assert_type(client.chat("hello", model="acme/a"), pointsman.Reply)
+    assert_type(pointsman.chat("hello", max_tokens=5), pointsman.Reply)
+    client.chat("hello", modle="acme/a")  # type: ignore[call-arg]
+
+
 async def misspelt_options_are_refused(client: pointsman.AsyncClient) -> None:
     await client.chat("hello", modle="acme/a")  # type: ignore[call-arg]
     await client.chat("hello", on_break="ignore")  # type: ignore[arg-type]

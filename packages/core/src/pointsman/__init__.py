@@ -92,16 +92,20 @@ if TYPE_CHECKING:
     from .config import Settings
     from .hookspecs import hookimpl
     from .plugins import Plugins
-    from .reply import Reply, StreamedReply
+    from .reply import Reply, StreamedReply, SyncStreamedReply
+    from .sync import Client, chat
     from .unwinding import unwind
     from .wrapping import map_events, map_request, short_circuit
 
 _LAZY = {
     "AsyncClient": "client",
+    "Client": "sync",
     "Plugins": "plugins",
     "Reply": "reply",
     "Settings": "config",
     "StreamedReply": "reply",
+    "SyncStreamedReply": "reply",
+    "chat": "sync",
     "hookimpl": "hookspecs",
     "map_events": "wrapping",
     "map_request": "wrapping",
@@ -136,6 +140,7 @@ __all__ = [
     "Candidate",
     "ChatRequest",
     "CheckHealth",
+    "Client",
     "CommandSpec",
     "ConfigError",
     "Connection",
@@ -191,6 +196,7 @@ __all__ = [
     "StreamBroken",
     "StreamEvent",
     "StreamedReply",
+    "SyncStreamedReply",
     "Target",
     "Terminal",
     "Text",
@@ -204,6 +210,7 @@ __all__ = [
     "Unknown",
     "Usage",
     "assistant",
+    "chat",
     "error_for_status",
     "hookimpl",
     "map_events",

@@ -1,12 +1,12 @@
-"""What a caller holds: a stream while it flows (`StreamedReply`), or a whole answer (`Reply`)."""
+"""What a caller holds: a stream while it flows (`StreamedReply`, `SyncStreamedReply`), or a whole answer (`Reply`)."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .engine.channel import Events, Texts
+from .engine.channel import Events, Soon, Texts, read_events, read_texts
 from .engine.runner import Call
 from .errors import InvalidRequest
 from .policy import Decision
@@ -54,8 +54,8 @@ class Reply:
         return self._read_schema(self.text)
 
 
-class StreamedReply:
-    """An answer while it flows. Iterate `text_stream` or `events`, once; the other facts are there as they arise."""
+class _Flowing:
+    """What is known of an answer while it flows."""
 
     def __init__(
         self,
@@ -73,18 +73,6 @@ class StreamedReply:
         self._read_schema = read_schema
         self.call_id = call_id
         self.decision = decision
-
-    @property
-    def events(self) -> AsyncIterator[StreamEvent]:
-        """Everything that happens, failed attempts included. Ends with `Finished`, or raises the call's error."""
-        return Events(self._call.channel)
-
-    @property
-    def text_stream(self) -> AsyncIterator[str]:
-        """The text alone. It cannot take anything back, so it is refused under ``on_break="restart"``."""
-        if self._restarts:
-            raise InvalidRequest("text_stream cannot take text back, as on_break='restart' may have to: iterate events")
-        return Texts(self._call.channel)
 
     @property
     def text(self) -> str:
@@ -140,14 +128,11 @@ class StreamedReply:
         """See `Reply.parsed`."""
         return self._read_schema(self.text)
 
-    async def collect(self) -> Reply:
-        """Read to the end. Raises the call's error."""
-        events: list[StreamEvent] = []
-        async for event in Events(self._call.channel):
-            if isinstance(event, Started | Retracted):
-                events.clear()
-            elif not isinstance(event, AttemptFailed):
-                events.append(event)
+    def _refuse_to_take_back(self) -> None:
+        if self._restarts:
+            raise InvalidRequest("text_stream cannot take text back, as on_break='restart' may have to: iterate events")
+
+    def _whole(self, events: Sequence[StreamEvent]) -> Reply:
         finished, target = self._call.finished, self.target
         assert finished is not None
         assert target is not None
@@ -165,6 +150,62 @@ class StreamedReply:
             events=tuple(events),
             _read_schema=self._read_schema,
         )
+
+
+class StreamedReply(_Flowing):
+    """An answer while it flows. Iterate `text_stream` or `events`, once; the other facts are there as they arise."""
+
+    @property
+    def events(self) -> AsyncIterator[StreamEvent]:
+        """Everything that happens, failed attempts included. Ends with `Finished`, or raises the call's error."""
+        return Events(self._call.channel)
+
+    @property
+    def text_stream(self) -> AsyncIterator[str]:
+        """The text alone. It cannot take anything back, so it is refused under ``on_break="restart"``."""
+        self._refuse_to_take_back()
+        return Texts(self._call.channel)
+
+    async def collect(self) -> Reply:
+        """Read to the end. Raises the call's error."""
+        kept: list[StreamEvent] = []
+        async for event in Events(self._call.channel):
+            _keep(event, kept)
+        return self._whole(kept)
+
+
+class SyncStreamedReply(_Flowing):
+    """The same for a program without an event loop, which reads in a thread of its own."""
+
+    def __init__(self, reply: StreamedReply, soon: Soon) -> None:
+        self.__dict__.update(vars(reply))
+        self._soon = soon
+
+    @property
+    def events(self) -> Iterator[StreamEvent]:
+        """See `StreamedReply.events`."""
+        return read_events(self._call.channel, self._soon)
+
+    @property
+    def text_stream(self) -> Iterator[str]:
+        """See `StreamedReply.text_stream`."""
+        self._refuse_to_take_back()
+        return read_texts(self._call.channel, self._soon)
+
+    def collect(self) -> Reply:
+        """See `StreamedReply.collect`."""
+        kept: list[StreamEvent] = []
+        for event in self.events:
+            _keep(event, kept)
+        return self._whole(kept)
+
+
+def _keep(event: StreamEvent, kept: list[StreamEvent]) -> None:
+    """Add `event` to those of the answer that stands."""
+    if isinstance(event, Started | Retracted):
+        kept.clear()
+    elif not isinstance(event, AttemptFailed):
+        kept.append(event)
 
 
 def _gather_tool_calls(events: Iterable[StreamEvent]) -> tuple[ToolCall, ...]:

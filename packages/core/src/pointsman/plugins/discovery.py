@@ -264,7 +264,11 @@ def _load(infos: Sequence[PluginInfo], kind: Kind, name: str) -> object:
     except (Exception, SystemExit) as error:
         raise PluginError(f"it cannot be loaded from {infos[0].origin}: {said(error)}", plugin=name) from error
     callers = manager_of([(name, plugin)]).get_hookcallers(plugin) or []
-    if fault := _unmarked(plugin) or _misfit(plugin, kind, [caller.name for caller in callers]):
+    try:
+        fault = _unmarked(plugin) or _misfit(plugin, kind, [caller.name for caller in callers])
+    except Exception as error:  # Whatever its attributes do.
+        raise PluginError(f"its hooks cannot be looked at: {said(error)}", plugin=name) from error
+    if fault:
         raise PluginError(fault, plugin=name)
     return plugin
 

@@ -1,0 +1,94 @@
+"""The door for programs without an event loop: `Client` and `chat` do what `AsyncClient` does, and block."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from types import TracebackType
+from typing import Self, Unpack
+
+from .client import AsyncClient, Options, Prompt
+from .config import Settings
+from .engine.roster import Roster
+from .loop_thread import LoopThread
+from .plugins import Plugins
+from .policy import Decision
+from .provider import Health, ModelInfo
+from .reply import Reply, SyncStreamedReply
+
+
+class Client:
+    """`AsyncClient` for synchronous programs: the same calls, options and errors, from any thread.
+
+    An event loop runs in one daemon thread, from the first call until the client is closed; it minds neither a loop
+    that runs in the caller's own thread (a notebook) nor callers in many threads. Use as ``with``, or call `close`.
+    Where neither is done, the interpreter's exit closes it, with one `ResourceWarning`.
+    """
+
+    def __init__(self, *, settings: Settings | None = None, plugins: Plugins | None = None) -> None:
+        self._client = AsyncClient(settings=settings, plugins=plugins)
+        self._thread = LoopThread(self._client)
+
+    def __enter__(self) -> Self:
+        """Start the thread. Raises `PluginError` if a wrapper or a sink is broken."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_thread") and self._thread.abandon():
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+    def close(self) -> None:
+        """End what still runs, close every connection, and the thread. A second time does nothing."""
+        self._thread.close()
+
+    @contextmanager
+    def stream(self, prompt: Prompt, **options: Unpack[Options]) -> Generator[SyncStreamedReply]:
+        """See `AsyncClient.stream`."""
+        with self._thread.hold(partial(self._client.stream, prompt, **options)) as reply:
+            yield SyncStreamedReply(reply, self._thread.soon)
+
+    def chat(self, prompt: Prompt, **options: Unpack[Options]) -> Reply:
+        """See `AsyncClient.chat`."""
+        return self._thread.call(partial(self._client.chat, prompt, **options))
+
+    def health(self, provider: str) -> Health:
+        """How `provider` is, without spending tokens. Raises what opening it or its check raised."""
+
+        async def ask() -> Health:
+            return await (await self._client.connect(provider)).health()
+
+        return self._thread.call(ask)
+
+    def models(self, provider: str) -> Sequence[ModelInfo]:
+        """The models that `provider` offers. Raises what opening it or asking it raised."""
+
+        async def ask() -> Sequence[ModelInfo]:
+            return await (await self._client.connect(provider)).models()
+
+        return self._thread.call(ask)
+
+    @property
+    def roster(self) -> Roster:
+        """See `AsyncClient.roster`."""
+        return self._client.roster
+
+    def decide(self, prompt: Prompt, **options: Unpack[Options]) -> Decision:
+        """See `AsyncClient.decide`."""
+        return self._client.decide(prompt, **options)
+
+
+def chat(prompt: Prompt, **options: Unpack[Options]) -> Reply:
+    """Ask one thing, and get the whole answer: a `Client` for this call alone. For more than one, make a `Client`.
+
+    Raises the error tree of `pointsman.errors`.
+    """
+    with Client() as client:
+        return client.chat(prompt, **options)
