@@ -99,6 +99,18 @@ def real(session: nox.Session) -> None:
     session.run("pytest", "tests/real", *session.posargs)
 
 
+@nox.session(python=OLDEST, default=False)
+def proxy(session: nox.Session) -> None:
+    """LiteLLM's proxy in front of those servers is understood."""
+    sync(session, "--group", "real")
+    # It wants older libraries than we do.
+    peer = Path(session.create_tmp()).resolve() / "litellm"
+    session.run_install("uv", "venv", "--quiet", "--clear", "--python", OLDEST, str(peer), external=True)
+    session.run_install("uv", "pip", "install", "--quiet", "--python", str(peer), "litellm[proxy]>=1.80", external=True)
+    env = {"POINTSMAN_PROXY_LITELLM": str(peer / "bin" / "litellm")}
+    session.run("pytest", "tests/proxy", *session.posargs, env=env)
+
+
 @nox.session(python=OLDEST)
 def docs(session: nox.Session) -> None:
     """The site builds without a warning, agrees with the code, and its examples run."""

@@ -3,6 +3,7 @@
 
     python make_gguf.py toy.gguf                    random weights: words, others for another prompt
     python make_gguf.py toy.gguf 'text to answer'   answers every chat with that text, then stops
+    python make_gguf.py toy.gguf 'text' 16384       the same with wider layers, so some ten times as slowly
 
 llama.cpp and what is built on it load both. The second kind has no attention: each token's
 embedding points at one next token, so a text (a tool call, <think>, an emoji cut in two
@@ -98,10 +99,10 @@ def ends(tokens, chain, rng):
     return embedding, output
 
 
-def main(path, script=None, seed=0):
+def main(path, script=None, ff=FF, seed=0):
     from gguf import GGUFWriter, TokenType
 
-    rng = np.random.default_rng(seed)
+    ff, rng = int(ff), np.random.default_rng(seed)
     tokens, merges, chain = vocabulary(script)
     embedding, output = ends(tokens, chain, rng)
     n = len(tokens)
@@ -111,7 +112,7 @@ def main(path, script=None, seed=0):
     g.add_context_length(CTX)
     g.add_embedding_length(DIM)
     g.add_block_count(LAYERS)
-    g.add_feed_forward_length(FF)
+    g.add_feed_forward_length(ff)
     g.add_head_count(HEADS)
     g.add_head_count_kv(HEADS)
     g.add_layer_norm_rms_eps(1e-5)
@@ -140,9 +141,9 @@ def main(path, script=None, seed=0):
         g.add_tensor(b + "ffn_norm.weight", np.ones(DIM, np.float32))
         for part in ("q", "k", "v", "output"):
             tensor(f"{b}attn_{part}.weight", DIM, DIM)
-        tensor(b + "ffn_gate.weight", FF, DIM)
-        tensor(b + "ffn_up.weight", FF, DIM)
-        tensor(b + "ffn_down.weight", DIM, FF)
+        tensor(b + "ffn_gate.weight", ff, DIM)
+        tensor(b + "ffn_up.weight", ff, DIM)
+        tensor(b + "ffn_down.weight", DIM, ff)
     g.write_header_to_file()
     g.write_kv_data_to_file()
     g.write_tensors_to_file()
@@ -150,4 +151,4 @@ def main(path, script=None, seed=0):
 
 
 if __name__ == "__main__":
-    main(*(sys.argv[1:3] or ["toy.gguf"]))
+    main(*(sys.argv[1:4] or ["toy.gguf"]))

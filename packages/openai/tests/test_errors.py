@@ -139,6 +139,7 @@ def test_nothing_is_too_strange(status: int, body: Any, headers: dict[str, str],
         (429, {"error": {"message": "check your plan", "code": "insufficient_quota"}}, QuotaExhausted),
         (429, {"error": {"message": "x", "code": "queue_full"}}, RateLimited),
         (400, {"error": {"message": "x", "code": "content_filter"}}, Refused),
+        (400, {"error": {"message": "No connected db.", "type": "no_db_connection", "code": "400"}}, AuthFailed),
         (503, {"error": {"message": "x", "code": "rate_limit_exceeded"}}, RateLimited),
         # Words.
         (400, {"error": {"message": "This model's maximum context length is 2048 tokens."}}, ContextOverflow),
@@ -150,6 +151,7 @@ def test_nothing_is_too_strange(status: int, body: Any, headers: dict[str, str],
         (400, {"error": {"message": "API key not valid. Please pass a valid API key."}}, AuthFailed),
         (400, {"error": {"message": "The parameter `functions` has been deprecated."}}, InvalidRequest),
         (400, {"error": {"message": "The model `x` has been deprecated."}}, ModelGone),
+        (400, {"error": {"message": "Invalid model name passed in model=x", "code": "400"}}, ModelGone),  # LiteLLM
         # Not the vendor's API, but something on the way to it.
         (
             400,

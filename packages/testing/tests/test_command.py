@@ -31,6 +31,19 @@ def test_serves_until_told_to_stop(number: signal.Signals) -> None:
     assert (process.returncode, out, err) == (0, "", "")
 
 
+def test_serves_ollama() -> None:
+    command = [sys.executable, "-W", "error", "-m", "pointsman_testing", "--vendor", "ollama", "--speed", "1000"]
+    with subprocess.Popen([*command, "--model", "m"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            base_url = process.stdout.readline().strip()
+            assert httpx2.get(base_url).text == "Ollama is running"
+            reply = httpx2.post(f"{base_url}/api/chat", json={**ASKED, "stream": False}).json()
+            assert (reply["message"]["content"], reply["done"]) == ("ollama answers.", True)
+        finally:
+            process.kill()
+
+
 def test_refuses_a_vendor_that_it_does_not_know() -> None:
     command = [sys.executable, "-m", "pointsman_testing", "--vendor", "nobody"]
     process = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -54,6 +54,7 @@ _CODES: Mapping[str, Kind] = {
     "invalid_authentication": AuthFailed,
     "authentication_error": AuthFailed,
     "permission_denied": AuthFailed,
+    "no_db_connection": AuthFailed,  # LiteLLM's proxy without a database, of every key that is not its own.
     "content_filter": Refused,
     "content_policy_violation": Refused,
     "moderation_blocked": Refused,
@@ -101,7 +102,7 @@ _WORDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         ModelGone,
         re.compile(
             r"\bmodel\b.{0,200}(not found|does not exist|not supported by|has been (deprecated|decommissioned))"
-            "|no such model"
+            "|no such model|invalid model name"
         ),
     ),
     (RateLimited, re.compile("rate limit|too many requests")),

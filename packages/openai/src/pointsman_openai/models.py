@@ -15,7 +15,8 @@ def read_models(value: Any, *, today: date, source: str) -> list[ModelInfo]:
     """The models in ``{"data": [...]}``, or in the list alone. What is no model is left out.
 
     Where a vendor adds them (SambaNova, OpenRouter), ``context_length``, ``max_completion_tokens`` and ``pricing`` are
-    read, the latter as USD for one token, in numbers or strings; `today` and `source` go into the price.
+    read, the latter as USD for one token, in numbers or strings; `today` and `source` go into the price. vLLM states
+    its context as ``max_model_len``, llama.cpp as ``meta.n_ctx``.
     """
     listed = items(fields(value).get("data")) or items(value)
     models = [_model(fields(entry), today, source) for entry in listed]
@@ -25,7 +26,9 @@ def read_models(value: Any, *, today: date, source: str) -> list[ModelInfo]:
 def _model(entry: dict[str, Any], today: date, source: str) -> ModelInfo:
     return ModelInfo(
         id=string(entry.get("id")),
-        context_tokens=_positive(entry.get("context_length")) or _positive(entry.get("max_model_len")),
+        context_tokens=_positive(entry.get("context_length"))
+        or _positive(entry.get("max_model_len"))
+        or _positive(fields(entry.get("meta")).get("n_ctx")),
         max_output_tokens=_positive(entry.get("max_completion_tokens")),
         price=_price(entry.get("pricing"), today, source),
     )

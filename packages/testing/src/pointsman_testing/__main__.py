@@ -7,7 +7,7 @@ import signal
 
 import anyio
 
-from .lab import DEFAULT_SPEED, PROFILES, Answer, Lab
+from .lab import DEFAULT_SPEED, PROFILES, Answer, Lab, OllamaApi
 
 
 async def _serve(args: argparse.Namespace) -> None:
@@ -18,6 +18,7 @@ async def _serve(args: argparse.Namespace) -> None:
                 profile=PROFILES.get(args.vendor),
                 models=args.model,
                 default=Answer(args.text) if args.text else None,
+                dialect=OllamaApi() if args.vendor == "ollama" else None,
                 port=args.port,
             )
             print(vendor.base_url, flush=True)
@@ -30,7 +31,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pointsman_testing", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 (the default): any that is free")
     parser.add_argument(
-        "--vendor", default="lab", choices=["lab", *PROFILES], help="whose speed it has; lab: as fast as it can"
+        "--vendor",
+        default="lab",
+        choices=["lab", *PROFILES],
+        help="whose speed it has, and whose dialect; lab: as fast as it can",
     )
     parser.add_argument(
         "--speed", type=float, default=DEFAULT_SPEED, help="how many times faster than a wall clock (default: 10)"

@@ -1,6 +1,7 @@
 """Vendors on loopback that fail on cue. Import these names from `pointsman_testing`."""
 
-from .dialect import Dialect, HttpResponse, Model, Route
+from .dialect import Dialect, HttpResponse, Model, Route, Site
+from .ollama import OllamaApi
 from .openai import OpenAIChat
 from .plan import Chunk
 from .profiles import DEFAULT_SPEED, PROFILES, Pace, Profile
@@ -20,6 +21,7 @@ __all__ = [
     "HttpResponse",
     "Lab",
     "Model",
+    "OllamaApi",
     "OpenAIChat",
     "Pace",
     "Profile",
@@ -28,6 +30,7 @@ __all__ = [
     "Response",
     "Route",
     "Script",
+    "Site",
     "Vendor",
     "body_bytes",
 ]

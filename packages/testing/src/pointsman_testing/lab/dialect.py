@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
 
 from .plan import Chunk
 from .profiles import Pace
 from .requests import RecordedRequest
 from .script import Answer, BodyFault, Fault
 
-Route: TypeAlias = Literal["chat", "models"]
+Route: TypeAlias = str
+"""The name of what a request asks for. Every dialect has a ``chat``."""
 Model: TypeAlias = str | Mapping[str, Any]
 """An id, or the fields of an entry in the list of models, ``id`` among them."""
 
@@ -28,26 +29,51 @@ class HttpResponse:
     wait: float = 0.0
 
 
+def _stopped() -> float:
+    return 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What a dialect may know of the vendor that speaks it. Without any: a vendor that nobody has asked yet."""
+
+    models: Sequence[Model] = ()
+    api_key: str | None = None
+    clock: Callable[[], float] = _stopped
+    """Seconds of the lab's clock since the vendor opened."""
+    memory: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the vendor remembers between requests: empty at first, then whatever the dialect puts in."""
+
+
 class Dialect(Protocol):
-    """How a family of vendors speaks. Stateless: one value serves many vendors."""
+    """How a family of vendors speaks. Stateless: one value serves many vendors, each with a `Site` of its own."""
 
     @property
     def prefix(self) -> str:
         """What a base URL ends with, such as ``/v1``."""
         ...
 
-    def route(self, request: RecordedRequest, models: Sequence[Model], api_key: str | None) -> Route | Fault:
+    @property
+    def routes(self) -> Sequence[Route]:
+        """All that can be asked for; each can be scripted."""
+        ...
+
+    def route(self, request: RecordedRequest, site: Site) -> Route | Fault:
         """What is asked for; a fault if the request is wrong in itself, its model is unknown or its key is wrong."""
         ...
 
-    def chat(self, answer: Answer, request: Mapping[str, Any], pace: Pace) -> HttpResponse:
-        """`answer` to the body of a request, before any fault."""
+    def reply(self, route: Route, request: RecordedRequest, site: Site) -> HttpResponse | None:
+        """What a request gets for which nothing is scripted; None: the vendor's default answer."""
         ...
 
-    def models(self, models: Sequence[Model]) -> Mapping[str, Any]:
-        """The list of models."""
+    def chat(self, answer: Answer, request: Mapping[str, Any], pace: Pace, site: Site) -> HttpResponse:
+        """`answer` to the body of a request, before any fault."""
         ...
 
     def error(self, fault: Fault) -> Mapping[str, Any]:
         """The body of a fault that brings none."""
+        ...
+
+    def json(self, body: Mapping[str, Any]) -> HttpResponse:
+        """`body` as these vendors write JSON that is not streamed."""
         ...

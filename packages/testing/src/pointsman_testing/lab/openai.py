@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pointsman import Usage
 
 from ..words import count_words, split_words
-from .dialect import HttpResponse, Model, Route
+from .dialect import HttpResponse, Route, Site
 from .plan import Chunk
 from .profiles import Pace
 from .requests import RecordedRequest, text_of
@@ -45,7 +45,11 @@ class OpenAIChat:
     error_as: Literal["object", "text"] = "object"
     """``{"error": {"message": ...}}``, or ``{"error": "..."}`` as on Hugging Face's router."""
 
-    def route(self, request: RecordedRequest, models: Sequence[Model], api_key: str | None) -> Route | Fault:
+    @property
+    def routes(self) -> Sequence[Route]:
+        return ("chat", "models")
+
+    def route(self, request: RecordedRequest, site: Site) -> Route | Fault:
         routes: dict[str, tuple[str, Route]] = {
             f"{self.prefix}/chat/completions": ("POST", "chat"),
             f"{self.prefix}/models": ("GET", "models"),
@@ -55,11 +59,18 @@ class OpenAIChat:
         method, route = routes[request.path]
         if request.method != method:
             return Fault(405)
-        if api_key is not None and request.headers.get("authorization") != f"Bearer {api_key}":
+        if site.api_key is not None and request.headers.get("authorization") != f"Bearer {site.api_key}":
             return Fault(401)
-        return (_wrong_chat(request, models) or "chat") if route == "chat" else route
+        return (_wrong_chat(request, site) or "chat") if route == "chat" else route
 
-    def chat(self, answer: Answer, request: Mapping[str, Any], pace: Pace) -> HttpResponse:
+    def reply(self, route: Route, request: RecordedRequest, site: Site) -> HttpResponse | None:
+        if route == "chat":
+            return None
+        known = {"object": "model", "created": _SAME_FOR_ALL["created"], "owned_by": "lab"}
+        listed = [{"id": model} if isinstance(model, str) else model for model in site.models]
+        return self.json({"object": "list", "data": [{**known, **model} for model in listed]})
+
+    def chat(self, answer: Answer, request: Mapping[str, Any], pace: Pace, site: Site) -> HttpResponse:
         if request.get("stream"):
             return HttpResponse(
                 headers=(("content-type", "text/event-stream"), ("cache-control", "no-cache")),
@@ -70,11 +81,6 @@ class OpenAIChat:
         data = _json(_completion(answer, request)).encode()
         return HttpResponse(headers=(("content-type", "application/json"),), body=(Chunk(data),), wait=due)
 
-    def models(self, models: Sequence[Model]) -> Mapping[str, Any]:
-        known = {"object": "model", "created": _SAME_FOR_ALL["created"], "owned_by": "lab"}
-        listed = [{"id": model} if isinstance(model, str) else model for model in models]
-        return {"object": "list", "data": [{**known, **model} for model in listed]}
-
     def error(self, fault: Fault) -> Mapping[str, Any]:
         unknown = ("server_error", "internal_server_error", "The server had an error.")
         kind, code, message = _USUAL_ERRORS.get(fault.status, unknown)
@@ -83,8 +89,12 @@ class OpenAIChat:
             return {"error": message}
         return {"error": {"message": message, "type": kind, "param": None, "code": fault.code or code}}
 
+    def json(self, body: Mapping[str, Any]) -> HttpResponse:
+        data = json.dumps(body).encode()
+        return HttpResponse(headers=(("content-type", "application/json"),), body=(Chunk(data),))
 
-def _wrong_chat(request: RecordedRequest, models: Sequence[Model]) -> Fault | None:
+
+def _wrong_chat(request: RecordedRequest, site: Site) -> Fault | None:
     """What is wrong with the body of a chat request."""
     try:
         body = request.json
@@ -92,7 +102,7 @@ def _wrong_chat(request: RecordedRequest, models: Sequence[Model]) -> Fault | No
         return Fault(400, code="invalid_json", message="The body is not JSON.")
     match body:
         case {"model": str(model), "messages": [*messages]} if all(isinstance(one, dict) for one in messages):
-            known = {one if isinstance(one, str) else one["id"] for one in models}
+            known = {one if isinstance(one, str) else one["id"] for one in site.models}
             return None if not known or model in known else Fault(404, message=f"The model {model} does not exist.")
         case _:
             return Fault(400, message="A model and a list of messages are required.")

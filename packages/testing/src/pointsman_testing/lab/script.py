@@ -24,7 +24,7 @@ Ending: TypeAlias = Literal["clean", "close", "reset"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A point in a body: after `count` bytes, or after that many whole events (each comment is one too).
+    """A point in a body: after `count` bytes, or after that many whole events (each comment or line is one too).
 
     Bytes are counted in the body as the answer would have it, before any fault and without chunked framing. A
     negative count is taken from the end; one beyond the end is the end.
@@ -112,7 +112,7 @@ class Scripted:
 class Answer(Scripted):
     """What the model says, streamed or not, as the request asks. Tokens are words (see `split_words`).
 
-    The other fields shape the stream; a body that is not streamed ignores what makes no sense there.
+    The other fields shape the stream; a dialect, or a body that is not streamed, ignores what makes no sense there.
     """
 
     text: str = ""
@@ -120,11 +120,11 @@ class Answer(Scripted):
     reasoning: str = ""
     """Said before the text."""
     tool_calls: tuple[ToolCall, ...] = ()
-    """Asked for after the text, streamed by index in fragments."""
+    """Asked for after the text, streamed by index in fragments, or whole where the dialect knows no fragments."""
     finish: str | None = "auto"
     """The finish reason; ``auto`` is ``tool_calls`` if there are any, else ``stop``; None: it never comes."""
     done: bool = True
-    """Whether the stream ends with ``[DONE]``."""
+    """Whether the stream ends with what ends a whole one: ``[DONE]``, or Ollama's line that is done."""
     error: Mapping[str, Any] | str | None = None
     """An error that breaks the stream off after the text; nothing follows it."""
     error_as: Literal["data", "event"] = "data"

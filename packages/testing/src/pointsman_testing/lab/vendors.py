@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from .dialect import Dialect, HttpResponse, Model, Route
+from .dialect import Dialect, HttpResponse, Model, Route, Site
 from .openai import OpenAIChat
 from .plan import Chunk
 from .profiles import DEFAULT_SPEED, Pace, Profile
@@ -49,8 +48,11 @@ class Vendor:
         self.default = default
         """What it answers once the script is used up."""
         self._dialect = dialect
+        self._memory: dict[str, Any] = {}
+        self._speed = speed
+        self._opened = anyio.current_time()
         self._seed = seed
-        self._scripts: dict[Route, deque[Script]] = {"chat": deque(), "models": deque()}
+        self._scripts: dict[Route, deque[Script]] = {route: deque() for route in dialect.routes}
         self._server = Server(self._respond, speed=speed, port=port)
 
     @property
@@ -70,6 +72,8 @@ class Vendor:
 
     def script(self, *responses: Script, on: Route = "chat") -> None:
         """Answer the next requests so, in order, one each. Requests that are wrong in themselves use none up."""
+        if on not in self._scripts:
+            raise ValueError(f"vendor {self.name} has no route {on}; it has {', '.join(self._scripts)}")
         self._scripts[on].extend(responses)
 
     def refusing(self) -> AbstractContextManager[None]:
@@ -84,28 +88,36 @@ class Vendor:
         """Accept until cancelled; the lab calls it."""
         await self._server.serve()
 
+    @property
+    def _site(self) -> Site:
+        return Site(models=self.models, api_key=self.api_key, clock=self._clock, memory=self._memory)
+
+    def _clock(self) -> float:
+        return (anyio.current_time() - self._opened) * self._speed
+
     def _respond(self, request: RecordedRequest) -> HttpResponse | Hangup:
-        route = self._dialect.route(request, self.models, self.api_key)
+        route = self._dialect.route(request, self._site)
         if isinstance(route, Fault):
-            response: Response | None = route
+            rendered = self._render(route, request)
         elif self._scripts[route]:
-            response = _resolve(self._scripts[route].popleft(), request)
+            rendered = self._render(_resolve(self._scripts[route].popleft(), request), request)
         else:
-            response = _resolve(self.default, request) if route == "chat" else None
-        if isinstance(response, Hangup):
-            return response
-        rendered = self._render(response, request)
+            own = self._dialect.reply(route, request, self._site)
+            rendered = own or self._render(_resolve(self.default, request), request)
+        if isinstance(rendered, Hangup):
+            return rendered
         return replace(rendered, headers=(*rendered.headers, ("x-request-id", f"{self.name}-{request.index}")))
 
-    def _render(self, response: Answer | Fault | Raw | None, request: RecordedRequest) -> HttpResponse:
+    def _render(self, response: Response, request: RecordedRequest) -> HttpResponse | Hangup:
         match response:
-            case None:
-                return _json_response(self._dialect.models(self.models))
+            case Hangup():
+                return response
             case Answer():
                 # A generator for each request: its speed does not depend on the order in which others arrived.
                 rng = random.Random(f"{self._seed}/{self.name}/{request.index}")  # noqa: S311
                 profile = response.profile or self.profile
-                rendered = self._dialect.chat(response, request.json, profile.draw(rng) if profile else Pace())
+                pace = profile.draw(rng) if profile else Pace()
+                rendered = self._dialect.chat(response, request.json, pace, self._site)
             case Raw():
                 body = (Chunk(response.data),)
                 kind = (("content-type", response.content_type),)
@@ -122,14 +134,14 @@ class Vendor:
     def _error(self, fault: Fault) -> HttpResponse:
         match fault.body:
             case None:
-                return _json_response(self._dialect.error(fault))
+                return self._dialect.json(self._dialect.error(fault))
             case bytes(data):
                 return HttpResponse(body=(Chunk(data),))
             case str(text):
                 kind = "text/html" if text.startswith("<") else "text/plain"
                 return HttpResponse(headers=(("content-type", f"{kind}; charset=utf-8"),), body=(Chunk(text.encode()),))
             case body:
-                return _json_response(body)
+                return self._dialect.json(body)
 
 
 class Lab:
@@ -192,13 +204,8 @@ def body_bytes(response: Answer | Raw, request: Mapping[str, Any], *, dialect: D
     """The body that a vendor sends for the JSON `request`, before any fault: places of faults count in it."""
     if isinstance(response, Raw):
         return response.data
-    return b"".join(chunk.data for chunk in (dialect or OpenAIChat()).chat(response, request, Pace()).body)
+    return b"".join(chunk.data for chunk in (dialect or OpenAIChat()).chat(response, request, Pace(), Site()).body)
 
 
 def _resolve(script: Script, request: RecordedRequest) -> Response:
     return script(request) if callable(script) else script
-
-
-def _json_response(body: Mapping[str, Any]) -> HttpResponse:
-    data = json.dumps(body).encode()
-    return HttpResponse(headers=(("content-type", "application/json"),), body=(Chunk(data),))
