@@ -44,7 +44,7 @@ def priced(asked: str, answered: str, cached: str | None = None) -> Price:
         ({"id": "a", "pricing": {"prompt": -1, "completion": -1}}, ModelInfo(id="a")),
         ({"id": "a", "pricing": {"prompt": 1}}, ModelInfo(id="a")),
         ({"id": "a", "max_model_len": 32768, "max_completion_tokens": None}, ModelInfo(id="a", context_tokens=32768)),
-        ({"id": "a", "meta": {"n_ctx": 2048, "n_ctx_train": 4096}}, ModelInfo(id="a", context_tokens=2048)),  # llama.cpp
+        ({"id": "a", "meta": {"n_ctx": 2048, "n_ctx_train": 4096}}, ModelInfo(id="a", context_tokens=2048)),
         ({"id": "a", "context_length": "8192"}, ModelInfo(id="a", context_tokens=8192)),
         ({"id": "a", "context_length": 0}, ModelInfo(id="a")),
     ],
@@ -55,7 +55,9 @@ def test_entries(entry: dict[str, Any], model: ModelInfo) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["data", "id", "pricing", "prompt"]), inner),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["data", "id", "meta", "n_ctx", "pricing", "prompt"]), inner)
+    ),
 )
 
 
