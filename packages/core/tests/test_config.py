@@ -273,6 +273,24 @@ def test_bytes_that_are_no_text(layers: Layers, file: str) -> None:
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a = " + "[" * 20_000, "is nested too deeply"),
+        ("a = " + "{a=" * 20_000, "is nested too deeply"),
+        ("[engine]\nretries = " + "9" * 5_000, "holds a number that is too long"),
+        (".".join("a" * 2_000) + " = 1", "nested more than 32 deep"),
+        (f"[{'.'.join('a' * 100)}]\nb = 1", "nested more than 32 deep"),
+    ],
+)
+def test_what_is_too_much_for_a_reader_is_a_mistake_in_the_file(layers: Layers, text: str, said: str) -> None:
+    path = layers.write("home/config.toml", text)
+    with pytest.raises(ConfigError) as caught:
+        layers.read()
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
 @pytest.mark.parametrize("file", ["home/config.toml", "project/pointsman.toml"])
 def test_a_byte_order_mark_is_no_mistake(layers: Layers, file: str) -> None:
     layers.write(file, b"\xef\xbb\xbf[engine]\r\ndeadline = 5\r\n")
@@ -395,6 +413,45 @@ def test_the_longest_name_has_the_variable() -> None:
     assert long.secrets["api_key"].get_secret_value() == OTHER
     with pytest.raises(ConfigError, match=r"no setting is called 'compatible_api_key'"):
         configure("openai", spec_of("openai"), settings, ["openai"])
+
+
+@pytest.mark.parametrize("twin", ["a-b", "a_b", "A.B"])
+def test_two_providers_that_would_share_their_variables_are_refused(twin: str) -> None:
+    tables = {name: {"base_url": "http://127.0.0.1:1"} for name in ("a.b", twin)}
+    settings = Settings.of({"providers": tables}, {})
+    with pytest.raises(ConfigError) as caught:
+        configure("a.b", spec_of("a.b"), settings, ["a.b", twin])
+    assert f"[providers.a.b] and [providers.{twin}] would share the variables POINTSMAN_A_B_" in str(caught.value)
+    assert not caught.value.missing
+
+
+def test_a_twin_that_nobody_configured_is_no_obstacle() -> None:
+    settings = Settings.of({"providers": {"a-b": {"base_url": "http://127.0.0.1:1", "api_key": KEY}}}, {})
+    assert configure("a-b", spec_of("a-b"), settings, ["a-b", "a_b"]).name == "a-b"
+
+
+def test_files_are_named_there_or_not(layers: Layers, tmp_path: Path) -> None:
+    from pointsman.config.settings import files
+
+    environ = {"POINTSMAN_CONFIG": str(tmp_path / "mine.toml")}
+    assert [origin.kind for origin in files(environ, tmp_path / "nowhere")][:2] == ["user file", "keys file"]
+    assert [origin.where for origin in files(environ, tmp_path)][:2] == [
+        str(tmp_path / "mine.toml"),
+        str(tmp_path / "keys.toml"),
+    ]
+
+
+def test_layers_that_are_at_hand_are_read_like_files() -> None:
+    far, near = Origin("user file", "far"), Origin("project file", "near")
+    settings = Settings.layered(
+        [(far, {"engine": {"stall": 1, "retries": 2}}), (near, {"engine": {"stall": 3}})],
+        {"POINTSMAN_ENGINE_DEADLINE": "4"},
+    )
+    assert {path: (value.value, value.origin.kind) for path, value in settings} == {
+        ("engine", "deadline"): ("4", "environment"),
+        ("engine", "retries"): (2, "user file"),
+        ("engine", "stall"): (3, "project file"),
+    }
 
 
 def test_variables_hold_lists_and_tables_too() -> None:

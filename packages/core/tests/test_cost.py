@@ -54,6 +54,7 @@ def test_nothing_costs_nothing_and_the_unknown_spreads() -> None:
 @example(AtLeast("0.9999999"))
 @example(Exact("1e-12"))
 @example(Exact(Decimal("1E+3")))
+@example(AtLeast(Decimal("1.5E+70")))
 def test_printing_is_honest(cost: Cost) -> None:
     shown = str(cost)
     assert "E" not in shown

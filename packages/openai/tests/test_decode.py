@@ -30,6 +30,7 @@ from pointsman_openai import Quirks
 from pointsman_openai import decode as module
 from pointsman_openai.decode import ChatDecoder
 from pointsman_openai.errors import event_error
+from pointsman_openai.usage import read_usage
 
 TARGET = Target("acme", "m")
 STOP: dict[str, Any] = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
@@ -508,3 +509,9 @@ def test_an_error_that_is_no_event_is_told(body: bytes, kind: type[PointsmanErro
     assert reader.failure is not None
     assert type(reader.failure) is kind
     assert words in reader.failure.message
+
+
+@pytest.mark.parametrize("count", [10**70, 10**12, 1e300, "9" * 40])
+def test_a_count_that_no_request_has_is_none(count: Any) -> None:
+    assert read_usage({"prompt_tokens": count, "completion_tokens": 2}) is None
+    assert read_usage({"prompt_tokens": 1, "completion_tokens": count}) is None

@@ -8,9 +8,12 @@ from pointsman import Usage
 
 from .shapes import fields, number
 
+_MOST = 10**12
+"""More tokens than any request has."""
+
 
 def read_usage(value: Any) -> Usage | None:
-    """The usage in a ``usage`` object; None if it counts nothing, as some servers send zeros until the end.
+    """The usage in a ``usage`` object; None if it counts nothing, as some servers send zeros until the end, or absurdly.
 
     Parts are kept inside their wholes. Where the total shows that reasoning was counted beside the output (xAI), it is
     added to it.
@@ -18,7 +21,7 @@ def read_usage(value: Any) -> Usage | None:
     usage = fields(value)
     asked = _count(usage, "prompt_tokens", "input_tokens")
     answered = _count(usage, "completion_tokens", "output_tokens")
-    if not asked and not answered:
+    if not 0 < asked + answered < _MOST:
         return None
     cached = _part(usage, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
     cached = cached or _count(usage, "prompt_cache_hit_tokens")  # DeepSeek

@@ -58,6 +58,8 @@ _MICRO = Decimal("0.000001")
 
 
 def _rounded(amount: Decimal, rounding: str) -> Decimal:
+    if amount.adjusted() > MONEY.prec // 2:  # Nobody owes that; it must print all the same.
+        return amount
     return amount.quantize(_MICRO, rounding=rounding, context=MONEY)
 
 
