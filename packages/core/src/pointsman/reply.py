@@ -42,7 +42,7 @@ class Reply:
     attempts: tuple[AttemptRecord, ...]
     decision: Decision
     events: tuple[StreamEvent, ...] = field(repr=False)
-    """The events of the answer, without those of attempts that failed."""
+    """The events of the answer, without those of attempts that failed, and those that were read before collecting."""
     _read_schema: Callable[[str], Any] = field(repr=False, compare=False)
 
     @property

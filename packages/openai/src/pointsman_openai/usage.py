@@ -13,7 +13,7 @@ _MOST = 10**12
 
 
 def read_usage(value: Any) -> Usage | None:
-    """The usage in a ``usage`` object; None if it counts nothing, as some servers send zeros until the end, or absurdly.
+    """The usage in a ``usage`` object; None if it counts absurdly or, as some servers do until the end, nothing.
 
     Parts are kept inside their wholes. Where the total shows that reasoning was counted beside the output (xAI), it is
     added to it.
