@@ -15,6 +15,7 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import get_args
 
@@ -77,22 +78,26 @@ def table(page: str, first: str) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[str]:
-    """The address of a lab server in a process of its own."""
-    with subprocess.Popen([sys.executable, "-m", "pointsman_testing"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.terminate()
+def labs() -> Iterator[dict[str, str]]:
+    """What points providers at lab servers, each in a process of its own."""
+    with ExitStack() as stack:
+        addresses: list[str] = []
+        for vendor in ("lab", "ollama"):
+            command = [sys.executable, "-m", "pointsman_testing", "--vendor", vendor, "--speed", "1000"]
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            addresses.append(process.stdout.readline().strip())
+        yield {
+            "POINTSMAN_SAMBANOVA_BASE_URL": addresses[0],
+            "POINTSMAN_SAMBANOVA_API_KEY": "lab-key",
+            "POINTSMAN_OLLAMA_BASE_URL": addresses[1],
+        }
 
 
 @pytest.mark.parametrize("page", pages_with("python"))
-def test_python_examples_run(page: str, lab: str, tmp_path: Path) -> None:
-    env = {
-        **os.environ,
-        "POINTSMAN_SAMBANOVA_BASE_URL": lab,
-        "POINTSMAN_SAMBANOVA_API_KEY": "lab-key",
-        "PYTHONWARNINGS": "error",
-    }
+def test_python_examples_run(page: str, labs: dict[str, str], tmp_path: Path) -> None:
+    env = {**os.environ, **labs, "PYTHONWARNINGS": "error"}
     done = subprocess.run(
         [sys.executable, "-c", RUN],
         input=json.dumps([page, blocks(page, "python")]),

@@ -561,6 +561,27 @@ def test_our_variable_goes_before_the_vendors() -> None:
     assert acme(environ={"ACME_API_KEY": OTHER}).origins["api_key"] == Origin("environment", "ACME_API_KEY")
 
 
+@pytest.mark.parametrize("file", ["home/config.toml", "home/keys.toml", "project/pointsman.toml"])
+def test_the_environment_goes_before_files_in_the_vendors_variables_too(layers: Layers, file: str) -> None:
+    layers.write("home/config.toml", "")
+    tables = "[providers.acme]\napi_key = '{0}'\n[providers.work]\nplugin = 'acme'\napi_key = '{0}'\n"
+    layers.write(file, tables.format("in-a-file-0123")).chmod(0o600)
+    layers.environ["ACME_API_KEY"] = KEY
+    settings = layers.read()
+    keys = [configure(name, ACME, settings, ["acme", "work"]).secrets["api_key"] for name in ("acme", "work")]
+    assert [key.get_secret_value() for key in keys] == [KEY, "in-a-file-0123"], "a second one is another account"
+
+
+def test_a_key_in_a_file_stays_where_the_vendors_variable_may_not_go(layers: Layers) -> None:
+    layers.write(
+        "home/config.toml", "[providers.acme]\nbase_url = 'https://own.example/v1'\napi_key = 'own-key-0123'\n"
+    )
+    layers.environ["ACME_API_KEY"] = KEY
+    made = configure("acme", ACME, layers.read(), ["acme"])
+    assert made.secrets["api_key"].get_secret_value() == "own-key-0123"
+    assert made.warnings == ()
+
+
 THEIRS = [
     "https://api.acme.example",
     "https://API.ACME.EXAMPLE/v2",

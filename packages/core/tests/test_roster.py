@@ -199,8 +199,18 @@ def test_nobody_is_ready() -> None:
 
 
 def test_nobody_has_a_model() -> None:
-    with pytest.raises(NoCandidates, match=r"bare have no default model: name one .*POINTSMAN_ROUTING_TARGETS"):
+    with pytest.raises(NoCandidates, match=r"bare: it suggests no model: name one .*POINTSMAN_ROUTING_TARGETS"):
         roster({}, {}, Plugin("bare")).candidates()
+    with pytest.raises(
+        NoCandidates, match=r"(?s)no ready provider suggests one\..*bare: it suggests.*vault: no api_key"
+    ):
+        roster({}, {}, Plugin("bare"), VAULT).candidates()
+
+
+def test_a_provider_that_suggests_nothing_is_left_out_with_the_reason() -> None:
+    ready, unready = roster({}, {}, Plugin("bare"), ALPHA).candidates()
+    assert {one.target.provider for one in ready} == {"alpha"}
+    assert [str(one.target) for one in unready] == ["bare/*"]
 
 
 def test_a_configured_mistake_is_not_passed_over() -> None:

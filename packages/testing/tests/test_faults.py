@@ -197,6 +197,21 @@ async def test_refuses_while_told_and_comes_back(lab: Lab, http: httpx2.AsyncCli
     assert len(vendor.requests) == 3
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_refuses_from_whatever_moment(steps: int, http: httpx2.AsyncClient) -> None:
+    """Also before its accept loop has waited for the first time."""
+    async with Lab() as lab:
+        vendor = lab.vendor("a")
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        for _ in range(3):
+            with vendor.refusing():
+                await anyio.lowlevel.checkpoint()
+                with pytest.raises(httpx2.ConnectError):
+                    await http.get(f"{vendor.base_url}/models")
+            assert (await http.get(f"{vendor.base_url}/models")).status_code == 200
+
+
 async def test_refusing_spares_what_is_under_way(lab: Lab, http: httpx2.AsyncClient) -> None:
     vendor = lab.vendor("a")
     vendor.script(Answer("hello there").stall(60, seconds=1))

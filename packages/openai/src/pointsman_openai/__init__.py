@@ -2,25 +2,81 @@
 
 A vendor is a config and one call of `openai_spec`, and its hooks are one line each; `pointsman_openai.compatible` is
 the shortest example. Importing this package does not import an HTTP library.
+
+What holds for every vendor on HTTP is here too, for those with a dialect of their own: `new_client` and `unreachable`
+(httpx2 as a provider needs it, and what its exceptions, `FAILURES`, mean), `Body` and `Answer` (reading a response,
+leaving it early), `read_body`, `retry_after` and `redact` (what a vendor says of an error), `encode`, and readers of
+uncertain JSON: `fields`, `items`, `string`, `valid`. They are loaded on first use, and httpx2 with some of them: import
+them where a connection opens, not above.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from .quirks import Quirks
 from .spec import HttpAddress, OpenAIConfig, open_session, openai_spec, session_of
 
 if TYPE_CHECKING:
+    from .answer import Answer, Decoder
+    from .errors import read_body, redact, words_of
+    from .http import FAILURES, Body, is_loopback, new_client, unreachable
+    from .limits import retry_after
+    from .request import encode
     from .session import Session
+    from .shapes import fields, items, string, valid
+
+_LATER = {
+    "Answer": "answer",
+    "Body": "http",
+    "Decoder": "answer",
+    "FAILURES": "http",
+    "Session": "session",
+    "encode": "request",
+    "fields": "shapes",
+    "is_loopback": "http",
+    "items": "shapes",
+    "new_client": "http",
+    "read_body": "errors",
+    "redact": "errors",
+    "retry_after": "limits",
+    "string": "shapes",
+    "unreachable": "http",
+    "valid": "shapes",
+    "words_of": "errors",
+}
+"""Name -> the module that has it."""
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Session":
-        from .session import Session
-
-        return Session
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
 
 
-__all__ = ["HttpAddress", "OpenAIConfig", "Quirks", "Session", "open_session", "openai_spec", "session_of"]
+__all__ = [
+    "FAILURES",
+    "Answer",
+    "Body",
+    "Decoder",
+    "HttpAddress",
+    "OpenAIConfig",
+    "Quirks",
+    "Session",
+    "encode",
+    "fields",
+    "is_loopback",
+    "items",
+    "new_client",
+    "open_session",
+    "openai_spec",
+    "read_body",
+    "redact",
+    "retry_after",
+    "session_of",
+    "string",
+    "unreachable",
+    "valid",
+    "words_of",
+]

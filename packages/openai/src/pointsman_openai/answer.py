@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 import anyio
 
-from pointsman import StreamEvent
+from pointsman import PointsmanError, StreamEvent
 
-from .decode import ChatDecoder
 from .http import FAILURES, Body
 
 AFTER_REASON = 2.0
@@ -18,10 +19,36 @@ AFTER_DONE = 0.05
 """Seconds that a server may take after ``[DONE]`` to end the body, so that the connection can be used again."""
 
 
+class Decoder(Protocol):
+    """From the bytes of one answer to its events, in whatever dialect. It does no I/O."""
+
+    ready: deque[StreamEvent]
+    """What is to be read next; always the same deque."""
+    failure: PointsmanError | None
+    """What is raised once `ready` is empty, if the answer broke."""
+    over: bool
+    """Nothing more is to be read from the body."""
+    done: bool
+    """The proof of a whole answer is in, and nothing but the end of the body should follow."""
+
+    @property
+    def proved(self) -> bool:
+        """The proof is in, though more may follow."""
+        ...
+
+    def feed(self, data: bytes) -> None:
+        """Take more of the body."""
+        ...
+
+    def end(self, lost: Exception | None = None) -> None:
+        """The body has ended, or the connection was `lost`; sets `over`."""
+        ...
+
+
 class Answer:
     """An iterator of events that ends with `Finished`, or raises what broke the answer. `Body.close` ends it early."""
 
-    def __init__(self, body: Body, decoder: ChatDecoder) -> None:
+    def __init__(self, body: Body, decoder: Decoder) -> None:
         self._read = body.read
         self._decoder = decoder
         self._ready = decoder.ready

@@ -14,6 +14,8 @@ from ..errors import ConfigError
 Key: TypeAlias = tuple[str, ...]
 
 
+USER_FILE = "user file"
+KEYS_FILE = "keys file"
 PROJECT_FILE = "project file"
 """The kind of origin that may be a stranger's: whoever enters a folder reads the file that lies there."""
 
@@ -37,8 +39,17 @@ class Value:
     origin: Origin
 
 
+DEEPEST = 32
+"""Tables within tables. No setting of anybody's is nearly so deep, and what walks them recurses."""
+
+
 def flatten(table: Mapping[str, Any], origin: Origin, above: Key = ()) -> Iterator[tuple[Key, Value]]:
-    """Every leaf of a nested table, under its whole path; an empty table is a leaf, so that its name is known."""
+    """Every leaf of a nested table, under its whole path; an empty table is a leaf, so that its name is known.
+
+    Raises `ConfigError` for tables within tables without end.
+    """
+    if len(above) > DEEPEST:
+        raise ConfigError(f"{'.'.join(above[:3])}… from {origin}: tables are nested more than {DEEPEST} deep")
     for name, value in table.items():
         if isinstance(value, dict) and value:
             yield from flatten(cast(dict[str, Any], value), origin, (*above, name))
@@ -88,6 +99,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         fault = f"cannot be read: it is not UTF-8 (byte {error.start})"
     except tomllib.TOMLDecodeError as error:
         fault = f"is not valid TOML: {error}"
+    except RecursionError:
+        fault = "is not valid TOML: it is nested too deeply"
+    except ValueError:  # What a number is made of has a limit of its own, and that error quotes nothing.
+        fault = "is not valid TOML: it holds a number that is too long"
     raise ConfigError(f"{path} {fault}")  # Not from the other error: that one holds the text, and so its keys.
 
 

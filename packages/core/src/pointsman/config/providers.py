@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from ..errors import ConfigError, PluginError, did_you_mean
 from ..provider import ProviderSpec
-from .layers import PROJECT_FILE, Origin, Value
+from .layers import KEYS_FILE, PROJECT_FILE, USER_FILE, Origin, Value
 from .secrets import host_of, is_loopback, unfit
 from .settings import ARGUMENT, Settings
 
@@ -30,39 +30,81 @@ class Configured:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What is said of one provider, by whomever, before anybody holds it to the provider's config."""
+
+    values: Mapping[str, Value]
+    address: str
+    host: str
+    """Where keys would go: the host in `address`, which is `base_url` or its default."""
+    warnings: tuple[str, ...]
+
+
 def configure(name: str, spec: ProviderSpec[Any], settings: Settings, known: Iterable[str]) -> Configured:
     """The configuration of the provider `name`, whose plugin declares `spec`. `known` are all providers' names.
 
     Raises `ConfigError`: with `missing` set if all that it lacks is a key or another setting that must be given.
+    """
+    _check_alone(name, settings)
+    found = collect(name, spec, settings, known)
+    values = found.values
+    try:
+        config: BaseModel = spec.config.model_validate({setting: value.value for setting, value in values.items()})
+    except ValidationError as error:
+        problem = _explain(name, spec, values, error, found.warnings)
+    else:
+        return _checked(name, spec, config, values, found.host, found.warnings)
+    raise problem  # Not from pydantic's error: that one holds the values, and so the keys.
+
+
+def collect(name: str, spec: ProviderSpec[Any], settings: Settings, known: Iterable[str]) -> Collected:
+    """What files, arguments and variables say of the provider `name`, nearest first, each value with its origin.
+
+    Raises `ConfigError` for an address that is none.
     """
     values = {key: value for key, value in settings.provider(name).items() if key != "plugin"}
     for setting, value in _own_variables(name, spec, settings.environ, known).items():
         if setting not in values or values[setting].origin != ARGUMENT:
             values[setting] = value
     for setting, variable in spec.env_settings.items():
-        if setting not in values and (text := settings.environ.get(variable, "").strip()):
-            values[setting] = Value(_read(spec, setting, text), Origin("environment", variable))
+        text = settings.environ.get(variable, "").strip()
+        if text and _yields(values.get(setting), name, spec):
+            values[setting] = Value(read_text(spec.config, setting, text), Origin("environment", variable))
     for setting, value in values.items():
-        if _is_secret(spec, setting) and isinstance(value.value, str):
+        if is_secret(spec, setting) and isinstance(value.value, str):
             values[setting] = Value(value.value.strip(), value.origin)
     address, host = _address(name, spec, values)
     warnings: list[str] = []
     for setting, variable in spec.env_keys.items():
         text = settings.environ.get(variable, "").strip()
-        if setting in values or not text:
+        if not text or not _yields(values.get(setting), name, spec):
             continue
         if why := _not_for(address, host, spec, values):
-            own = own_variable(name, setting)
-            warnings.append(f"{variable} is not sent to {why}; set {own} if it is meant for it")
+            if setting not in values:
+                own = own_variable(name, setting)
+                warnings.append(f"{variable} is not sent to {why}; set {own} if it is meant for it")
         else:
             values[setting] = Value(text, Origin("environment", variable))
-    try:
-        config: BaseModel = spec.config.model_validate({setting: value.value for setting, value in values.items()})
-    except ValidationError as error:
-        problem = _explain(name, spec, values, error, warnings)
-    else:
-        return _checked(name, spec, config, values, host, tuple(warnings))
-    raise problem  # Not from pydantic's error: that one holds the values, and so the keys.
+    return Collected(values, address, host, tuple(warnings))
+
+
+def _yields(found: Value | None, name: str, spec: ProviderSpec[Any]) -> bool:
+    """Whether the vendor's own variable goes before what was `found`, as all of the environment goes before files.
+
+    A second provider of the same plugin is another account: what is written down for it stays.
+    """
+    return found is None or (name == spec.name and found.origin.kind in (USER_FILE, KEYS_FILE, PROJECT_FILE))
+
+
+def _check_alone(name: str, settings: Settings) -> None:
+    """Raises `ConfigError` if another provider that is configured would read the same variables."""
+    tables = settings.provider_tables()
+    mine = own_variable(name)
+    twins = [one for one in tables if one != name and own_variable(one) == mine]
+    if name in tables and twins:
+        both = " and ".join(f"[providers.{one}]" for one in (name, *twins))
+        raise ConfigError(f"{both} would share the variables {mine}...: rename one of them", provider=name)
 
 
 def own_variable(name: str, setting: str = "") -> str:
@@ -108,13 +150,13 @@ def _own_variables(
     for variable, text in environ.items():
         if variable.startswith(mine) and text.strip() and not variable.startswith(tuple(longer)):
             setting = variable.removeprefix(mine).lower()
-            found[setting] = Value(_read(spec, setting, text.strip()), Origin("environment", variable))
+            found[setting] = Value(read_text(spec.config, setting, text.strip()), Origin("environment", variable))
     return found
 
 
-def _read(spec: ProviderSpec[Any], setting: str, text: str) -> Any:
-    """A variable's text as the setting takes it: lists are divided by commas, tables are written in JSON."""
-    field = spec.config.model_fields.get(setting)
+def read_text(model: type[BaseModel], setting: str, text: str) -> Any:
+    """A text as the setting takes it: lists are divided by commas, tables are written in JSON."""
+    field = model.model_fields.get(setting)
     kinds = [kind for kind in _kinds(field.annotation) if kind is not str] if field else []
     if any(issubclass(kind, Mapping | BaseModel) for kind in kinds):
         try:
@@ -183,7 +225,7 @@ def _lured_away(
     return None
 
 
-def _is_secret(spec: ProviderSpec[Any], setting: str) -> bool:
+def is_secret(spec: ProviderSpec[Any], setting: str) -> bool:
     """Whether the setting is a key, or holds keys."""
     field = spec.config.model_fields.get(setting)
     return setting in spec.env_keys or (field is not None and "SecretStr" in str(field.annotation))
@@ -217,7 +259,7 @@ def _secret_texts(value: Any) -> Iterator[str]:
 
 
 def _explain(
-    name: str, spec: ProviderSpec[Any], values: Mapping[str, Value], error: ValidationError, warnings: list[str]
+    name: str, spec: ProviderSpec[Any], values: Mapping[str, Value], error: ValidationError, warnings: Iterable[str]
 ) -> ConfigError:
     """What is wrong, without any value in it: a value may be a key."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
@@ -235,7 +277,7 @@ def _explain(
         else:
             origin = values[setting].origin if setting in values else Origin("default")
             text = problem["msg"]  # A validator of the plugin's own may quote what it was given.
-            quoted = any(one in text for key, value in values.items() if _is_secret(spec, key) for one in _texts(value))
+            quoted = any(one in text for key, value in values.items() if is_secret(spec, key) for one in _texts(value))
             said.append(f"{setting} ({origin}): {'its value does not fit' if quoted else text}")
     text = "; ".join([*said, *warnings])
     missing = all(problem["type"] == "missing" for problem in problems)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -22,7 +22,9 @@ from pydantic import (
 from ..errors import ConfigError, did_you_mean
 from ..types import Target
 from .layers import (
+    KEYS_FILE,
     PROJECT_FILE,
+    USER_FILE,
     Key,
     Origin,
     Value,
@@ -89,7 +91,8 @@ SectionT = TypeVar("SectionT", bound=_Section)
 ARGUMENT = Origin("argument")
 """Where a value comes from that was said on the spot; it goes before everything else."""
 
-_SECTIONS: dict[str, type[_Section]] = {"engine": Engine, "routing": Routing, "plugins": PluginChoice}
+SECTIONS: Mapping[str, type[BaseModel]] = {"engine": Engine, "routing": Routing, "plugins": PluginChoice}
+"""What a file may hold besides ``[providers.NAME]``."""
 
 
 class Settings:
@@ -99,7 +102,7 @@ class Settings:
         self._values = dict(values)
         self.environ: Mapping[str, str] = dict(environ or {})
         """The environment that providers read their own variables from."""
-        known = [*_SECTIONS, "providers"]
+        known = [*SECTIONS, "providers"]
         for path, value in self._values.items():
             section, is_leaf = path[0], value.value != {}
             if section not in known:
@@ -133,15 +136,27 @@ class Settings:
         own = user_file(environ)
         if environ.get("POINTSMAN_CONFIG") and not own.exists():
             raise ConfigError(f"POINTSMAN_CONFIG names {own}, which does not exist: create it, or unset the variable")
+        check_privacy(keys_file(environ))
+        layers = [(origin, read_toml(Path(origin.where))) for origin in files(environ, folder)]
+        return cls.layered([*layers], environ, table)
+
+    @classmethod
+    def layered(
+        cls,
+        layers: Iterable[tuple[Origin, Mapping[str, Any]]],
+        environ: Mapping[str, str],
+        table: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Settings from tables as files hold them, farthest first, then `environ`, then `table`. Reads nothing."""
         values: dict[Key, Value] = {}
-        keys = keys_file(environ)
-        check_privacy(keys)
-        project = nearest_project_file(folder or Path.cwd())
-        for kind, file in (("user file", own), ("keys file", keys), (PROJECT_FILE, project)):
-            if file is not None:
-                values = overlay(values, dict(flatten(read_toml(file), Origin(kind, str(file)))))
+        for origin, one in layers:
+            values = overlay(values, dict(flatten(one, origin)))
         values = overlay(values, _from_environment(environ))
         return cls(overlay(values, dict(flatten(table or {}, ARGUMENT))), environ)
+
+    def __iter__(self) -> Iterator[tuple[Key, Value]]:
+        """Every setting that files, arguments, or the environment of a section say, under its whole path."""
+        return iter(sorted(self._values.items(), key=lambda item: item[0]))
 
     @cached_property
     def engine(self) -> Engine:
@@ -190,7 +205,7 @@ def _complaints(
 def _from_environment(environ: Mapping[str, str]) -> dict[Key, Value]:
     """``POINTSMAN_<SECTION>_<SETTING>`` for the sections above; lists are divided by commas."""
     found: dict[Key, Value] = {}
-    for section, model in _SECTIONS.items():
+    for section, model in SECTIONS.items():
         prefix = f"POINTSMAN_{section.upper()}_"
         for variable, text in environ.items():
             if variable.startswith(prefix) and text.strip():
@@ -200,6 +215,13 @@ def _from_environment(environ: Mapping[str, str]) -> dict[Key, Value]:
                 value: Any = tuple(part.strip() for part in text.split(",") if part.strip()) if many else text.strip()
                 found[section, setting] = Value(value, Origin("environment", variable))
     return found
+
+
+def files(environ: Mapping[str, str], folder: Path | None = None) -> list[Origin]:
+    """The files that settings are read from, farthest first: the user's two, there or not, and the project's if any."""
+    project = nearest_project_file(folder or Path.cwd())
+    found = [Origin(USER_FILE, str(user_file(environ))), Origin(KEYS_FILE, str(keys_file(environ)))]
+    return found if project is None else [*found, Origin(PROJECT_FILE, str(project))]
 
 
 def user_file(environ: Mapping[str, str]) -> Path:
@@ -220,4 +242,4 @@ def _no_name(name: str) -> str | None:
     """Why a provider cannot be called `name`; None if it can."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         return "a provider's name is made of letters, digits, dots, hyphens and underscores"
-    return "that name is a section's, so its variables would be taken for that" if name in _SECTIONS else None
+    return "that name is a section's, so its variables would be taken for that" if name in SECTIONS else None

@@ -90,18 +90,23 @@ class Roster:
         return [Target(name, model) for model in own or self.declared(name).spec.default_models]
 
     def candidates(self) -> tuple[list[Candidate], list[Exclusion]]:
-        """Every target that a request without a model may go to, and those that are not ready, with the reason.
+        """Every target that a request without a model may go to, and those that cannot be asked, with the reason.
 
-        Raises `NoCandidates` if no provider is ready.
+        Raises `NoCandidates` if there is no such target.
         """
         wanted = [Target.parse(target) for target in self.settings.routing.targets]
         ready: list[Candidate] = []
         unready: list[Exclusion] = []
+        modest = False
         for name in dict.fromkeys(target.provider for target in wanted) if wanted else self.names:
             own = [target for target in wanted if target.provider == name]
             try:
                 self.configured(name)
-                ready += [self.candidate(target) for target in own or self.default_targets(name)]
+                targets = own or self.default_targets(name)
+                ready += [self.candidate(target) for target in targets]
+                if not targets:
+                    modest = True
+                    unready.append(Exclusion(Target(name, "*"), f"{name}: {_MODEST}"))
             except (ConfigError, PluginError) as error:
                 incomplete = isinstance(error, ConfigError) and error.missing
                 if not incomplete and (own or name in self.settings.provider_tables()):
@@ -110,7 +115,7 @@ class Roster:
         if wanted:
             ready.sort(key=lambda one: wanted.index(one.target))
         if not ready:
-            raise NoCandidates(_nobody_ready(unready, self.names), none_ready=True)
+            raise NoCandidates(_nobody_ready(unready, modest=modest), none_ready=True)
         return ready, unready
 
     def candidate(self, target: Target) -> Candidate:
@@ -127,14 +132,16 @@ class Roster:
         return f"no provider is called {name!r}: {there}{did_you_mean(name, self.names)}"
 
 
-def _nobody_ready(unready: Sequence[Exclusion], names: Sequence[str]) -> str:
-    if not names:
+_MODEST = (
+    "it suggests no model: name one with model='provider/model', or set [routing] targets (POINTSMAN_ROUTING_TARGETS)"
+)
+
+
+def _nobody_ready(unready: Sequence[Exclusion], *, modest: bool) -> str:
+    """`modest`: some are ready, but suggest no model."""
+    if not unready:
         return (
             "no provider is installed: pip install pointsman-sambanova, or pointsman-openai for any compatible server"
         )
-    if not unready:
-        return (
-            f"{', '.join(names)} have no default model: name one with model='provider/model', "
-            "or set [routing] targets (POINTSMAN_ROUTING_TARGETS)"
-        )
-    return "\n".join(["no provider is ready.", *(f"  {item.reason}" for item in unready)])
+    summary = "no model is named, and no ready provider suggests one." if modest else "no provider is ready."
+    return "\n".join([summary, *(f"  {item.reason}" for item in unready)])

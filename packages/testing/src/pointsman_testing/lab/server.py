@@ -6,8 +6,9 @@ connection come out exactly, and the same on every loop.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 
 import anyio
@@ -37,14 +38,26 @@ class Server:
         try:
             async with anyio.create_task_group() as tasks:
                 while True:
-                    await self._listening.wait()
-                    with suppress(anyio.ClosedResourceError, BlockingIOError, ConnectionAbortedError):
-                        await anyio.wait_readable(self._listener)
-                        sock, client = self._listener.accept()
-                        record = partial(self._record, client)
-                        tasks.start_soon(self._run, Connection(sock, record, self._handler, self._speed))
+                    listener = await self._open_listener()
+                    try:
+                        await anyio.wait_readable(listener)
+                        sock, client = listener.accept()
+                    except (anyio.ClosedResourceError, BlockingIOError, ConnectionAbortedError):
+                        continue
+                    except (OSError, ValueError):
+                        if listener is self._listener:
+                            raise
+                        continue  # It was closed before anybody could wait for it.
+                    record = partial(self._record, client)
+                    tasks.start_soon(self._run, Connection(sock, record, self._handler, self._speed))
         finally:
             self._listener.close()
+
+    async def _open_listener(self) -> socket.socket:
+        """The socket that listens, once one does; nothing runs between that look and the return."""
+        while not self._listening.is_set():
+            await self._listening.wait()
+        return self._listener
 
     @contextmanager
     def refusing(self) -> Generator[None]:

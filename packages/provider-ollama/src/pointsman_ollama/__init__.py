@@ -1,0 +1,100 @@
+"""Ollama for Pointsman: a server on this machine or in the network, or ollama.com."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from pointsman import (
+    CheckHealth,
+    Connection,
+    Cost,
+    Embed,
+    Exact,
+    ListModels,
+    PriceAttempt,
+    ProviderContext,
+    ProviderSpec,
+    Stream,
+    Target,
+    Terminal,
+    Timings,
+    Unknown,
+    Usage,
+    hookimpl,
+)
+
+from .config import CLOUD, OllamaConfig, is_cloud, runs_in_cloud
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["SPEC", "OllamaConfig"]
+
+
+@asynccontextmanager
+async def open_ollama(config: OllamaConfig, context: ProviderContext, /) -> AsyncGenerator[Session]:
+    """An HTTP client for `config`, and a session on it. httpx2 is imported here, not before.
+
+    Raises `ConfigError` if the key cannot be sent or the address not be used.
+    """
+    from .opening import opened
+
+    async with opened(config, context) as session:
+        yield session
+
+
+SPEC = ProviderSpec(
+    name="ollama",
+    config=OllamaConfig,
+    open=open_ollama,
+    terminal=Terminal.DONE_FIELD,
+    # As far as the model can; `pointsman models` says which can what.
+    capabilities=frozenset({"tools", "schema", "vision", "reasoning", "embeddings", "local"}),
+    hosts=(CLOUD,),
+    env_keys={"api_key": "OLLAMA_API_KEY"},
+    env_settings={"base_url": "OLLAMA_HOST"},
+    help="Install Ollama from https://ollama.com/download, run `ollama serve`, and `ollama pull` a model.",
+    cold_start=300.0,  # OLLAMA_LOAD_TIMEOUT: a server gives up on a model that makes no progress for 5 minutes.
+)
+
+
+@hookimpl
+def pointsman_providers() -> Sequence[ProviderSpec[Any]]:
+    return [SPEC]
+
+
+@hookimpl
+def pointsman_stream(connection: Connection[Any]) -> Stream:
+    return connection.session.stream
+
+
+@hookimpl
+def pointsman_health(connection: Connection[Any]) -> CheckHealth:
+    return connection.session.health
+
+
+@hookimpl
+def pointsman_models(connection: Connection[Any]) -> ListModels:
+    return connection.session.models
+
+
+@hookimpl
+def pointsman_embed(connection: Connection[Any]) -> Embed:
+    return connection.session.embed
+
+
+@hookimpl
+def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
+    """The user's own price, if there is one; else nothing for what runs on somebody's own machine.
+
+    ollama.com sells plans, not tokens, so what a request to it costs nobody knows.
+    """
+
+    def price(target: Target, usage: Usage | None, timings: Timings | None) -> Cost:
+        if connection.prices.find(target) is not None:
+            return connection.prices.cost(target, usage, timings)
+        return Unknown if is_cloud(connection.config.base_url) or runs_in_cloud(target.model) else Exact(0)
+
+    return price
