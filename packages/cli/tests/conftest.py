@@ -178,14 +178,16 @@ def valid() -> Callable[[str, Any], None]:
     import jsonschema
     import referencing
 
+    lib: Any = jsonschema
+    refs: Any = referencing
     schemas = {path.name: json.loads(path.read_text()) for path in SCHEMAS.glob("*.json")}
-    registry = referencing.Registry().with_resources(
-        (name, referencing.Resource.from_contents(schema)) for name, schema in schemas.items()
+    registry = refs.Registry().with_resources(
+        (name, refs.Resource.from_contents(schema)) for name, schema in schemas.items()
     )
 
     def valid(name: str, value: Any) -> None:
-        validator = jsonschema.Draft202012Validator(schemas[name], registry=registry)
-        jsonschema.Draft202012Validator.check_schema(schemas[name])
+        validator = lib.Draft202012Validator(schemas[name], registry=registry)
+        lib.Draft202012Validator.check_schema(schemas[name])
         assert [error.message for error in validator.iter_errors(value)] == []
 
     return valid

@@ -59,8 +59,10 @@ def test_empty_prompt_is_wrong_usage(invoke: Invoke, a: Vendor, args: list[str])
     assert not a.requests
 
 
-def test_no_prompt_on_a_terminal_says_what_to_give(terminal: Any) -> None:
-    screen = terminal("chat")
+@pytest.mark.parametrize("option", ["--json", "--json-events"])
+def test_conversation_is_no_object(terminal: Any, option: str) -> None:
+    """Without a prompt a conversation begins, which test_repl.py is about."""
+    screen = terminal("chat", option)
     assert screen.code == 2
     assert 'pointsman chat "Why is the sky blue?"' in screen.text
 
@@ -264,14 +266,14 @@ def test_terminal_gets_one_line_of_figures(terminal: Any, a: Vendor) -> None:
     assert "\x1b" not in terminal("chat", "hi", columns=200, env={"NO_COLOR": "1"}).text
 
 
-EVIL = "safe\x1b]0;owned\x07 \x9b31m\x1b[2J\x08\r\nnext\ttab"
+EVIL = "safe\x1b]0;owned\x07 \x9b31m\x1b[2J\x08 \u202eturned\u2066\r\nnext\ttab"
 
 
 def test_terminal_is_not_obeying_what_a_model_says(terminal: Any, a: Vendor) -> None:
     a.script(Answer(EVIL))
     screen = terminal("chat", "hi", env={"NO_COLOR": "1"})
     assert "\x1b" not in screen.text
-    assert "safe\\x1b]0;owned\\x07 \\x9b31m\\x1b[2J\\x08" in screen.text.replace("\n", "")
+    assert "safe\\x1b]0;owned\\x07 \\x9b31m\\x1b[2J\\x08 \\u202eturned\\u2066" in screen.text.replace("\n", "")
 
 
 def test_pipe_gets_what_a_model_says_unchanged(run: Any, a: Vendor) -> None:

@@ -187,7 +187,7 @@ def test_bug_is_called_a_bug(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) ->
     def fail(prompt: str | None) -> str:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("pointsman_cli.chat.read_prompt", fail)
+    monkeypatch.setattr("pointsman_cli.chat.command.read_prompt", fail)
     done = invoke("chat", "hi")
     assert done.exit_code == 1
     assert done.stderr.splitlines()[0] == "Error: ZeroDivisionError: division by zero"

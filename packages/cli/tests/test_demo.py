@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pointsman_cli.demo_cases import CASES
+from pointsman_cli.demo.cases import CASES
 
 pytestmark = pytest.mark.usefixtures("nowhere")
 

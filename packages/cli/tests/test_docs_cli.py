@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -14,7 +15,12 @@ from pointsman_cli.exits import Exit
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = DOCS / "cli.md"
-LINES = [[], *([verb] for verb in VERBS), ["providers", "check"]]
+NESTED = {
+    "config": ["show", "get", "set", "unset", "edit", "path"],
+    "keys": ["set", "list", "rm", "test", "path"],
+    "providers": ["check"],
+}
+LINES = [[], *([verb] for verb in VERBS), *([verb, below] for verb, all_ in NESTED.items() for below in all_)]
 
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
 
@@ -38,6 +44,17 @@ def test_page_shows_the_help(line: list[str]) -> None:
 
 def test_page_shows_no_other_help() -> None:
     assert len(re.findall(r"^\$ pointsman .*--help$", PAGE.read_text("utf-8"), re.MULTILINE)) == len(LINES)
+
+
+def test_nested_verbs_are_known() -> None:
+    with click.Context(cli) as ctx:
+        found = {verb: getattr(cli.get_command(ctx, verb), "commands", {}) for verb in VERBS}
+    assert {verb: set(below) for verb, below in found.items() if below} == {v: set(all_) for v, all_ in NESTED.items()}
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line and line != ["demo"]], ids=" ".join)
+def test_every_help_shows_an_example(line: list[str]) -> None:
+    assert re.search(rf"Examples?:[\s\S]*pointsman {line[0]}", help_of(line))
 
 
 def test_page_lists_every_exit_code() -> None:

@@ -29,6 +29,17 @@ LINES: list[list[str]] = [
     ["providers", "check"],
     ["providers", "check", "--json"],
     ["plugins"],
+    ["route", "hi", "-m", "a/m1"],
+    ["models"],
+    ["models", "--json"],
+    ["doctor", "--live"],
+    ["doctor", "--json"],
+    ["config"],
+    ["config", "--json"],
+    ["config", "get", "providers.a.api_key"],
+    ["keys", "list"],
+    ["keys", "test"],
+    ["keys", "test", "--json"],
 ]
 
 

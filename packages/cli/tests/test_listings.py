@@ -165,3 +165,129 @@ def test_listings_fit_the_terminal(terminal: Any, place: Path, columns: int) -> 
         assert screen.code == 0
         words = 45  # The longest that cannot be broken, a variable's name.
         assert max(len(line) for line in screen.text.splitlines()) <= max(columns, words)
+
+
+# Plugins that are broken ---------------------------------------------------------------------------------------------
+
+PROVIDER = """
+from contextlib import asynccontextmanager
+from pydantic import BaseModel
+from pointsman import ProviderSpec, Terminal, hookimpl
+
+class Config(BaseModel):
+    base_url: str = "http://127.0.0.1"
+
+@asynccontextmanager
+async def open_(config, context):
+    yield None
+
+@hookimpl
+def pointsman_providers():
+    return [ProviderSpec(name="NAME", config=Config, open=open_, terminal=Terminal.DONE_FIELD)]
+
+@hookimpl
+def pointsman_stream(connection):
+    return connection.session
+"""
+
+BROKEN = {
+    "raises": ("raise RuntimeError('no SDK here')", "broken", "RuntimeError: no SDK here"),
+    "misspelt": (
+        PROVIDER.replace("def pointsman_stream", "def pointsman_streem"),
+        "broken",
+        "unknown hook 'pointsman_streem'",
+    ),
+    "sleeps": ("import time\ntime.sleep(3600)", "slow", "not imported after"),
+    "ancient": ("raise SystemExit('imported')", "incompatible", "it asks for pointsman<0.0.1, and "),
+    "empty": (PROVIDER.partition("    return [")[0] + "    return []", "broken", "it declares nothing"),
+}
+
+
+@pytest.fixture
+def five(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment in which five distributions are installed, each broken in its own way, and one that is not."""
+    folder = tmp_path_factory.mktemp("site")
+    for name, code in [*((name, code) for name, (code, *_) in BROKEN.items()), ("fine", PROVIDER)]:
+        (folder / f"p_{name}.py").write_text(code.replace("NAME", name))
+        info = folder / f"p_{name}-1.5.dist-info"
+        info.mkdir()
+        needs = "Requires-Dist: pointsman<0.0.1\n" if name == "ancient" else "Requires-Dist: pointsman>=0.1\n"
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: p-{name}\nVersion: 1.5\n{needs}")
+        (info / "entry_points.txt").write_text(f"[pointsman.providers]\n{name} = p_{name}\n")
+    return {"PYTHONPATH": str(folder)}
+
+
+def test_each_broken_plugin_is_named_with_its_reason(run: Any, place: Path, five: dict[str, str], valid: Any) -> None:
+    done = run("plugins", "--json", env=five)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    valid("plugins.json", found)
+    by_name = {row["name"]: row for row in found["plugins"]}
+    for name, (_, state, reason) in BROKEN.items():
+        assert by_name[name]["state"] == state, by_name[name]
+        assert reason in by_name[name]["reason"]
+        assert (by_name[name]["distribution"], by_name[name]["version"]) == (f"p-{name}", "1.5")
+    for name in ("fine", "openai-compatible", "sambanova", "in_order"):
+        assert by_name[name]["state"] == "ok"
+    text = run("plugins", env=five).stdout
+    for name in BROKEN:
+        assert f"p-{name} 1.5" in text
+
+
+def test_the_rest_works_beside_broken_plugins(run: Any, place: Path, five: dict[str, str], a: Vendor) -> None:
+    """Also where one of them would take an hour to import: nothing here ends if it is waited for."""
+    from pointsman_testing import Answer
+
+    a.script(Answer("Still me."))
+    done = run("chat", "hi", env=five)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Still me.\n", "")
+    assert run("--help", env=five).returncode == 0
+    assert run("route", "hi", env=five).returncode == 0
+    found = {row["name"]: row for row in json.loads(run("providers", "--json", env=five).stdout)["providers"]}
+    assert found["a"]["state"] == "ready"
+    assert (found["sleeps"]["state"], found["raises"]["state"]) == ("broken", "broken")
+    models = run("models", "--json", env=five)
+    assert models.returncode == 0
+    assert {one["target"] for one in json.loads(models.stdout)["models"]} == {"a/m1", "b/m1"}
+    assert "sleeps" in models.stderr
+    for verb in (["config"], ["keys", "list"], ["config", "get", "engine.stall"], ["providers", "check", "a"]):
+        assert run(*verb, env=five).returncode == 0
+    doctor = json.loads(run("doctor", "--json", env=five).stdout)["checks"]
+    told = " ".join(one["said"] for one in doctor if one["state"] == "warn")
+    for name, (_, state, reason) in BROKEN.items():
+        assert f"the provider {name} is {state}: " in told
+        assert reason in told
+
+
+def test_slow_loads_run_beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten that never end take the patience for one, and what comes after them is still tried."""
+    from threading import Event
+
+    from pointsman_cli.plugins import impatience
+
+    monkeypatch.setattr(impatience, "PATIENCE", 0.2)
+    monkeypatch.setattr(impatience, "HEAD_START", 0.001)
+    never = Event()
+
+    def fail() -> None:
+        raise SystemExit(3)
+
+    outcomes = impatience.tried([*[lambda: never.wait(3600)] * 10, lambda: 1, fail])
+    assert [one.seconds for one in outcomes[:10]] == [None] * 10
+    assert outcomes[10].seconds is not None
+    assert isinstance(outcomes[11].error, SystemExit)
+    never.set()
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_lines_are_broken_between_words_and_keep_their_own(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    from pointsman_cli.listing import wrapped
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    path = "/a/path/that-is-longer/than-any-terminal-is/wide/" + "x" * 80
+    text = f"nobody is ready.\n  a: see {path}\n  b: " + "word " * 30
+    lines = wrapped(text, "", "  ").splitlines()
+    assert lines[0] == "nobody is ready."
+    assert lines[1].startswith("    a: see")
+    assert any(path in line for line in lines)
+    assert all(len(line) <= columns for line in lines if path not in line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -14,10 +15,19 @@ from .exits import Exit
 GROUP = "pointsman.commands"
 
 VERBS = {
-    "chat": ("Stream an answer.", "pointsman_cli.chat:chat"),
-    "demo": ("See it work, without a key and without a network.", "pointsman_cli.demo:demo"),
-    "plugins": ("What is installed, and whether it loads.", "pointsman_cli.plugins:plugins"),
-    "providers": ("Who can answer, and who cannot and why.", "pointsman_cli.providers:providers"),
+    "chat": ("Stream an answer.", "pointsman_cli.chat.command:chat"),
+    "completion": (
+        "Complete verbs, providers and models with the Tab key.",
+        "pointsman_cli.completion.command:completion",
+    ),
+    "config": ("Every setting and where it comes from; change one.", "pointsman_cli.settings.command:config"),
+    "demo": ("See it work, without a key and without a network.", "pointsman_cli.demo.command:demo"),
+    "doctor": ("Check the whole setup, and say what to do next.", "pointsman_cli.doctor.command:doctor"),
+    "keys": ("Store, list, test and remove keys.", "pointsman_cli.keys.command:keys"),
+    "models": ("Models of the ready providers, with context and price.", "pointsman_cli.models.command:models"),
+    "plugins": ("What is installed, and whether it loads.", "pointsman_cli.plugins.command:plugins"),
+    "providers": ("Who can answer, and who cannot and why.", "pointsman_cli.providers.command:providers"),
+    "route": ("Where a prompt would go, and why; nobody is asked.", "pointsman_cli.route.command:route"),
 }
 """Name -> the line that ``--help`` shows, and where the click command is."""
 
@@ -30,10 +40,16 @@ class Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in VERBS:
-            return _imported(VERBS[cmd_name][1])
-        from .strangers import command
+            found: click.Command | None = _imported(VERBS[cmd_name][1])
+        else:
+            from .strangers import command
 
-        return command(cmd_name)
+            found = command(cmd_name)
+        if found is not None and "_POINTSMAN_COMPLETE" in os.environ:
+            from .completion.completers import equip
+
+            equip(found)
+        return found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-
-import click
+from textwrap import fill
 
 from .terminal import harmless, show, styled, width
 
@@ -13,7 +12,12 @@ COLOURS = {
     "ready": "green",
     "up": "green",
     "ok": "green",
+    "set": "green",
+    "works": "green",
     "not ready": "yellow",
+    "warn": "yellow",
+    "slow": "yellow",
+    "none": "yellow",
     "disabled": "yellow",
     "unknown": "yellow",
     "cold": "yellow",
@@ -42,5 +46,25 @@ def show_states(rows: Iterable[tuple[str, str, Iterable[str]]]) -> None:
 
 
 def wrapped(text: str, margin: str = "", next_margin: str | None = None) -> str:
-    """`text` as a paragraph behind `margin`, and `next_margin` from its second line on."""
-    return click.wrap_text(text, width(), margin, margin if next_margin is None else next_margin)
+    """`text` behind `margin`, and `next_margin` from its second line on; each of its own lines begins a new one.
+
+    A word is never broken: a path, a name or a command that is copied must be whole.
+    """
+    further = margin if next_margin is None else next_margin
+    first, *others = text.split("\n")
+    lines = [_filled(first, margin, further)]
+    for line in others:
+        indent = further + line[: len(line) - len(line.lstrip())]
+        lines.append(_filled(line.strip(), indent, f"{indent}  "))
+    return "\n".join(lines)
+
+
+def _filled(line: str, margin: str, further: str) -> str:
+    return fill(
+        line,
+        width(),
+        initial_indent=margin,
+        subsequent_indent=further,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

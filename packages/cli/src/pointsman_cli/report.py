@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,35 @@ from .terminal import is_terminal, note, styled
 if TYPE_CHECKING:
     from pointsman.engine.roster import Roster
 
-FALLBACK = "name several targets, each with -m, and the next one is asked when one fails"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What whoever reads an advice can do, in the words of where they are."""
+
+    several: str
+    model: str
+    this_model: str
+    models: str
+    again: str
+    keys: str
+    restart: str
+    deadline: str
+    shorter: str
+    debug: str
+
+
+COMMAND = Means(
+    several="name several targets, each with -m, and the next one is asked when one fails",
+    model="name another model with -m",
+    this_model="did you mean {target}?",
+    models="name one of {targets}",
+    again="try again",
+    keys="",
+    restart="--on-break restart starts the answer anew, with the next target if there is one",
+    deadline="a longer --deadline, or a faster target",
+    shorter="a shorter prompt, or a model with a larger context",
+    debug="run it again with --debug, and report what it shows",
+)
 
 
 def alone(error: BaseException) -> BaseException:
@@ -30,10 +59,17 @@ def alone(error: BaseException) -> BaseException:
     return alone(inside[0])
 
 
-def report(error: BaseException, *, debug: bool, roster: Roster | None, told: Sequence[BaseException] = ()) -> Exit:
+def report(
+    error: BaseException,
+    *,
+    debug: bool,
+    roster: Roster | None,
+    told: Sequence[BaseException] = (),
+    means: Means = COMMAND,
+) -> Exit:
     """Say on stderr what went wrong. Returns the exit code for it.
 
-    `roster` explains errors of its providers; `told` are errors that have been shown already.
+    `roster` explains errors of its providers; `told` are errors that have been shown already; `means` words the advice.
     """
     code = exit_code(error)
     if code is Exit.INTERRUPTED:
@@ -41,7 +77,7 @@ def report(error: BaseException, *, debug: bool, roster: Roster | None, told: Se
         return code
     if debug:
         note("".join(traceback.format_exception(error)).rstrip())
-    first, *rest = _lines(error, roster, told=told)
+    first, *rest = _lines(error, roster, told=told, means=means)
     lines = [_fitted(f"Error: {first}", "  "), *(_fitted(f"  {line}", " " * 9) for line in rest)]
     sys.stderr.write(styled("Error:", sys.stderr, fg="red"))
     note("\n".join(lines).removeprefix("Error:"))
@@ -79,7 +115,9 @@ def _fitted(line: str, margin: str) -> str:
     return wrapped(line.lstrip(), indent, margin)
 
 
-def _lines(error: BaseException, roster: Roster | None, *, told: Sequence[BaseException]) -> Iterator[str]:
+def _lines(
+    error: BaseException, roster: Roster | None, *, told: Sequence[BaseException], means: Means
+) -> Iterator[str]:
     explained = error
     yield error.message if isinstance(error, p.AllTargetsFailed) else _sentence(error)
     match error:
@@ -94,7 +132,7 @@ def _lines(error: BaseException, roster: Roster | None, *, told: Sequence[BaseEx
         case _:
             pass
     yield from getattr(error, "__notes__", ())
-    for label, text in _advice(explained, roster):
+    for label, text in _advice(explained, roster, means):
         yield f"{label + ':':<6} {text}"
 
 
@@ -104,43 +142,50 @@ def _sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
-def _advice(error: BaseException, roster: Roster | None) -> Iterator[tuple[str, str]]:
+def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterator[tuple[str, str]]:
     match error:
         case p.AuthFailed():
             yield "cause", f"the key{_origin(error, roster)} is wrong, expired, or not allowed to do this"
-            yield "next", f"set a key that works, then: pointsman providers check{_help(error, roster)}"
+            yield (
+                "next",
+                f"pointsman keys set {error.provider or 'PROVIDER'}, with one that works"
+                f"{means.keys}{_help(error, roster)}",
+            )
         case p.QuotaExhausted():
             yield "cause", "the account has no money or credit left"
-            yield "next", f"add credit with the vendor; or {FALLBACK}"
+            yield "next", f"add credit with the vendor; or {means.several}"
         case p.RateLimited():
             wait = 0 if error.retry_at is None else error.retry_at - time.monotonic()
             yield "cause", "too many requests or tokens for now"
-            yield "next", f"{f'wait {wait:.0f} s' if wait >= 1 else 'wait a little'}; or {FALLBACK}"
+            yield "next", f"{f'wait {wait:.0f} s' if wait >= 1 else 'wait a little'}; or {means.several}"
         case p.ModelGone():
             known = _models(error, roster)
             asked = error.target.model if error.target else ""
             known = [model for model in known if model != asked]
             near = get_close_matches(asked, known, n=1)
             yield "cause", "no such model there, or not any more"
-            others = f"name one of {', '.join(known)}" if known else "name another model with -m"
-            yield "next", f"did you mean {near[0]}?" if near else others
+            targets = [f"{error.provider}/{model}" for model in near or known]
+            if near:
+                yield "next", means.this_model.format(target=targets[0])
+            else:
+                yield "next", means.models.format(targets=", ".join(targets)) if known else means.model
         case p.FirstTokenTimeout() | p.Stalled() | p.TooSlow():
             yield "cause", "the provider is overloaded, or still loading the model"
-            yield "next", f"try again; or {FALLBACK}"
+            yield "next", f"{means.again}; or {means.several}"
         case p.StreamBroken():
             yield "cause", "the connection ended before the answer was whole; what arrived is incomplete"
-            yield "next", "--on-break restart starts the answer anew, with the next target if there is one"
+            yield "next", means.restart
         case p.Unavailable():
             yield "cause", "the provider cannot be reached, or fails by itself"
-            yield "next", f"pointsman providers check; or {FALLBACK}"
+            yield "next", f"pointsman providers check; or {means.several}"
         case p.DeadlineExceeded():
-            yield "next", "a longer --deadline, or a faster target"
+            yield "next", means.deadline
         case p.ContextOverflow():
-            yield "next", "a shorter prompt, or a model with a larger context"
+            yield "next", means.shorter
         case p.Refused():
             yield "next", "another wording: a content filter is an answer, so nobody else is asked"
         case p.ConfigError(missing=True):
-            yield "next", "set it; `pointsman providers` shows what is ready, `pointsman demo` needs nothing at all"
+            yield "next", "set it; `pointsman keys set` stores a key, and `pointsman demo` needs nothing at all"
         case p.NoCandidates(none_ready=True):
             yield "next", "set one of these, or see it work without any: pointsman demo"
         case p.PluginError():
@@ -149,7 +194,7 @@ def _advice(error: BaseException, roster: Roster | None) -> Iterator[tuple[str, 
             pass
         case _:
             yield "cause", "a bug, in Pointsman or in a plugin"
-            yield "next", "run it again with --debug, and report what it shows"
+            yield "next", means.debug
 
 
 def _origin(error: p.PointsmanError, roster: Roster | None) -> str:

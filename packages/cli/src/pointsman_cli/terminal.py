@@ -9,7 +9,10 @@ from typing import TextIO
 
 import click
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"} | {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))  # They turn the order of what follows around.
+}
 
 
 def harmless(text: str) -> str:
@@ -34,7 +37,7 @@ def colours(stream: TextIO) -> bool:
 def styled(text: str, stream: TextIO, **style: bool | str) -> str:
     """`text`, harmless, in a style that `click.style` knows, where `stream` takes it."""
     text = harmless(text)
-    return click.style(text, **style) if colours(stream) else text  # type: ignore[arg-type]
+    return click.style(text, **style) if style and colours(stream) else text  # type: ignore[arg-type]
 
 
 def out(text: str, *, end: str = "\n") -> None:
@@ -44,14 +47,52 @@ def out(text: str, *, end: str = "\n") -> None:
 
 def show(text: str) -> None:
     """What is made of `styled` and our own words, to stdout as it is."""
+    wipe()
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def note(text: str, **style: bool | str) -> None:
     """Whatever is not data: to stderr, and harmless wherever that is read."""
+    wipe()
+    _noted[0] += 1
     sys.stderr.write(styled(text, sys.stderr, **style) + "\n")
     sys.stderr.flush()
+
+
+_noted = [0]
+
+
+def noted() -> int:
+    """How many notes there have been: whoever draws on the terminal is no longer where it was after one of them."""
+    return _noted[0]
+
+
+_passing: list[str] = []
+"""The line on stderr that is to vanish, if there is one."""
+
+
+def pass_by(text: str) -> None:
+    """A line on stderr, in place of the one before, that vanishes before anything else is shown."""
+    if _passing == [text]:
+        return
+    _passing[:] = [text]
+    columns = max(shutil.get_terminal_size().columns - 1, 1)
+    sys.stderr.write("\r\x1b[K" + styled(harmless(text)[:columns], sys.stderr, dim=True))
+    sys.stderr.flush()
+
+
+def wipe() -> None:
+    """Let the passing line vanish."""
+    if _passing:
+        _passing.clear()
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+def takes_passing_lines() -> bool:
+    """Whether a line on stderr can be taken back."""
+    return is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
 
 
 def width(most: int = 100) -> int:

@@ -1,0 +1,202 @@
+"""What comes of a call, printed: as text, as one JSON object, or as one for each event."""
+
+from __future__ import annotations
+
+import sys
+from typing import Literal, Protocol, TypeAlias
+
+import click
+
+from pointsman import (
+    AttemptFailed,
+    PointsmanError,
+    ReasoningDelta,
+    Retracted,
+    Started,
+    StreamedReply,
+    StreamEvent,
+    TextDelta,
+)
+
+from .. import as_json, figures
+from ..context import told
+from ..listing import wrapped
+from ..terminal import is_terminal, note, out
+
+Mode: TypeAlias = Literal["text", "json", "events"]
+
+
+class Printer(Protocol):
+    """How a call is shown."""
+
+    silent: bool
+    """Whether nothing is shown before the end."""
+
+    def show(self, event: StreamEvent, reply: StreamedReply) -> None:
+        """An event, as it comes."""
+
+    def end(self, reply: StreamedReply, failure: PointsmanError | None, *, interrupted: bool = False) -> None:
+        """The call is over, and its attempts are closed."""
+
+
+def printer(mode: Mode, *, restarts: bool, raw: bool) -> Printer:
+    """What shows a call; `restarts` says whether its answer may be retracted."""
+    match mode:
+        case "json":
+            return WholeJson()
+        case "events":
+            return JsonLines()
+        case "text":
+            held = restarts and not is_terminal(sys.stdout)
+            return AnswerText(paper(raw=raw), told(click.get_current_context()), held=held)
+
+
+class Paper(Protocol):
+    """Where the text of an answer goes."""
+
+    def put(self, text: str) -> None:
+        """More text."""
+
+    def end(self, *, leave: bool = False) -> None:
+        """The text is over, or broken off; what stands there may yet be made nicer, but for `leave`."""
+
+
+class Plain:
+    """The text as it flows."""
+
+    def __init__(self) -> None:
+        self._in_line = False
+
+    def put(self, text: str) -> None:
+        if text:
+            out(text, end="")
+            self._in_line = not text.endswith("\n")
+
+    def end(self, *, leave: bool = False) -> None:
+        if self._in_line:
+            out("")
+            self._in_line = False
+
+
+def paper(*, raw: bool) -> Paper:
+    """Rendered Markdown on a terminal that can show it, unless the text is wanted raw."""
+    if not raw and is_terminal(sys.stdout):
+        from ..markdown.view import MarkdownView, can_render, preload
+
+        if can_render():
+            preload()
+            return MarkdownView()
+    return Plain()
+
+
+class WholeJson:
+    """One object at the end, also of an answer that did not become whole: what was spent was spent."""
+
+    silent = True
+
+    def show(self, event: StreamEvent, reply: StreamedReply) -> None:
+        pass
+
+    def end(self, reply: StreamedReply, failure: PointsmanError | None, *, interrupted: bool = False) -> None:
+        why = as_json.INTERRUPTED if interrupted else as_json.error(failure)
+        out(as_json.dumps(as_json.reply(reply, why)))
+
+
+class JsonLines:
+    """One object for each event. The last is ``finished`` or ``error``; a stream without either is not whole."""
+
+    silent = False
+
+    def show(self, event: StreamEvent, reply: StreamedReply) -> None:
+        out(as_json.dumps(as_json.event(event)))
+
+    def end(self, reply: StreamedReply, failure: PointsmanError | None, *, interrupted: bool = False) -> None:
+        why = as_json.INTERRUPTED if interrupted else as_json.error(failure)
+        if why is not None:
+            out(as_json.dumps({"type": "error", "error": why}))
+
+
+class AnswerText:
+    """The text, and on stderr who failed on the way.
+
+    A terminal cannot take back what it has shown: a retraction draws a line, and the answer starts again below it.
+    Where stdout is no terminal and an answer may be retracted, its text is held until it is whole.
+    """
+
+    silent = False
+
+    def __init__(self, paper: Paper, told: list[BaseException], *, held: bool = False) -> None:
+        self._paper = paper
+        self.told = told
+        """Errors that have been shown."""
+        self._terminal = is_terminal(sys.stdout)
+        self._held: list[str] | None = [] if held else None
+        self._untold: AttemptFailed | None = None
+        self._thinking = False
+        self.reply: StreamedReply | None = None
+        """Once there is a call."""
+
+    def show(self, event: StreamEvent, reply: StreamedReply) -> None:
+        self.reply = reply
+        match event:
+            case TextDelta(text):
+                if self._held is None:
+                    self._paper.put(text)
+                else:
+                    self._held.append(text)
+            case AttemptFailed():
+                self._tell()
+                self._untold = event
+                if len(reply.decision.order) > 1:
+                    self._tell()  # Of the only target, the error tells, unless another try follows.
+            case Started(target, number):
+                self._tell()
+                if number > 1:
+                    note(f"→ {target} answers")
+            case Retracted(reason):
+                note_ = SEPARATOR if self._held is None else "What had arrived is dropped; the answer starts again."
+                self._paper.end(leave=True)
+                self._held = None if self._held is None else []
+                note(f"✗ {reason}")
+                note(note_)
+            case ReasoningDelta() if not self._thinking and self._terminal:
+                self._thinking = True
+                note("thinking …", dim=True)
+            case _:
+                pass
+
+    def end(self, reply: StreamedReply, failure: PointsmanError | None, *, interrupted: bool = False) -> None:
+        for text in self._held or ():
+            self._paper.put(text)
+        self._paper.end(leave=interrupted)
+        if reply.finish_reason in _CUT_OFF:
+            note(f"The answer was cut off: {_CUT_OFF[reply.finish_reason]}.")
+        elif reply.finish_reason is not None and not reply.text:
+            note("The answer is empty.")
+        if failure is None and not interrupted and self._terminal and is_terminal(sys.stderr):
+            note(wrapped(" · ".join(facts(reply))), dim=True)
+
+    def _tell(self) -> None:
+        if self._untold is not None:
+            note(f"✗ {self._untold.error}")
+            self.told.append(self._untold.error)
+            self._untold = None
+
+
+SEPARATOR = "─── What stands above is withdrawn; the answer starts again. ───"
+
+_CUT_OFF = {
+    "length": "it reached the token limit (--max-tokens, or the model's own)",
+    "content_filter": "by the vendor's content filter",
+}
+
+
+def facts(reply: StreamedReply) -> list[str]:
+    """Who answered, how fast, and for how much."""
+    return [
+        str(reply.target),
+        f"first token {figures.seconds(reply.timings.ttft)}",
+        figures.speed(reply.timings),
+        figures.tokens(reply.usage),
+        figures.price(reply.cost),
+    ]

@@ -1,0 +1,1 @@
+"""`pointsman completion`, and what completes a value."""

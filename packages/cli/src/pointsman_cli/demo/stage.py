@@ -1,0 +1,96 @@
+"""The demo's vendors: lab servers on loopback, and the settings that lead a client to them and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pointsman import Plugins, Settings, Target
+from pointsman.plugins import Kind
+from pointsman_testing import PROFILES, Answer, Fault, Lab, Profile, RecordedRequest, Response, Vendor
+
+from .cases import CASES, Case
+
+KEY = "demo-key-for-loopback-only"
+RETRY_AFTER = 30
+"""Seconds that the busy vendor asks for: longer than the engine waits, so that another one is asked."""
+OURS = ("pointsman", "pointsman-policy")
+"""Distributions whose policies may take part. What strangers installed stays out, their sinks and wrappers above all:
+these calls are no real ones, and must not be counted as such."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A vendor of the demo: the provider that a client knows it as, and what it imitates."""
+
+    provider: str
+    plugin: str
+    pace: str
+    """Whose speed it has, in the lab's profiles."""
+    model: str | None = None
+    """What it serves; None: the first of the models that its plugin suggests."""
+
+    @property
+    def profile(self) -> Profile:
+        return PROFILES[self.pace]
+
+
+ROLES = (
+    Role("sambanova", "sambanova", "sambanova"),
+    Role("lab-a", "openai-compatible", "modal", "demo-model-a"),
+    Role("lab-b", "openai-compatible", "blaxel", "demo-model-b"),
+)
+"""In the order in which they are asked. A vendor that speaks the OpenAI dialect and has a profile joins by a line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What a client needs to meet the vendors, and what they are."""
+
+    settings: Settings
+    plugins: Plugins
+    targets: tuple[Target, ...]
+    speed: float
+
+
+def build(lab: Lab) -> Stage:
+    """Start every vendor whose plugin is installed."""
+    found = Plugins.installed()
+    plugins = Plugins(
+        info
+        for info in found.infos()
+        if info.kind is Kind.PROVIDER or (info.kind is Kind.POLICY and info.distribution in OURS)
+    )
+    troubles = {case.prompt: case for case in CASES if case.trouble}
+    providers: dict[str, dict[str, str]] = {}
+    targets: list[Target] = []
+    for role in ROLES:
+        if role.plugin not in plugins.names(Kind.PROVIDER):
+            continue
+        model = role.model or plugins.provider(role.plugin)[0].default_models[0]
+        vendor = lab.vendor(role.provider, profile=role.profile, models=[model], api_key=KEY, default=_actor(troubles))
+        targets.append(Target(role.provider, model))
+        providers[role.provider] = _table(role, vendor)
+    settings = Settings.of({"providers": providers, "routing": {"targets": [str(target) for target in targets]}})
+    return Stage(settings=settings, plugins=plugins, targets=tuple(targets), speed=lab.speed)
+
+
+def _table(role: Role, vendor: Vendor) -> dict[str, str]:
+    table = {"base_url": vendor.base_url, "api_key": KEY}
+    return table if role.plugin == role.provider else {"plugin": role.plugin, **table}
+
+
+def _actor(troubles: dict[str, Case]) -> Callable[[RecordedRequest], Response]:
+    """What a vendor answers. `troubles` is shared by all: whoever is asked first has the trouble, and has it once."""
+
+    def answer(request: RecordedRequest) -> Response:
+        case = troubles.pop(request.prompt, None)
+        if case is None:
+            return Answer(next((case.answer for case in CASES if case.prompt == request.prompt), "I was not prepared."))
+        if case.trouble == "busy":
+            message = "Too many requests, please slow down."
+            return Fault(429, headers={"retry-after": str(RETRY_AFTER)}, message=message)
+        # Each word is an event of the stream; one more is the role, which comes first.
+        return Answer(case.first_answer).cut(after=len(case.first_answer.split()) + 1)
+
+    return answer

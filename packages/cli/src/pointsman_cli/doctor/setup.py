@@ -1,0 +1,185 @@
+"""Checks of what is set up: settings, variables, plugins, providers, the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import combinations
+
+import anyio
+
+from pointsman import ConfigError, PointsmanError, Target
+from pointsman.config.providers import own_variable
+from pointsman.config.settings import SECTIONS
+
+from ..exits import Exit
+from ..plugins.inventory import ALWAYS_IN_USE, chain_of, said_of, take_stock
+from ..providers.roll_call import Row, all_on_paper, ask_after
+from ..settings.situation import Situation
+from .findings import Check
+
+OURS = {"POINTSMAN_CONFIG", "POINTSMAN_HISTORY"}
+"""Variables that are no setting."""
+
+
+def settings(situation: Situation) -> Iterator[Check]:
+    """Sections other than providers, which have checks of their own."""
+    found = situation.settings
+    wrong: list[str] = []
+    for section in SECTIONS:
+        try:
+            getattr(found, section)
+        except ConfigError as error:
+            wrong.append(str(error))
+    for problem in wrong:
+        yield Check("settings", "fail", problem, "pointsman config set or unset it, or unset the variable")
+    if not wrong:
+        count = sum(path[0] in SECTIONS for path, _ in found)
+        yield Check("settings", "ok", f"{count} set, the others by default: pointsman config")
+
+
+def variables(situation: Situation) -> Iterator[Check]:
+    """Variables that nobody reads, and those that two would."""
+    names = situation.roster.names
+    prefixes = {**{own_variable(section): section for section in SECTIONS}, **{own_variable(n): n for n in names}}
+    found = sorted(one for one in situation.environ if one.startswith("POINTSMAN_") and one not in OURS)
+    fine = True
+    for variable in found:
+        if not variable.startswith(tuple(prefixes)):
+            fine = False
+            head = variable.rpartition("_")[0] + "_"
+            near = get_close_matches(head, prefixes, n=1)
+            said = f"nobody reads {variable}: no section and no provider has that name"
+            advice = (
+                f"did you mean {near[0]}...?" if near else f"unset it; the providers are {', '.join(names) or 'none'}"
+            )
+            yield Check("variables", "warn", said, advice)
+    for one, other in combinations(names, 2):
+        if why := _clash(one, other, situation) or _clash(other, one, situation):
+            fine = False
+            yield Check("variables", "warn", why, "rename the one that is yours, or set it in a file")
+    if fine:
+        yield Check("variables", "ok", f"{', '.join(found)}" if found else "none of POINTSMAN_... is set")
+
+
+def _clash(one: str, other: str, situation: Situation) -> str | None:
+    """Why a variable of the provider `one` would be taken for one of `other`."""
+    mine, theirs = own_variable(one), own_variable(other)
+    if mine == theirs:
+        return f"the providers {one} and {other} share the variables {mine}..."
+    if not theirs.startswith(mine):
+        return None
+    try:
+        fields = situation.roster.declared(one).spec.config.model_fields
+    except PointsmanError:
+        return None
+    taken = [own_variable(one, field) for field in fields if own_variable(one, field).startswith(theirs)]
+    return f"{', '.join(taken)} is read by the provider {other}, not by {one}" if taken else None
+
+
+def plugins(situation: Situation) -> Iterator[Check]:
+    """What does not load, and what is around each call."""
+    choice = situation.settings.plugins
+    rows = take_stock(situation.installed, choice)
+    fatal = {kind.word for kind in ALWAYS_IN_USE}
+    for row in rows:
+        if row.state in ("broken", "incompatible", "slow"):
+            grave = row.state == "broken" and row.kind in fatal
+            said = f"the {row.kind} {row.name} is {row.state}: {row.reason}"
+            advice = f'pip install --upgrade {row.distribution or row.name}, or [plugins] disable = ["{row.name}"]'
+            yield Check("plugins", "fail" if grave else "warn", said, advice)
+        elif row.state == "disabled":
+            yield Check("plugins", "ok", f"the {row.kind} {row.name} is disabled")
+    good = sum(row.state == "ok" for row in rows)
+    try:
+        yield Check("plugins", "ok", f"{good} of {len(rows)} are fine. {said_of(chain_of(rows, choice))}")
+    except ConfigError as error:
+        yield Check("plugins", "fail", error.message, "pip install it, or pointsman config unset plugins.wrappers")
+    sinks = [row.name for row in rows if row.kind == "sink" and row.state != "disabled"]
+    if sinks:
+        yield Check("plugins", "ok", f"Every call is recorded by {', '.join(sinks)}.")
+
+
+def providers(situation: Situation) -> Iterator[Check]:
+    """Who can answer, with which key; who cannot, and why."""
+    roster = situation.roster
+    rows = all_on_paper(roster, roster.names)
+    set_up = roster.settings.provider_tables()
+    for row in rows:
+        yield _provider(row, set_up=row.name in set_up)
+        if row.state == "ready":
+            for warning in roster.configured(row.name).warnings:
+                yield Check(row.name, "warn", warning.removeprefix(f"{row.name}: "), "set it, or unset the variable")
+    if not rows:
+        yield Check("providers", "fail", "none is installed", "pip install pointsman-sambanova")
+    elif not any(row.state == "ready" for row in rows):
+        advice = "pointsman keys set NAME, or see it work without any: pointsman demo"
+        yield Check("providers", "fail", "none is ready", advice)
+    elif not any(row.state == "ready" and row.default_models for row in rows) and not roster.settings.routing.targets:
+        advice = "name one with -m, or: pointsman config set routing.targets PROVIDER/MODEL"
+        yield Check("providers", "warn", "those that are ready suggest no model, so that nobody is asked", advice)
+
+
+def _provider(row: Row, *, set_up: bool) -> Check:
+    match row.state:
+        case "ready":
+            keys = "; ".join(f"{setting} from {origin}" for setting, origin in row.keys.items()) or "without a key"
+            models = f", {len(row.default_models)} default models" if row.default_models else ", no default model"
+            return Check(row.name, "ok", f"ready, {keys}{models}")
+        case "not ready" if not set_up:
+            return Check(row.name, "ok", f"not set up: {row.reason}")
+        case "not ready":
+            advice = f"pointsman keys set {row.name}" if "api_key" in row.reason else "pointsman config set it"
+            return Check(row.name, "warn", f"not ready: {row.reason}", advice)
+        case "wrong":
+            return Check(row.name, "fail", row.reason, f"pointsman config set providers.{row.name}.SETTING VALUE")
+        case _:
+            advice = f'pip install --upgrade what brings it, or [plugins] disable = ["{row.name}"]'
+            return Check(row.name, "fail" if set_up else "warn", f"{row.state}: {row.reason}", advice)
+
+
+def policy(situation: Situation) -> Iterator[Check]:
+    """Who chooses, and among whom."""
+    routing = situation.settings.routing
+    plugins = situation.installed.without(situation.settings.plugins.disable)
+    try:
+        chosen = plugins.policy(routing.policy).name
+    except PointsmanError as error:
+        yield Check("policy", "fail", str(error), "pointsman config set routing.policy NAME")
+        return
+    strangers = [one for one in routing.targets if Target.parse(one).provider not in situation.roster.names]
+    for target in strangers:
+        known = ", ".join(situation.roster.names) or "none"
+        said = f"[routing] targets names {target}, and no provider has that name"
+        yield Check("policy", "fail", said, f"pointsman config set routing.targets ..., of the providers {known}")
+    unready = [target for target in routing.targets if target not in strangers and not _is_ready(target, situation)]
+    if unready:
+        said = f"[routing] targets names {', '.join(unready)}, and who would answer is not ready"
+        others = len(unready) + len(strangers) < len(routing.targets)
+        advice = f"pointsman keys set {Target.parse(unready[0]).provider}, or: pointsman config set routing.targets ..."
+        yield Check("policy", "warn" if others else "fail", said, advice)
+    if not strangers and not unready:
+        among = ", ".join(routing.targets) or "what each ready provider suggests"
+        yield Check("policy", "ok", f"{chosen} orders {among}: pointsman route PROMPT explains it")
+
+
+def _is_ready(target: str, situation: Situation) -> bool:
+    name = Target.parse(target).provider
+    try:
+        return name in situation.providers and bool(situation.roster.configured(name))
+    except PointsmanError:
+        return False
+
+
+def health() -> Iterator[Check]:
+    """How those that are ready say they are."""
+    for row in anyio.run(ask_after, ()):
+        if row.health is None:
+            continue
+        reason = row.health.reason or "it answers"
+        if row.code is Exit.OK:
+            fine = row.health.state in ("up", "unknown")
+            yield Check(f"{row.name} live", "ok" if fine else "warn", f"{row.health.state.value}: {reason}")
+        else:
+            advice = f"pointsman keys set {row.name}" if row.code is Exit.KEY else "pointsman providers check"
+            yield Check(f"{row.name} live", "fail", f"{row.health.state.value}: {reason}", advice)

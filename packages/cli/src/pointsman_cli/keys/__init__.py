@@ -1,0 +1,1 @@
+"""Keys, stored and shown to nobody: `pointsman keys`."""

@@ -1,0 +1,213 @@
+"""The models that can be asked: what providers list and packages ship, merged, chosen from and sorted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Any
+
+import anyio
+import click
+
+from pointsman import ModelInfo, NoCandidates, PointsmanError, Price, Target
+from pointsman.client import AsyncClient
+
+from ..as_json import dumps
+from ..context import debugging, remember
+from ..exits import Exit, exit_code, gravest
+from ..plugins.roster import ready_names
+from ..report import alone, log_to_stderr
+from ..terminal import note, out
+from . import facts
+from .table import show_table
+
+PATIENCE = 10.0
+"""Seconds that a provider may take to list its models, opening included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model, with all that is known of it. None is unknown."""
+
+    target: Target
+    context_tokens: int | None
+    max_output_tokens: int | None
+    capabilities: frozenset[str]
+    price: Price | None
+    listed: bool
+    """Whether the provider itself has just listed it; else its package does."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "target": str(self.target),
+            "context_tokens": self.context_tokens,
+            "max_output_tokens": self.max_output_tokens,
+            "capabilities": sorted(self.capabilities),
+            "price": facts.price_json(self.price),
+            "origin": "live" if self.listed else "shipped",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which models are shown, and in which order."""
+
+    wanted: str | None = None
+    capabilities: tuple[str, ...] = ()
+    min_context: int | None = None
+    max_price: Decimal | None = None
+    sort: str = "name"
+
+    def of(self, models: Sequence[Model]) -> list[Model]:
+        """Those that fit, sorted; what is not known stands last, and fits no limit."""
+        return sorted(filter(self._fits, models), key=lambda model: (*self._rank(model), str(model.target)))
+
+    def _fits(self, model: Model) -> bool:
+        if self.wanted and not _matches(str(model.target), self.wanted):
+            return False
+        if not model.capabilities.issuperset(self.capabilities):
+            return False
+        if self.min_context is not None and (model.context_tokens or 0) < self.min_context:
+            return False
+        dearest = max(model.price.input, model.price.output) if model.price else None
+        return self.max_price is None or (dearest is not None and dearest <= self.max_price)
+
+    def _rank(self, model: Model) -> tuple[Any, ...]:
+        match self.sort:
+            case "price":
+                return (model.price is None, model.price.input + model.price.output if model.price else 0)
+            case "context":
+                return (model.context_tokens is None, -(model.context_tokens or 0))
+            case _:
+                return ()
+
+    def unknown(self, models: Sequence[Model]) -> list[str]:
+        """What to say of models that a limit leaves out because nobody knows their number."""
+        asked = [
+            (self.min_context is not None, "context", [one for one in models if one.context_tokens is None]),
+            (self.max_price is not None, "price", [one for one in models if one.price is None]),
+        ]
+        return [f"{len(found)} of unknown {what} left out." for limited, what, found in asked if limited and found]
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """What was found, and who could not say."""
+
+    models: list[Model] = field(default_factory=list[Model])
+    failed: list[tuple[str, str, Exit]] = field(default_factory=list[tuple[str, str, Exit]])
+    """Provider, why, and the exit code for it."""
+    answered: int = 0
+
+
+def list_models(names: Sequence[str], choice: Choice, *, live: bool, verbose: bool, as_json: bool) -> None:
+    """Print the models of `names`, else of every provider. Exits."""
+    ctx = click.get_current_context()
+    log_to_stderr(debug=debugging(ctx))
+    found = anyio.run(_ask_all, names) if live else _shipped_by(names)
+    chosen = choice.of(found.models)
+    for name, why, _ in found.failed:
+        stands_in = any(model.target.provider == name for model in found.models)
+        note(f"✗ {name}: {why}{'; what its package ships stands in for it' if stands_in else ''}")
+    if as_json:
+        failed = [{"provider": name, "message": why, "exit_code": int(code)} for name, why, code in found.failed]
+        out(dumps({"models": [model.as_json() for model in chosen], "failed": failed}))
+    else:
+        show_table(chosen, verbose=verbose)
+        for text in choice.unknown(found.models):
+            note(text)
+        if not chosen and (found.models or not found.failed):
+            note(f"None of {len(found.models)} models fits." if found.models else _nothing(live=live))
+    ctx.exit(Exit.OK if found.answered else gravest(code for _, _, code in found.failed))
+
+
+def _nothing(*, live: bool) -> str:
+    return "They list no models." if live else "No package ships a list of models: without --offline they are asked."
+
+
+def _shipped_by(names: Sequence[str]) -> Catalogue:
+    """What packages ship, of ready providers and others."""
+    client = AsyncClient()
+    found = Catalogue()
+    named, slow = ready_names(client.roster, names, also_unready=True)
+    found.failed += slow
+    for name in named:
+        try:
+            found.models += _merged(client, name, None)
+            found.answered += 1
+        except PointsmanError as error:
+            found.failed.append((name, error.message, exit_code(error)))
+    return found
+
+
+async def _ask_all(names: Sequence[str]) -> Catalogue:
+    async with AsyncClient() as client:
+        remember(client)
+        found = Catalogue()
+        named, failed = ready_names(client.roster, names)
+        found.failed += failed
+        async with anyio.create_task_group() as group:
+            for name in named:
+                group.start_soon(_ask, client, name, found)
+        if not names:
+            _forget_strangers(client, named, found)
+        if not found.answered and not found.failed:
+            client.roster.candidates()  # Says what each of them lacks.
+            raise NoCandidates("no provider is ready", none_ready=True)
+        return found
+
+
+def _forget_strangers(client: AsyncClient, named: Sequence[str], found: Catalogue) -> None:
+    """Leave out who failed and was not set up by anybody: a server of this machine that is tried, and does not run."""
+    mute = {name for name, _, _ in found.failed if name in named and not client.roster.configured(name).origins}
+    found.failed = [one for one in found.failed if one[0] not in mute]
+    found.models = [one for one in found.models if one.target.provider not in mute]
+
+
+async def _ask(client: AsyncClient, name: str, found: Catalogue) -> None:
+    try:
+        with anyio.fail_after(PATIENCE):
+            hooks = await client.connect(name)
+            models = list(await hooks.models())
+        found.models += _merged(client, name, models)
+        found.answered += 1
+        return
+    except TimeoutError:
+        why, code = f"no answer within {PATIENCE:g} s", Exit.TIMEOUT
+    except Exception as raised:
+        error = alone(raised)
+        text = error.message if isinstance(error, PointsmanError) else f"{type(error).__name__}: {error}"
+        why = client.roster.redactor.text(text)
+        code = exit_code(error) if isinstance(error, PointsmanError) else Exit.UPSTREAM
+    found.failed.append((name, why.removeprefix(f"{name}: "), code))
+    found.models += _merged(client, name, None)
+
+
+def _merged(client: AsyncClient, name: str, listed: Sequence[ModelInfo] | None) -> list[Model]:
+    """What the provider lists, filled in with what its package knows; of its package alone, if it lists nothing."""
+    roster = client.roster
+    spec, prices = roster.declared(name).spec, roster.prices(name)
+    shipped = {model.id: model for model in spec.models}
+    models: list[Model] = []
+    for one in {model.id: model for model in listed}.values() if listed is not None else spec.models:
+        known = shipped.get(one.id, one)
+        target = Target(name, one.id)
+        own = one.capabilities if one.capabilities is not None else known.capabilities
+        models.append(
+            Model(
+                target=target,
+                context_tokens=one.context_tokens or known.context_tokens,
+                max_output_tokens=one.max_output_tokens or known.max_output_tokens,
+                capabilities=spec.capabilities if own is None else own,
+                price=one.price or prices.find(target),
+                listed=listed is not None,
+            )
+        )
+    return models
+
+
+def _matches(target: str, wanted: str) -> bool:
+    target, wanted = target.lower(), wanted.lower()
+    return fnmatchcase(target, wanted) if set(wanted) & set("*?[") else wanted in target

@@ -1,0 +1,90 @@
+"""Models as a table; where that is too wide for the terminal, one below the other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..listing import wrapped
+from ..terminal import harmless, is_terminal, out, show, styled, width
+from . import facts
+
+if TYPE_CHECKING:
+    from .catalogue import Model
+
+HEADS = ("target", "context", "output", "$ in", "$ out", "can do")
+NOBODY = {facts.UNKNOWN}
+LEAST = 14
+"""Columns without which the last one is not worth having."""
+
+
+def show_table(models: Sequence[Model], *, verbose: bool) -> None:
+    """A line for each model; into a pipe as wide as it takes, and the same wherever it is read."""
+    rows = [_cells(model) for model in models]
+    if not rows:
+        return
+    columns = [place for place, head in enumerate(HEADS) if head != "output" or {row[place] for row in rows} != NOBODY]
+    heads, *rows = (tuple(row[place] for place in columns) for row in (HEADS, *rows))
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    room = width(most=200) if is_terminal(sys.stdout) else sum(widths) + 2 * len(widths)
+    left = room - sum(widths[:-1]) - 2 * (len(widths) - 1)
+    if left < min(widths[-1], LEAST):
+        _show_stacked(models)
+    else:
+        show(styled(_line(heads, widths).rstrip(), sys.stdout, dim=True) + "\n")
+        for row in rows:
+            _show_row(row, widths, left)
+    if verbose:
+        _show_sources(models)
+
+
+def _cells(model: Model) -> tuple[str, ...]:
+    price = model.price
+    return (
+        harmless(str(model.target)),
+        facts.tokens(model.context_tokens),
+        facts.tokens(model.max_output_tokens),
+        facts.usd(price.input if price else None),
+        facts.usd(price.output if price else None),
+        harmless(",".join(sorted(model.capabilities))) or facts.UNKNOWN,
+    )
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *numbers, last = cells
+    middle = (f"{cell:>{size}}" for cell, size in zip(numbers, widths[1:-1], strict=True))
+    return "  ".join([f"{first:<{widths[0]}}", *middle, last])
+
+
+def _show_row(row: Sequence[str], widths: Sequence[int], left: int) -> None:
+    """A row; what it can do takes several lines if it must."""
+    abilities: list[str] = [""]
+    for word in row[-1].split(","):
+        longer = f"{abilities[-1]},{word}".lstrip(",")
+        if len(longer) > left and abilities[-1]:
+            abilities[-1] += ","
+            abilities.append(word)
+        else:
+            abilities[-1] = longer
+    margin = " " * (sum(widths[:-1]) + 2 * (len(widths) - 1))
+    show(_line([*row[:-1], f"\n{margin}".join(abilities)], widths) + "\n")
+
+
+def _show_stacked(models: Sequence[Model]) -> None:
+    for model in models:
+        target, context, output, asked, answered, can = _cells(model)
+        show(styled(target, sys.stdout, bold=True) + "\n")
+        lines = [f"context {context}, output {output}", f"$ {asked} in, $ {answered} out", can.replace(",", ", ")]
+        for line in lines:
+            out(wrapped(line, "    "))
+
+
+def _show_sources(models: Sequence[Model]) -> None:
+    """Whose prices these are, and of which day."""
+    sources: dict[str, list[str]] = {}
+    for model in models:
+        if model.price:
+            sources.setdefault(f"{model.price.as_of}, {model.price.source}", []).append(str(model.target))
+    for source, targets in sorted(sources.items()):
+        out(wrapped(harmless(f"Prices as of {source}: {', '.join(targets)}"), "", "  "))

@@ -1,0 +1,1 @@
+"""What is installed, and loading it without waiting for what hangs: `pointsman plugins`."""

@@ -1,0 +1,1 @@
+"""The conversation that `pointsman chat` holds on a terminal."""

@@ -1,0 +1,1 @@
+"""Where a prompt would go: `pointsman route`."""

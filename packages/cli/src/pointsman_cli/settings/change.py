@@ -1,0 +1,161 @@
+"""Changing one setting: the whole result is checked first, and written only if it brings nothing new that is wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from pointsman import ConfigError, PointsmanError
+from pointsman.config import Origin
+from pointsman.config.layers import Key
+from pointsman.config.providers import read_text
+
+from ..as_json import dumps
+from ..terminal import note, out
+from .names import Setting, checked, dotted, holds_a_key, model_of, parse
+from .show import find, missing_file, own_file, written
+from .situation import Situation, unheard
+from .toml_file import TomlFile, alone_in, at, write
+
+PROJECT_MODE = 0o644
+"""A project's file is for everybody who works on it."""
+
+
+def set_setting(name: str, text: str, *, project: bool, as_json: bool) -> None:
+    """Write one value. Raises `ConfigError` for a name that is none, and for a value that does not fit."""
+    origin, path = own_file(project=project)
+    with alone_in(path.resolve().parent):
+        before = Situation.now(lenient=True)
+        file = TomlFile(path)
+        key = checked(parse(name), before)
+        if not before.usable:
+            raise ConfigError(f"{before.problems()[0]}. Mend that first: pointsman config edit, or unset")
+        if holds_a_key(key, before):
+            raise ConfigError(
+                f"{dotted(key)} is a secret: {_keys_set(key)} asks for it, and keeps it where only you read"
+            )
+        changed, value = _fitting(file, origin, key, text, before)
+        after = before.with_file(origin, tomllib.loads(changed))
+        done = changed != file.text
+        if done:
+            write(file.path, changed, mode=new_mode(file.path, project=project))
+    tell(key, origin, after, changed=done, as_json=as_json, said=f"{dotted(key)} = {written(value)}")
+
+
+def unset_setting(name: str, *, project: bool, as_json: bool) -> None:
+    """Remove one value, or a whole table. Raises `ConfigError` if it is not in that file."""
+    origin, path = own_file(project=project)
+    with alone_in(path.resolve().parent):
+        before = Situation.now(lenient=True)
+        file = TomlFile(path)
+        if not file.path.exists():
+            raise missing_file(origin)
+        key = parse(name)
+        try:
+            at(file.table, key)
+        except KeyError:
+            checked(key, before, whole_tables=True)
+            raise ConfigError(f"{dotted(key)} is not set in {path}{_elsewhere(key, before)}") from None
+        changed = file.without(key)
+        after = before.with_file(origin, tomllib.loads(changed))
+        if before.usable:  # Else there was worse, and this may be the first step out of it.
+            refuse_new_problems(before, after)
+        write(file.path, changed)
+    tell(key, origin, after, changed=True, as_json=as_json, said=f"{dotted(key)} is not set any more", removed=True)
+
+
+def refuse_new_problems(before: Situation, after: Situation) -> None:
+    """Raises `ConfigError` for what would be wrong and is not now."""
+    known = before.problems()
+    fresh = [problem for problem in after.problems() if problem not in known]
+    if fresh:
+        raise ConfigError(f"nothing was written: {'; '.join(fresh)}")
+
+
+def new_mode(path: Path, *, project: bool) -> int | None:
+    """The mode of a file that is to be made; None for one that is there, which keeps its own."""
+    return PROJECT_MODE if project and not path.exists() else None
+
+
+def tell(
+    key: Key, origin: Origin, after: Situation, *, changed: bool, as_json: bool, said: str, removed: bool = False
+) -> None:
+    """What was done, and whether it is in force."""
+    setting = _now(key, after)
+    if as_json:
+        shown = [setting.as_json()] if setting else []
+        out(dumps({"file": origin.where, "changed": changed, "settings": shown}))
+    else:
+        note(f"{origin.where}: {said}" if changed else f"{origin.where} says so already: {said}")
+    if setting and said_nearer(setting.origin, origin):
+        shadow = "It is set still" if removed else "It has no effect here"
+        unset = f"; unset {setting.origin.where} to use it" if setting.origin.kind == "environment" else ""
+        note(f"{shadow}: {setting.origin} {'says so' if removed else f'goes before it{unset}'}.")
+    if key[0] == "providers" and len(key) > 1:
+        with unheard():
+            lack = _lack(key[1], after)
+        if lack:
+            note(f"{key[1]} is not ready{'' if removed else ' yet'}: {lack}")
+
+
+def said_nearer(found: Origin, wrote: Origin) -> bool:
+    """Whether another place than the one that was written to decides."""
+    return found != wrote and found.kind != "default"
+
+
+def _lack(name: str, situation: Situation) -> str | None:
+    try:
+        if name in situation.roster.names:
+            situation.roster.configured(name)
+    except PointsmanError as error:
+        return error.message.removeprefix(f"{name}: ")
+    return None
+
+
+def _fitting(file: TomlFile, origin: Origin, key: Key, text: str, before: Situation) -> tuple[str, Any]:
+    """The new text of the file, and the value in it: `text` in the first form in which the setting takes it."""
+    refused: ConfigError | None = None
+    for value in _forms(key, text, before):
+        try:
+            changed = file.with_value(key, value)
+            refuse_new_problems(before, before.with_file(origin, tomllib.loads(changed)))
+        except ConfigError as error:
+            refused = refused or error
+        else:
+            return changed, value
+    assert refused is not None
+    raise refused
+
+
+def _forms(key: Key, text: str, situation: Situation) -> list[Any]:
+    """What `text` may mean, likeliest first: a number or a switch, a list or a table, itself."""
+    model = model_of(key, situation)
+    read = text if model is None or len(key) > (3 if key[0] == "providers" else 2) else read_text(model, key[-1], text)
+    if model is not None and isinstance(getattr(model.model_fields.get(key[-1]), "default", None), tuple):
+        read = [part.strip() for part in text.split(",") if part.strip()]
+    if not isinstance(read, str):
+        return [dict(cast("Mapping[str, Any]", read)) if isinstance(read, Mapping) else read]
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
+        return [text]
+    return [value, text] if not isinstance(value, str) else [text]
+
+
+def _now(key: Key, situation: Situation) -> Setting | None:
+    try:
+        return find(dotted(key), situation)
+    except PointsmanError:  # What else is wrong is not this setting's affair, and it may be a table.
+        return None
+
+
+def _elsewhere(key: Key, situation: Situation) -> str:
+    found = _now(key, situation)
+    return f": it comes from {found.origin}" if found and found.origin.kind != "default" else ""
+
+
+def _keys_set(key: Key) -> str:
+    setting = dotted(key[2:])
+    return f"pointsman keys set {key[1]}{'' if setting == 'api_key' else f' --setting {setting}'}"

@@ -1,0 +1,118 @@
+"""The configuration in force, also where parts of it are broken, and as it would be if a file were another."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pointsman import ConfigError, PluginError, Plugins, Settings
+from pointsman.config import Origin
+from pointsman.config.layers import KEYS_FILE, check_privacy, read_toml
+from pointsman.config.settings import SECTIONS, files
+from pointsman.engine.roster import Roster
+
+from ..plugins.roster import slow_names
+
+Table: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What files and environment say. Whether it holds together is asked, not assumed."""
+
+    layers: Sequence[tuple[Origin, Table]]
+    environ: Mapping[str, str]
+    unread: Mapping[str, ConfigError] = field(default_factory=dict[str, ConfigError])
+    """Files that are left out: path -> why."""
+    installed: Plugins = field(default_factory=Plugins.installed)
+
+    @classmethod
+    def now(cls, *, lenient: bool = False) -> Situation:
+        """As this process finds it. Raises `ConfigError` for a file that cannot be read, unless it is `lenient`."""
+        layers: list[tuple[Origin, Table]] = []
+        unread: dict[str, ConfigError] = {}
+        for origin in files(os.environ):
+            path = Path(origin.where)
+            try:
+                if origin.kind == KEYS_FILE:
+                    check_privacy(path)
+                layers.append((origin, read_toml(path)))
+            except ConfigError as error:
+                if not lenient:
+                    raise
+                unread[origin.where] = error
+        return cls(layers, dict(os.environ), unread)
+
+    def with_file(self, origin: Origin, table: Table) -> Situation:
+        """The same, but for what this file says."""
+        layers = [(one, table if one == origin else old) for one, old in self.layers]
+        if origin not in [one for one, _ in self.layers]:
+            layers.append((origin, table))  # A project's file, which is the nearest; the others are always there.
+        return replace(self, layers=layers)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """All that is set. Raises `ConfigError`."""
+        return Settings.layered(self.layers, self.environ)
+
+    @cached_property
+    def roster(self) -> Roster:
+        """The providers. Raises `ConfigError`."""
+        return Roster(self.settings, self.installed.without(self.settings.plugins.disable))
+
+    @cached_property
+    def providers(self) -> list[str]:
+        """Names of providers, but for those whose plugins take forever to import. Raises `ConfigError`."""
+        slow = slow_names(self.roster, self.roster.names)
+        return [name for name in self.roster.names if name not in slow]
+
+    @property
+    def usable(self) -> bool:
+        """Whether the settings can be looked at one by one; else `problems` knows the first only."""
+        try:
+            _ = self.settings
+        except ConfigError:
+            return False
+        return True
+
+    def problems(self) -> list[str]:
+        """What is wrong with what is set; that something is missing still is no problem."""
+        try:
+            settings = self.settings
+        except ConfigError as error:
+            return [str(error)]
+        found: list[str] = []
+        for section in SECTIONS:
+            try:
+                getattr(settings, section)
+            except ConfigError as error:
+                found.append(str(error))
+        try:
+            roster = self.roster
+        except ConfigError:  # Of [plugins], which is told already: what is wrong with providers is told besides.
+            roster = Roster(settings, self.installed)
+        with unheard():
+            for name in settings.provider_tables():
+                try:
+                    roster.configured(name)
+                except (ConfigError, PluginError) as error:
+                    if not getattr(error, "missing", False):
+                        found.append(roster.redactor.text(str(error)))
+        return found
+
+
+@contextmanager
+def unheard() -> Generator[None]:
+    """Log nothing meanwhile: what core would warn of is shown otherwise, or not asked for."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

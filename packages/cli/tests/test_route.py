@@ -1,0 +1,123 @@
+"""`pointsman route` says where a prompt would go, as chat would send it, and sends nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from pointsman_testing import Vendor
+
+Invoke = Callable[..., Result]
+
+OFFLINE = """
+import socket, sys
+def refuse(*args, **kwargs):
+    raise SystemExit("a socket was made")
+socket.socket.connect = socket.socket.connect_ex = refuse
+from pointsman_cli.main import main
+main()
+"""
+
+
+def test_it_says_who_in_which_order_and_why(invoke: Invoke, place: Path, a: Vendor, b: Vendor) -> None:
+    done = invoke("route", "Why is the sky blue?")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.index("1. a/m1") < done.stdout.index("2. b/m1")
+    assert "in_order: that is the order they are listed in" in done.stdout
+    assert "price unknown" in done.stdout
+    assert [*a.requests, *b.requests] == []
+
+
+def test_wrong_usage_is_told_of_route(terminal: Any, place: Path) -> None:
+    screen = terminal("route", columns=200)
+    assert screen.code == 2
+    assert 'there is no prompt: pointsman route "Why' in screen.text
+    assert "pointsman chat" not in screen.text
+
+
+def test_nothing_is_connected_to(place: Path) -> None:
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, "route", "hi"], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "a/m1" in done.stdout
+
+
+def test_json(invoke: Invoke, place: Path, a: Vendor, b: Vendor, valid: Any) -> None:
+    done = invoke("route", "--json", "--priority", "cost", "hi")
+    found = json.loads(done.stdout)
+    valid("route.json", found)
+    assert found["decision"]["order"] == ["a/m1", "b/m1"]
+    assert [one["target"] for one in found["candidates"]] == ["a/m1", "b/m1"]
+    assert found["candidates"][0]["price"] is None
+    assert [*a.requests, *b.requests] == []
+
+
+def test_known_facts_of_a_model_are_shown(
+    invoke: Invoke, nowhere: Path, monkeypatch: pytest.MonkeyPatch, valid: Any
+) -> None:
+    monkeypatch.setenv("SAMBANOVA_API_KEY", "sk-not-a-real-one-12345")
+    done = invoke("route", "--json", "-m", "sambanova/gpt-oss-120b", "hi")
+    found = json.loads(done.stdout)
+    valid("route.json", found)
+    (one,) = found["candidates"]
+    assert one["price"]["input"] == "0.22"
+    assert one["context_tokens"] == 131072
+    assert "$0.22 in, $0.59 out" in invoke("route", "-m", "sambanova/gpt-oss-120b", "hi").stdout
+
+
+def test_a_pinned_target_is_the_only_one(invoke: Invoke, place: Path) -> None:
+    done = invoke("route", "-m", "b/m1", "hi")
+    assert done.exit_code == 0
+    assert "pinned: the caller named the model" in done.stdout
+    assert "a/m1" not in done.stdout
+
+
+def test_who_cannot_do_it_is_left_out_with_the_reason(
+    invoke: Invoke, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMBANOVA_API_KEY", "sk-not-a-real-one-12345")
+    monkeypatch.setenv("POINTSMAN_ROUTING_TARGETS", "a/m1,sambanova/gpt-oss-120b")
+    done = invoke("route", "--require", "vision", "hi")
+    assert done.exit_code == 0
+    assert "sambanova/gpt-oss-120b: cannot do vision" in done.stdout
+    done = invoke("route", "--require", "flying", "hi")
+    assert done.exit_code == 1
+    assert "cannot do flying" in done.stderr
+
+
+def test_who_is_not_ready_is_left_out_with_the_reason(
+    invoke: Invoke, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_ROUTING_TARGETS", "a/m1,sambanova/x")
+    done = invoke("route", "hi")
+    assert done.exit_code == 0
+    assert "sambanova/x: sambanova: no api_key" in " ".join(done.stdout.split())
+
+
+def test_nobody_ready(invoke: Invoke, nowhere: Path) -> None:
+    done = invoke("route", "hi")
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert "SAMBANOVA_API_KEY" in done.stderr
+
+
+def test_the_prompt_may_be_piped(run: Any, place: Path) -> None:
+    assert run("route", "-", stdin="hi").returncode == 0
+    assert run("route", stdin="").returncode == 2
+    assert run("route", "hi", "--system", "\udcff").returncode == 2
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_it_fits_the_terminal(terminal: Any, place: Path, columns: int) -> None:
+    screen = terminal("route", "hi", columns=columns, env={"NO_COLOR": "1"})
+    assert screen.code == 0
+    assert "\x1b" not in screen.text
+    assert max(map(len, screen.text.splitlines())) <= columns
