@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -116,6 +117,8 @@ class Verbs(click.Group):
 
 def _strangers() -> dict[str, str]:
     """Verbs of other packages, each with the distribution it comes from. Ours cannot be taken over."""
+    if not _somebody_names(GROUP):
+        return {}
     from importlib.metadata import entry_points
 
     return {
@@ -123,6 +126,27 @@ def _strangers() -> dict[str, str]:
         for entry in entry_points(group=GROUP)
         if entry.name not in VERBS
     }
+
+
+def _somebody_names(group: str) -> bool:
+    """Whether any package that is installed has entry points of this group, as far as folders tell.
+
+    `importlib.metadata` would say it too, but its import takes longer than all the rest of ``--help``.
+    """
+    for place in sys.path:
+        if os.path.isfile(place):
+            return True  # An archive. Who looks into it is not in a hurry.
+        with suppress(OSError):
+            for name in os.listdir(place or "."):
+                if name.endswith((".dist-info", ".egg-info")) and _mentions(f"{place}/{name}/entry_points.txt", group):
+                    return True
+    return False
+
+
+def _mentions(path: str, text: str) -> bool:
+    with suppress(OSError), open(path, "rb") as file:
+        return text.encode() in file.read()
+    return False
 
 
 def _imported(entry: str) -> click.Command:

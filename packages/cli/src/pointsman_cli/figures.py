@@ -26,7 +26,8 @@ def tokens(usage: Usage | None) -> str:
     """Of the answer: ``85 tokens``; a count of ours is marked as the lower bound that it is."""
     if usage is None:
         return f"{UNKNOWN} tokens"
-    return f"{'≥ ' if usage.estimated else ''}{usage.output_tokens} tokens"
+    said = "token" if usage.output_tokens == 1 else "tokens"
+    return f"{'≥ ' if usage.estimated else ''}{usage.output_tokens} {said}"
 
 
 def price(cost: Cost) -> str:

@@ -20,6 +20,8 @@ class Case:
     first_answer: str = ""
     """What the vendor says whose connection breaks; another vendor words it differently, as another model would."""
     trouble: Trouble | None = None
+    require: tuple[str, ...] = ()
+    """What a vendor must be able to do; asked only where one of the installed can."""
 
 
 CASES = (
@@ -79,5 +81,11 @@ direct beam, and what is left of it is yellow and red.""",
         prompt="Summarise in one sentence: The committee met on Monday. It discussed the budget for four hours. It "
         "could not agree, and will meet again on Thursday.",
         answer="After four hours on Monday without agreement on the budget, the committee will meet again on Thursday.",
+    ),
+    Case(
+        task="extraction",
+        prompt="This must not leave the machine. Who is meant in this note? Call Marta back about the notary's letter.",
+        answer="Marta: it is she who is to be called back.",
+        require=("local",),
     ),
 )

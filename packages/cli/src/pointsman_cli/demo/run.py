@@ -15,7 +15,7 @@ from .. import as_json as shapes
 from ..context import debugging
 from ..report import log_to_stderr
 from ..terminal import out
-from .cases import CASES, Case
+from .cases import Case
 from .screen import Screen
 from .stage import Stage, build
 
@@ -43,8 +43,8 @@ async def _play(show: Show, speed: float) -> None:
         async with AsyncClient(settings=stage.settings, plugins=stage.plugins) as client:
             for target in stage.targets:  # So that no first token waits for the HTTP library to be imported.
                 await client.connect(target.provider)
-            for number, case in enumerate(CASES, 1):
-                options = Options(task=case.task, deadline=30)
+            for number, case in enumerate(stage.cases, 1):
+                options = Options(task=case.task, deadline=30, require=case.require)
                 if case.trouble == "breaks":
                     options["on_break"] = "restart"
                 async with client.stream(case.prompt, **options) as reply:

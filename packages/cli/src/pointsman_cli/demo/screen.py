@@ -16,7 +16,7 @@ from ..chat.printing import facts
 from ..flow import Flow
 from ..listing import wrapped
 from ..terminal import colours, out, show, styled, width
-from .cases import CASES, Case
+from .cases import Case
 from .stage import ROLES, Stage
 
 HEADINGS = ("task", "answered by", "attempts", "first token", "speed", "cost")
@@ -36,10 +36,12 @@ class Screen:
     def __init__(self, *, plain: bool = False) -> None:
         self._styled = colours(sys.stdout) and not plain
         self._lines: list[Line] = []
+        self._count = 0
         self._flow = Flow(lambda text: out(text, end=""), width(), "  ")
 
     def opening(self, stage: Stage) -> None:
         names = [target.provider for target in stage.targets]
+        self._count = len(stage.cases)
         self._say("Pointsman demo", bold=True)
         self._paragraph(
             f"{len(names)} vendors ({', '.join(names)}) are simulated on this machine: no key, no network, no charge. "
@@ -49,10 +51,13 @@ class Screen:
 
     def case(self, number: int, case: Case, reply: StreamedReply) -> None:
         out("")
-        self._say(f"{number}/{len(CASES)}  {case.task}", bold=True, fg="cyan")
+        self._say(f"{number}/{self._count}  {case.task}", bold=True, fg="cyan")
         self._paragraph(case.prompt, "> ")
         first, *others = map(str, reply.decision.order)
         self._facts([f"{reply.decision.policy}: {first}", *others], between=" > ", dim=True)
+        if case.require:
+            left_out = (f"{item.target} {item.reason}" for item in reply.decision.excluded)
+            self._paragraph(f"left out: {', '.join(left_out)}", dim=True)
 
     def event(self, event: StreamEvent) -> None:
         match event:
@@ -159,13 +164,14 @@ def _what_it_means(stage: Stage, client: AsyncClient) -> list[str]:
     )
     priced = [(target, client.roster.prices(target.provider).find(target)) for target in stage.targets]
     dated = [f"{target} as of {price.as_of}" for target, price in priced if price]
-    unpriced = [target.provider for target, price in priced if not price]
+    unpriced = [target.provider for target, price in priced if not price and target.provider not in stage.local]
+    own = f" A machine of one's own ({', '.join(sorted(stage.local))}) costs nothing." if stage.local else ""
     return [
         "None of this left your machine. The vendors are simulations on loopback with the speed of the profiles they "
         f"are named after ({imitated}), {stage.speed:g} times faster; times are measured here, on that fast clock.",
         "Costs are what the tokens would have cost: the lab's word counts at the prices in the packages "
         f"({', '.join(dated) or 'none of them is known'}). What {' and '.join(unpriced)} cost nobody knows: that is "
-        "called unknown, not 0.",
+        f"called unknown, not 0.{own}",
     ]
 
 

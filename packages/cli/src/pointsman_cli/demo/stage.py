@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from pointsman import Plugins, Settings, Target
 from pointsman.plugins import Kind
-from pointsman_testing import PROFILES, Answer, Fault, Lab, Profile, RecordedRequest, Response, Vendor
+from pointsman_testing import (
+    PROFILES,
+    Answer,
+    Dialect,
+    Fault,
+    Lab,
+    OllamaApi,
+    Profile,
+    RecordedRequest,
+    Response,
+    Vendor,
+)
 
 from .cases import CASES, Case
 
@@ -29,6 +40,8 @@ class Role:
     """Whose speed it has, in the lab's profiles."""
     model: str | None = None
     """What it serves; None: the first of the models that its plugin suggests."""
+    dialect: Dialect | None = None
+    """What it speaks; None: OpenAI's."""
 
     @property
     def profile(self) -> Profile:
@@ -39,8 +52,9 @@ ROLES = (
     Role("sambanova", "sambanova", "sambanova"),
     Role("lab-a", "openai-compatible", "modal", "demo-model-a"),
     Role("lab-b", "openai-compatible", "blaxel", "demo-model-b"),
+    Role("ollama", "ollama", "ollama", "qwen2.5-coder:7b", OllamaApi()),
 )
-"""In the order in which they are asked. A vendor that speaks the OpenAI dialect and has a profile joins by a line."""
+"""In the order in which they are asked. A vendor that the lab can speak for joins by a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +64,10 @@ class Stage:
     settings: Settings
     plugins: Plugins
     targets: tuple[Target, ...]
+    local: frozenset[str]
+    """The vendors that stand for a machine of one's own: they cost nothing."""
+    cases: tuple[Case, ...]
+    """What is asked: all that one of the vendors can answer."""
     speed: float
 
 
@@ -64,15 +82,32 @@ def build(lab: Lab) -> Stage:
     troubles = {case.prompt: case for case in CASES if case.trouble}
     providers: dict[str, dict[str, str]] = {}
     targets: list[Target] = []
+    able: dict[str, frozenset[str]] = {}
     for role in ROLES:
         if role.plugin not in plugins.names(Kind.PROVIDER):
             continue
-        model = role.model or plugins.provider(role.plugin)[0].default_models[0]
-        vendor = lab.vendor(role.provider, profile=role.profile, models=[model], api_key=KEY, default=_actor(troubles))
+        spec = plugins.provider(role.plugin)[0]
+        model = role.model or spec.default_models[0]
+        able[role.provider] = spec.capabilities
+        vendor = lab.vendor(
+            role.provider,
+            profile=role.profile,
+            models=[model],
+            api_key=KEY,
+            default=_actor(troubles),
+            dialect=role.dialect,
+        )
         targets.append(Target(role.provider, model))
         providers[role.provider] = _table(role, vendor)
     settings = Settings.of({"providers": providers, "routing": {"targets": [str(target) for target in targets]}})
-    return Stage(settings=settings, plugins=plugins, targets=tuple(targets), speed=lab.speed)
+    return Stage(
+        settings=settings,
+        plugins=plugins,
+        targets=tuple(targets),
+        local=frozenset(name for name, can in able.items() if "local" in can),
+        cases=tuple(case for case in CASES if any(can.issuperset(case.require) for can in able.values())),
+        speed=lab.speed,
+    )
 
 
 def _table(role: Role, vendor: Vendor) -> dict[str, str]:
