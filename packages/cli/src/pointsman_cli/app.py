@@ -138,13 +138,13 @@ def _somebody_names(group: str) -> bool:
             return True  # An archive. Who looks into it is not in a hurry.
         with suppress(OSError):
             for name in os.listdir(place or "."):
-                if name.endswith((".dist-info", ".egg-info")) and _mentions(f"{place}/{name}/entry_points.txt", group):
+                if name.endswith((".dist-info", ".egg-info")) and _mentions(os.path.join(place, name), group):
                     return True
     return False
 
 
-def _mentions(path: str, text: str) -> bool:
-    with suppress(OSError), open(path, "rb") as file:
+def _mentions(info: str, text: str) -> bool:
+    with suppress(OSError), open(os.path.join(info, "entry_points.txt"), "rb") as file:
         return text.encode() in file.read()
     return False
 
