@@ -217,6 +217,8 @@ def test_a_configured_mistake_is_not_passed_over() -> None:
     """Whoever wrote a table, or named a target, wants to know that it does not work."""
     with pytest.raises(ConfigError, match=r"no setting is called 'api_kye'.*did you mean 'api_key'\?"):
         roster({"providers": {"vault": {"api_kye": KEY}}}).candidates()
+    with pytest.raises(ConfigError, match=r"vault: base_url \(environment POINTSMAN_VAULT_BASE_URL\)"):
+        roster({}, {"POINTSMAN_VAULT_BASE_URL": "https://a b", "VAULT_API_KEY": KEY}).candidates()
     with pytest.raises(ConfigError, match=r"no provider is called 'zzz'"):
         roster({"routing": {"targets": ["alpha/big", "zzz/x"]}}).candidates()
 

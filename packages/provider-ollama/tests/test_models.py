@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import date
 from typing import Any, TypeAlias
 
 import pytest
@@ -60,6 +61,9 @@ async def test_models(opened: Open, lab: Lab, rich: bool) -> None:
         models: list[ModelInfo] = await session.models()
     assert {model.id: (model.context_tokens, set(model.capabilities or ())) for model in models} == KNOWN
     assert [request.path for request in vendor.requests].count("/api/show") == (0 if rich else 4)
+    for model in models:
+        local = "local" in (model.capabilities or ())
+        assert (model.price is not None and model.price.input == model.price.output == 0) is local
 
 
 async def test_a_smaller_num_ctx_is_the_context(opened: Open, lab: Lab) -> None:
@@ -95,7 +99,7 @@ def test_whatever_a_server_lists_is_read(value: Any, shown: Any) -> None:
     catalog.contexts(value)
     for entry in catalog.listed({"models": [value, *catalog.listed(value)]}):
         catalog.lacks_facts(entry)
-        assert catalog.model_info(entry, fields(shown)).id
+        assert catalog.model_info(entry, fields(shown), today=date(2026, 11, 23)).id
 
 
 def test_spellings_of_a_model() -> None:

@@ -61,13 +61,15 @@ class LoopThread:
         if self._inside():
             raise ConfigError("a plugin cannot call the client that runs it: both would wait for each other")
         with self._starting:
-            if self._closed:
-                raise ConfigError("this client is closed")
-            if self._thread is None:
+            if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="pointsman", daemon=True)
                 _alive.add(self)
                 self._thread.start()
-        self._opened.result()
+        if self._thread is not None:
+            with suppress(CancelledError):  # The loop broke before it was open.
+                self._opened.result()  # First: why it could not be opened says more than that it is not open.
+        if self._closed:
+            raise ConfigError("this client is closed")
 
     def call(self, act: Callable[[], Awaitable[T]]) -> T:
         """What `act` returns or raises, in the loop."""

@@ -87,4 +87,5 @@ class InOrder:
         )
         unable = {item.target for item in excluded}
         order = tuple(one.target for one in candidates if one.target not in unable)
-        return Decision(policy=self.name, order=order, excluded=excluded, reason="that is the order they are listed in")
+        reason = "that is the order they are listed in" if order else "none of them can do what is asked for"
+        return Decision(policy=self.name, order=order, excluded=excluded, reason=reason)

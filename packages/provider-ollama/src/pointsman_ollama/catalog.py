@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
-from pointsman import ModelInfo
+from pointsman import ModelInfo, Price
 from pointsman_openai import fields, items, string
 
 from .config import runs_in_cloud
@@ -60,24 +62,30 @@ def model_info(
     loaded: int | None = None,
     num_ctx: int | None = None,
     cloud: bool = False,
+    today: date,
 ) -> ModelInfo:
     """A model from its entry in the listing, what ``/api/show`` added, and the context that it is `loaded` with.
 
     The context is the loaded one; else the trained one, which is a maximum, no more than the `num_ctx` that is asked
     for. A server gives less where neither it nor the request says otherwise: it tells once the model is loaded. What
-    runs elsewhere, at ollama.com (`cloud`) or passed on to it, is not ``local``.
+    runs elsewhere, at ollama.com (`cloud`) or passed on to it, is not ``local``; what is, costs nothing, as of `today`.
     """
     trained = trained_context(entry) or trained_context(shown)
     context = loaded or min((size for size in (trained, num_ctx) if size), default=None)
     said = _capabilities(entry)
     said = _capabilities(shown) if said is None else said
     name = name_of(entry)
+    remote = any(one.get("remote_model") or one.get("remote_host") for one in (entry, shown))
+    own = not (cloud or remote or runs_in_cloud(name))
     capabilities = None
     if said is not None:
-        remote = any(one.get("remote_model") or one.get("remote_host") for one in (entry, shown))
-        place = frozenset[str]() if cloud or remote or runs_in_cloud(name) else frozenset({"local"})
+        place = frozenset({"local"}) if own else frozenset[str]()
         capabilities = place | {_CAPABILITIES[word] for word in said if word in _CAPABILITIES}
-    return ModelInfo(id=name, context_tokens=context, capabilities=capabilities)
+    return ModelInfo(id=name, context_tokens=context, capabilities=capabilities, price=_free(today) if own else None)
+
+
+def _free(today: date) -> Price:
+    return Price(input=Decimal(0), output=Decimal(0), as_of=today, source="a machine of one's own")
 
 
 def _tagged(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -116,6 +117,7 @@ class Session:
             for entry in entries:
                 if lacks_facts(entry):
                     tasks.start_soon(show, name_of(entry))
+        today = datetime.now(UTC).date()
         return [
             model_info(
                 entry,
@@ -123,6 +125,7 @@ class Session:
                 loaded=loaded.get(name_of(entry)),
                 num_ctx=None if self._cloud else self._config.num_ctx,
                 cloud=self._cloud,
+                today=today,
             )
             for entry in entries
         ]

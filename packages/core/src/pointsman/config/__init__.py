@@ -5,8 +5,18 @@
 """
 
 from .layers import Origin
-from .providers import Configured, configure
+from .providers import Configured, configure, own_variable
 from .secrets import RedactingLog, Redactor
 from .settings import Engine, Routing, Settings
 
-__all__ = ["Configured", "Engine", "Origin", "RedactingLog", "Redactor", "Routing", "Settings", "configure"]
+__all__ = [
+    "Configured",
+    "Engine",
+    "Origin",
+    "RedactingLog",
+    "Redactor",
+    "Routing",
+    "Settings",
+    "configure",
+    "own_variable",
+]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..config import Configured, Redactor, Settings, configure
+from ..config import Configured, Redactor, Settings, configure, own_variable
 from ..cost import Price, PriceBook
 from ..errors import ConfigError, NoCandidates, PluginError, did_you_mean
 from ..plugins import Kind, Plugins
@@ -109,7 +109,7 @@ class Roster:
                     unready.append(Exclusion(Target(name, "*"), f"{name}: {_MODEST}"))
             except (ConfigError, PluginError) as error:
                 incomplete = isinstance(error, ConfigError) and error.missing
-                if not incomplete and (own or name in self.settings.provider_tables()):
+                if not incomplete and (own or self._is_set_up(name)):
                     raise
                 unready += [Exclusion(target, str(error)) for target in own or [Target(name, "*")]]
         if wanted:
@@ -117,6 +117,12 @@ class Roster:
         if not ready:
             raise NoCandidates(_nobody_ready(unready, modest=modest), none_ready=True)
         return ready, unready
+
+    def _is_set_up(self, name: str) -> bool:
+        """Whether anybody wrote anything for this provider, in a file or in a variable of ours."""
+        return name in self.settings.provider_tables() or any(
+            variable.startswith(own_variable(name)) for variable in self.settings.environ
+        )
 
     def candidate(self, target: Target) -> Candidate:
         """What is known of one target."""
@@ -132,9 +138,7 @@ class Roster:
         return f"no provider is called {name!r}: {there}{did_you_mean(name, self.names)}"
 
 
-_MODEST = (
-    "it suggests no model: name one with model='provider/model', or set [routing] targets (POINTSMAN_ROUTING_TARGETS)"
-)
+_MODEST = "it suggests no model: name one as provider/model, or set [routing] targets (POINTSMAN_ROUTING_TARGETS)"
 
 
 def _nobody_ready(unready: Sequence[Exclusion], *, modest: bool) -> str:
