@@ -304,15 +304,32 @@ def test_a_folder_where_a_file_should_be(layers: Layers, file: str) -> None:
         layers.read()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes here")
+@pytest.mark.parametrize("file", ["home/config.toml", "home/keys.toml", "project/pointsman.toml"])
+def test_what_would_hang_or_never_end_is_no_file_of_settings(layers: Layers, file: str) -> None:
+    layers.write("home/config.toml", "")
+    path = layers.folder / file
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
+    os.mkfifo(path, 0o600)
+    with pytest.raises(ConfigError, match="it is a pipe"):
+        layers.read()
+    path.unlink()
+    path.write_text("#" * 2_000_000)
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="longer than 1024 KiB"):
+        layers.read()
+
+
 def test_a_file_that_may_not_be_read(layers: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
     path = layers.write("home/config.toml", "")
     path.chmod(0)
     if path.stat().st_mode & stat.S_IRUSR == 0:
 
-        def refuse(self: Path, *args: object) -> str:
-            raise PermissionError(13, "Permission denied", str(self))
+        def refuse(path: object, *args: object) -> int:
+            raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(Path, "read_text", refuse)  # root may read everything
+        monkeypatch.setattr(os, "open", refuse)  # root may read everything
     with pytest.raises(ConfigError, match=r"config\.toml cannot be read: Permission denied"):
         layers.read()
 

@@ -136,7 +136,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.machine.phase is Phase.WAITING)
     @rule()
     def pause_ends(self) -> None:
-        self.wait(self.machine.due - self.now)
+        self.wait(max(0.0, self.machine.due - self.now))  # It may be over already.
 
     @rule(seconds=st.floats(0, 30))
     def wait(self, seconds: float) -> None:

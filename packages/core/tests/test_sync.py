@@ -323,6 +323,71 @@ def test_a_plugin_that_ends_the_loop_leaves_nobody_waiting() -> None:
         one.chat("hi")
 
 
+class Odd(BaseException):
+    """Such as those of gevent and of pytest: no `Exception`."""
+
+
+def test_whatever_a_plugin_raises_the_reader_is_not_left_waiting() -> None:
+    with client(ScriptedProvider("a", default=["one", Odd])) as one:
+        with pytest.raises(BaseExceptionGroup) as caught, one.stream("hi") as reply:
+            with pytest.raises(ConfigError, match="has been left"):
+                list(reply.text_stream)
+        assert caught.value.subgroup(Odd) is not None
+
+
+def test_a_thread_that_cannot_start_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = client(ScriptedProvider("a", "hello"))
+
+    def refuse(self: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            one.chat("hi")
+    assert one.chat("hi").text == "hello"
+    one.close()
+
+
+def test_ctrl_c_while_the_thread_starts_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = client(ScriptedProvider("a", "hello"))
+    start = threading.Thread.start
+
+    def interrupted(self: threading.Thread) -> None:
+        start(self)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            one.chat("hi")
+    assert one.chat("hi").text == "hello"
+    one.close()
+    assert threads() == []
+
+
+def test_closing_beside_the_first_call_leaves_no_thread() -> None:
+    for _ in range(60):
+        one = client(ScriptedProvider("a", default="ok"))
+        said: list[str] = []
+
+        def ask(one: Client = one, said: list[str] = said) -> None:
+            try:
+                said.append(one.chat("hi").text)
+            except ConfigError as error:
+                said.append(str(error))
+
+        asking = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        one.close()
+        for thread in asking:
+            thread.join(10)
+        known = {"ok", "this client is closed", "the client was closed while this call was under way"}
+        assert len(said) == 3
+        assert {text if "under this stream" not in text else "ok" for text in said} <= known
+
+
 def test_context_variables_come_along() -> None:
     trace: ContextVar[str] = ContextVar("trace", default="none")
     seen: list[str] = []
@@ -426,6 +491,28 @@ def test_a_forked_child_is_told() -> None:
     with program(text, dev=False) as process:
         stdout, _ = process.communicate(timeout=40)
     assert stdout.splitlines() == ["this client was made before the process was forked: make one in each process", "5"]
+
+
+def test_a_child_that_was_forked_inside_a_stream_can_leave_it() -> None:
+    text = """
+    with one.stream("hi", model="a/scripted-1") as reply:
+        texts = reply.text_stream
+        next(texts)
+        if not (child := os.fork()):
+            try:
+                next(texts)
+            except ConfigError as error:
+                print(error, flush=True)
+            sys.exit(5)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    one.close()
+    """
+    with program(text, dev=False) as process:
+        stdout, _ = process.communicate(timeout=40)
+    assert stdout.splitlines() == [
+        "this stream was begun before the process was forked: nobody fills it here",
+        "5",
+    ]
 
 
 @pytest.mark.parametrize("act", ["one.chat('hi', model='a/scripted-1')", "list(reply.text_stream)"])

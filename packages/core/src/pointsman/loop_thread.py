@@ -44,8 +44,9 @@ class LoopThread:
 
     def __init__(self, content: AbstractAsyncContextManager[Any]) -> None:
         self._content = content
-        self._starting = threading.Lock()
+        self._changing = threading.RLock()  # The garbage collector may end a client while another begins.
         self._thread: threading.Thread | None = None
+        self._ident = 0
         self._opened: Future[None] = Future()
         self._awaited: set[Future[Any]] = set()
         """What callers wait for. Whatever happens to the loop, nobody is left waiting."""
@@ -56,15 +57,19 @@ class LoopThread:
 
     def start(self) -> None:
         """Start the thread, if it does not run, and wait until `content` is open. Raises what opening it raised."""
-        if self._process != os.getpid():
+        if self._forked():
             raise ConfigError("this client was made before the process was forked: make one in each process")
         if self._inside():
             raise ConfigError("a plugin cannot call the client that runs it: both would wait for each other")
-        with self._starting:
+        with self._changing:
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._run, name="pointsman", daemon=True)
-                _alive.add(self)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="pointsman", daemon=True)
+                try:
+                    thread.start()
+                finally:
+                    if thread.ident is not None:  # Else there are too many; or it runs, and Ctrl-C came meanwhile.
+                        self._thread = thread
+                        _alive.add(self)
         if self._thread is not None:
             with suppress(CancelledError):  # The loop broke before it was open.
                 self._opened.result()  # First: why it could not be opened says more than that it is not open.
@@ -99,32 +104,34 @@ class LoopThread:
             yield held
         finally:
             self.soon(leave.set)
-            if not self._inside():  # Where the garbage collector may end one that was forgotten.
+            if not (self._inside() or self._forked()):  # Inside, where the garbage collector may end a forgotten one.
                 with suppress(CancelledError):  # The client was closed meanwhile, and this with it.
                     _wait(left)
 
     def soon(self, act: Callable[[], object]) -> None:
         """Call `act` in the loop, if that still runs."""
-        with suppress(RuntimeError):  # The loop is closed.
-            self._loop.call_soon_threadsafe(act, context=self._context)
+        if not self._forked():
+            with suppress(RuntimeError):  # The loop is closed.
+                self._loop.call_soon_threadsafe(act, context=self._context)
 
     def close(self) -> None:
-        """End what runs, close `content`, and end the thread. A second time does nothing."""
-        if self.abandon():
-            self.join(CLOSING_SECONDS)
+        """End what runs, close `content`, and end the thread. A second time waits for the same end."""
+        self.abandon()
+        self.join(CLOSING_SECONDS)
 
     def abandon(self) -> bool:
         """The same without waiting, from wherever the garbage collector runs. True if there was something to end."""
-        if self._closed or self._process != os.getpid():
-            return False
-        self._closed = True
-        if self._thread is not None:
-            self._opened.add_done_callback(lambda _: self.soon(self._stop.set))
-        return self._thread is not None
+        with self._changing:
+            if self._closed or self._forked():
+                return False
+            if self._thread is not None:
+                self._opened.add_done_callback(lambda _: self.soon(self._stop.set))
+            self._closed = True
+            return self._thread is not None
 
     def join(self, seconds: float) -> None:
         """Wait for the thread's end. A plugin that blocks the loop is left behind."""
-        if self._thread is not None and not self._inside():
+        if self._thread is not None and not (self._inside() or self._forked()):
             self._thread.join(seconds)
             if self._thread.is_alive():
                 log.warning("the client did not close within %g s: a plugin blocks its event loop", seconds)
@@ -132,6 +139,7 @@ class LoopThread:
     # The loop's side -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._ident = threading.get_ident()
         try:
             anyio.run(self._main)
         except BaseException as error:
@@ -172,6 +180,9 @@ class LoopThread:
             done.cancel()
 
     async def _serve(self, act: Callable[[], Awaitable[T]], done: Future[T], caller: Context) -> None:
+        if self._stop.is_set():
+            done.cancel()
+            return
         for variable, value in caller.items():  # Such as a trace; but which loop runs, this one's own context says.
             if variable not in self._context:
                 variable.set(value)
@@ -191,7 +202,11 @@ class LoopThread:
             done.cancel()
 
     def _inside(self) -> bool:
-        return self._thread is not None and threading.get_ident() == self._thread.ident
+        return threading.get_ident() == self._ident
+
+    def _forked(self) -> bool:
+        """Here is a child of the process that has the thread, where nothing runs."""
+        return os.getpid() != self._process
 
     _loop: asyncio.AbstractEventLoop
     _context: Context

@@ -206,7 +206,10 @@ class ChatDecoder:
         if isinstance(arguments, str):  # Not Ollama's way, but there are other servers with its API.
             text = arguments
         elif arguments is None or isinstance(arguments, dict):
-            text = json.dumps(arguments or {}, ensure_ascii=False, separators=(",", ":"))
+            try:
+                text = json.dumps(arguments or {}, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            except ValueError:  # NaN, or a number beyond all floats: JSON has no word for what was read.
+                return False
         else:
             return False
         call_id = string(fields(call).get("id")) or self._new_id()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ class Value:
     origin: Origin
 
 
+LONGEST = 1024 * 1024
+"""Bytes of a file of settings."""
 DEEPEST = 32
 """Tables within tables. No setting of anybody's is nearly so deep, and what walks them recurses."""
 
@@ -90,7 +93,7 @@ def nested(values: Mapping[Key, Value], *above: str) -> dict[str, Value]:
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises `ConfigError` if it cannot be read; {} if there is none."""
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        return tomllib.loads(_text(path))
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -104,6 +107,18 @@ def read_toml(path: Path) -> dict[str, Any]:
     except ValueError:  # What a number is made of has a limit of its own, and that error quotes nothing.
         fault = "is not valid TOML: it holds a number that is too long"
     raise ConfigError(f"{path} {fault}")  # Not from the other error: that one holds the text, and so its keys.
+
+
+def _text(path: Path) -> str:
+    """The text of a file. Raises what reading it raises, and `ConfigError` for what would hang or never end."""
+    # Not to wait for whoever may write into a pipe that somebody left in a folder.
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            raise ConfigError(f"{path} cannot be read: it is a pipe, and settings are kept in a file")
+        data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise ConfigError(f"{path} cannot be read: it is longer than {LONGEST // 1024} KiB, as no settings are")
+    return data.decode("utf-8-sig")
 
 
 def check_privacy(path: Path) -> None:

@@ -6,6 +6,7 @@ The reader may be a task in the same event loop (`Events`, `Texts`) or a program
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ class Bell:
 class Channel:
     """One writer at a time, one reader. Keeps nothing that has been read, so that long answers do not feed the GC."""
 
-    __slots__ = ("_bell", "_error", "_reader", "_turn", "closed", "queue", "room")
+    __slots__ = ("_bell", "_error", "_process", "_reader", "_turn", "closed", "queue", "room")
 
     def __init__(self) -> None:
         self.queue: deque[StreamEvent] = deque()
@@ -60,6 +61,7 @@ class Channel:
         self._error: PointsmanError | None = None
         self._reader: Signal | None = None
         self._bell: Bell | None = None
+        self._process = os.getpid()
         self._turn = threading.Lock()
 
     # The writer's side ---------------------------------------------------------------------------------------------
@@ -124,6 +126,8 @@ class Channel:
                     raise self._error
                 if closed:
                     return False
+                if self._process != os.getpid():
+                    raise ConfigError("this stream was begun before the process was forked: nobody fills it here")
                 bell.wait()
             return True
         finally:

@@ -107,10 +107,12 @@ class Call:
                     await self.attempts[-1].done.wait()
         finally:
             self._group.cancel_scope.cancel()
-            await self._group.__aexit__(None, None, None)
-            self._note_end()
-            if not self.channel.closed:
-                self.channel.close(ConfigError("this stream has been left: read it inside its `async with`"))
+            try:
+                await self._group.__aexit__(None, None, None)
+            finally:  # Whatever a plugin raised: who reads in another thread must not wait for ever.
+                self._note_end()
+                if not self.channel.closed:
+                    self.channel.close(ConfigError("this stream has been left: read it inside its `async with`"))
 
     async def abandon(self, error: PointsmanError) -> None:
         """End the call from another task: its reader, who is not cancelled, gets `error`, unless it has its answer."""
