@@ -58,6 +58,7 @@ def test_answer_that_does_not_fit_fails_after_it_was_printed(invoke: Invoke, a: 
         ("{nonsense", "not JSON"),
         ("no.json", "--schema no.json: it cannot be read (No such file"),
         (".", "it cannot be read"),
+        ("/dev/zero", "it is longer than 16 MiB"),
         ("list.json", "a JSON Schema is an object"),
         ("type.json", '--schema type.json: at $.properties.a.type: "int" fits none of 2 alternatives'),
         ('{"pattern": "("}', "at $.pattern: \"(\" is not a 'regex'"),
@@ -92,6 +93,7 @@ def test_what_is_no_schema_is_wrong_usage(invoke: Invoke, a: Vendor, place: Path
         ('{"a": [{"a": []}]}', NESTED, None),
         ('{"a": [{"a": 1}]}', NESTED, "$.a[0].a: 1 is not of type 'array'"),
         ("1", {"$ref": "#"}, "leads back to itself without end"),
+        ("1", {"$dynamicRef": "http://127.0.0.1:1/x"}, '"http://127.0.0.1:1/x" leads to nothing in the schema'),
         ("1", {"$schema": DRAFT_4, "maximum": 1, "exclusiveMaximum": True}, "$: 1 is"),
     ],
 )  # fmt: skip

@@ -283,9 +283,15 @@ def test_long_code_is_shown_once_and_whole() -> None:
     assert shown([code[place : place + 7] for place in range(0, len(code), 7)], height=12) == code
 
 
-def test_answer_is_not_drawn_again_and_again() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A paragraph with **some** words in it.\n\n- item\n- item `two`\n\n```py\nx = 1\n```\n\n" * 40,
+        "```json\n" + '{"a":1},' * 1500 + "\n```\n",  # One line, higher than the screen.
+    ],
+)
+def test_answer_is_not_drawn_again_and_again(text: str) -> None:
     """What is written is a small multiple of the text, however many pieces it came in."""
-    text = "A paragraph with **some** words in it.\n\n- item\n- item `two`\n\n```py\nx = 1\n```\n\n" * 40
     glass = Glass(80, 24)
     with window(80, 24):
         view = MarkdownView(glass.write)

@@ -200,6 +200,12 @@ odd = {
 }
 
 
+async def test_a_body_that_nests_without_end_is_refused(vendor: Vendor, http: httpx2.AsyncClient) -> None:
+    deep = b'{"model":"m","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    response = await http.post(f"{vendor.base_url}/api/chat", content=deep)
+    assert (response.status_code, response.json()) == (400, {"error": "exceeded max depth"})
+
+
 @given(
     st.sampled_from(["chat", "embed", "show"]), st.fixed_dictionaries({"model": st.just("m") | anything}, optional=odd)
 )
@@ -210,6 +216,7 @@ odd = {
 @example("chat", fields(keep_alive=float("nan")))
 @example("chat", fields(keep_alive="9" * 400 + "s"))
 @example("chat", fields(keep_alive=1e300))
+@example("chat", fields(keep_alive=10**400))
 def test_whatever_is_asked_is_answered(path: str, body: Any) -> None:
     """A dialect that raises ends the lab, and with it somebody's test."""
     dialect, site = OllamaApi(), Site()

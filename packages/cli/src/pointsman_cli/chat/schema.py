@@ -21,6 +21,8 @@ _lib: Any = jsonschema
 _LATEST = _lib.Draft202012Validator
 """What holds where a schema does not name its draft."""
 
+_MOST_BYTES = 16 * 1024**2
+
 _LONGEST = 60
 """Characters of a value that are shown: an answer may be a page."""
 
@@ -33,7 +35,7 @@ def read_schema(given: str) -> dict[str, Any]:
     inline = given.lstrip().startswith("{")
     what = "--schema" if inline else f"--schema {given}"
     try:
-        text = given if inline else Path(given).expanduser().read_text("utf-8-sig")
+        text = given if inline else _text(Path(given).expanduser())
     except UnicodeDecodeError:
         raise click.UsageError(f"{what}: not UTF-8 text; name a file that holds a JSON Schema") from None
     except (OSError, ValueError) as error:
@@ -54,6 +56,15 @@ def read_schema(given: str) -> dict[str, Any]:
     return read
 
 
+def _text(path: Path) -> str:
+    """The text of a file, or of what a shell's ``<(...)`` stands for; no more than a schema can be."""
+    with path.open("rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"it is longer than {_MOST_BYTES // 1024**2} MiB")
+    return data.decode("utf-8-sig")
+
+
 def misfit(text: str, schema: Mapping[str, Any]) -> str | None:
     """Why an answer is not what `schema` asks for, the likeliest of all reasons; None if there is none."""
     try:
@@ -64,6 +75,8 @@ def misfit(text: str, schema: Mapping[str, Any]) -> str | None:
         found = _lib.exceptions.best_match(_validator(schema)(schema, registry=EMPTY_REGISTRY).iter_errors(value))
     except RecursionError:
         return "it cannot be checked, since the schema leads back to itself without end: correct its $ref"
+    except Unresolvable as error:
+        return f"it cannot be checked, since {_short(error.ref)} leads to nothing in the schema: correct it there"
     return None if found is None else f"{found.json_path}: {_said(found)}"
 
 

@@ -156,6 +156,10 @@ class MarkdownView:
     def _render_code_so_far(self) -> None:
         whole, _, begun = self._shown.rpartition("\n")
         lines = self._render().code(whole, self._lines_done)
+        if not lines:  # One line that fills the screen: to write all of it again with each piece would never end.
+            self._stays = True
+            self._tail.keep_line()
+            return
         self._tail.erase()
         self._write("".join(f"{line}\n" for line in lines))
         self._lines_done += len(lines)

@@ -65,6 +65,8 @@ def read(request: RecordedRequest, kind: str) -> Asked:
         body = json.loads(request.body, parse_constant=_no_number, parse_float=_number)
     except ValueError as error:
         raise Refused(_syntax(error)) from None
+    except RecursionError:
+        raise Refused("exceeded max depth") from None
     if body is not None and not isinstance(body, dict):
         raise Refused(f"json: cannot unmarshal {_kind(body)} into Go value of type api.{kind}")
     fields = cast("dict[str, Any]", body or {})

@@ -11,6 +11,8 @@ from ..dialect import Site
 from .models import Facts, facts_of
 
 DEFAULT_KEEP_ALIVE = 300.0
+_LONGEST = 10**12
+"""Seconds. Integers in JSON have no end, floats do."""
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)([^\d.]*)")
@@ -82,7 +84,7 @@ def seconds_of(keep_alive: Any) -> float:
         case bool():
             raise ValueError("unsupported type: bool")
         case int() | float():
-            return math.inf if keep_alive < 0 else float(keep_alive)
+            return math.inf if keep_alive < 0 else float(min(keep_alive, _LONGEST))
         case str():
             seconds = _duration(keep_alive)
             return math.inf if seconds < 0 else seconds
