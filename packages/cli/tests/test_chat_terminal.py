@@ -107,3 +107,22 @@ finally:
         env={**os.environ},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_prompt_that_is_typed_is_waited_for_with_a_word(a: Vendor, place: Path) -> None:
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pointsman_cli", "chat", "-", "-m", "a/m1"],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    assert "end with Ctrl-D" in process.stderr.readline().decode()
+    os.write(ours, b"hi\n\x04")
+    process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 0
+    assert a.requests[-1].json["messages"][-1]["content"] == "hi"

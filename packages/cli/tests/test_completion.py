@@ -147,6 +147,28 @@ complete -p pointsman
     assert "_pointsman_completion" in done.stdout
 
 
+@pytest.mark.parametrize("line", ["chat -a no", "chat --attach no", "chat --schema no"])
+def test_bash_completes_files(place: Path, on_path: Path, line: str) -> None:
+    """Readline completes them, which only an interactive shell does: this one has a terminal."""
+    pty = pytest.importorskip("pty")
+    (place / "notes-of-mine.txt").touch()
+    ours, theirs = pty.openpty()
+    shell = subprocess.Popen(
+        [shell_of("bash"), "--norc", "--noprofile", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, cwd=place,
+        env={**os.environ, "TERM": "dumb", "PS1": "", "INPUTRC": os.devnull}, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        os.write(ours, b'eval "$(pointsman completion bash)"; echo rea""dy\n')
+        read_until(ours, "ready")
+        os.write(ours, f"pointsman {line}\t".encode())
+        assert "notes-of-mine.txt" in read_until(ours, "notes-of-mine.txt", patience=15)
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(ours)
+
+
 def test_fish_completes(place: Path, on_path: Path) -> None:
     code = "pointsman completion fish | source; complete -C 'pointsman keys set samb'; complete -C 'pointsman rout'"
     done = subprocess.run([shell_of("fish"), "--no-config", "-c", code], capture_output=True, text=True, check=False)

@@ -92,14 +92,29 @@ class Verbs(click.Group):
             return super().make_context(info_name, args, parent, **extra)
         except KeyboardInterrupt:  # Which click would call "Aborted!", with another code.
             raise click.exceptions.Exit(Exit.INTERRUPTED) from None
+        except click.ClickException as error:
+            raise self._fitted(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except click.ClickException as error:
+            raise self._fitted(error) from None
+        except (click.exceptions.Exit, click.Abort):
             raise
         except BaseException as error:
             self._end(ctx, error)
+
+    @staticmethod
+    def _fitted(error: click.ClickException) -> click.ClickException:
+        """`error`, which on a terminal is shown broken between words, as the errors of ours are."""
+        from .listing import wrapped
+        from .terminal import is_terminal
+
+        if is_terminal(sys.stderr):
+            text = wrapped(f"Error: {error.format_message()}", "", "  ").removeprefix("Error: ")
+            setattr(error, "format_message", lambda: text)  # noqa: B010  (which click's own kinds make up anew)
+        return error
 
     @staticmethod
     def _end(ctx: click.Context, error: BaseException) -> NoReturn:

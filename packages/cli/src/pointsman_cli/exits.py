@@ -27,8 +27,8 @@ class Exit(IntEnum):
 
 _MEANINGS = {
     Exit.OK: "done",
-    Exit.FAILURE: "failed: the request was refused, a plugin or a file is broken",
-    Exit.USAGE: "wrong usage, or a wrong setting",
+    Exit.FAILURE: "failed: the request was refused, or a plugin is broken",
+    Exit.USAGE: "wrong usage, a wrong setting, or a settings file that cannot be read",
     Exit.UPSTREAM: "a provider is down, or broke off",
     Exit.KEY: "a key, or another setting that must be given, is missing or wrong",
     Exit.LIMIT: "a rate limit, a quota or a budget",

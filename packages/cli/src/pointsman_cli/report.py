@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pointsman as p
+from pointsman.config import Origin
+from pointsman.config.settings import files
 
+from .advice import another_key, hands_out_keys, install, keys_of, mend, start, unfit_key, unknown_provider
 from .exits import Exit, exit_code
 from .listing import wrapped
 from .terminal import is_terminal, note, styled
@@ -71,6 +75,7 @@ def report(
 
     `roster` explains errors of its providers; `told` are errors that have been shown already; `means` words the advice.
     """
+    error = _wrong_setting(error, roster) or error
     code = exit_code(error)
     if code is Exit.INTERRUPTED:
         note("\nInterrupted." if is_terminal(sys.stderr) else "Interrupted.")  # After the terminal's own ^C.
@@ -82,6 +87,21 @@ def report(
     sys.stderr.write(styled("Error:", sys.stderr, fg="red"))
     note("\n".join(lines).removeprefix("Error:"))
     return code
+
+
+def _wrong_setting(error: BaseException, roster: Roster | None) -> p.ConfigError | None:
+    """The wrong setting for which nobody is ready: what somebody has set up goes before what nobody has."""
+    if roster is None or not isinstance(error, p.NoCandidates) or not error.none_ready:
+        return None
+    for name in roster.names:
+        try:
+            roster.configured(name)
+        except p.ConfigError as found:
+            if not found.missing:
+                return found
+        except p.PluginError:
+            pass
+    return None
 
 
 def log_to_stderr(*, debug: bool) -> None:
@@ -122,18 +142,28 @@ def _lines(
     yield error.message if isinstance(error, p.AllTargetsFailed) else _sentence(error)
     match error:
         case p.AllTargetsFailed():
-            yield from (str(one) for one in error.exceptions if one not in told)
+            yield from _each_once(one for one in error.exceptions if one not in told)
             code = exit_code(error)  # What stands for all of them is what is explained.
             explained = next(one for one in error.exceptions if exit_code(one) is code)
         case p.DeadlineExceeded(__cause__=p.AllTargetsFailed() as cause):
-            yield from (str(one) for one in cause.exceptions if one not in told)
+            yield from _each_once(one for one in cause.exceptions if one not in told)
         case p.DeadlineExceeded(__cause__=p.PointsmanError() as cause) if cause not in told:
             yield str(cause)
         case _:
             pass
     yield from getattr(error, "__notes__", ())
     for label, text in _advice(explained, roster, means):
-        yield f"{label + ':':<6} {text}"
+        yield f"{label + ':' if label else '':<6} {text}"
+
+
+def _each_once(errors: Iterable[BaseException]) -> Iterator[str]:
+    """What they say; what several say is said once, with how often it was tried."""
+    same: dict[tuple[object, ...], list[BaseException]] = {}
+    for one in errors:
+        gist = (one.where, one.message, one.status) if isinstance(one, p.PointsmanError) else (str(one),)
+        same.setdefault(gist, []).append(one)
+    for several in same.values():
+        yield f"{several[-1]}{f' (tried {len(several)} times)' if len(several) > 1 else ''}"
 
 
 def _sentence(error: BaseException) -> str:
@@ -148,8 +178,7 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
             yield "cause", f"the key{_origin(error, roster)} is wrong, expired, or not allowed to do this"
             yield (
                 "next",
-                f"pointsman keys set {error.provider or 'PROVIDER'}, with one that works"
-                f"{means.keys}{_help(error, roster)}",
+                f"{another_key(error.provider or 'PROVIDER', _keys(error, roster))}{means.keys}{_help(error, roster)}",
             )
         case p.QuotaExhausted():
             yield "cause", "the account has no money or credit left"
@@ -169,6 +198,8 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
                 yield "next", means.this_model.format(target=targets[0])
             else:
                 yield "next", means.models.format(targets=", ".join(targets)) if known else means.model
+            if error.provider:
+                yield "", f"pointsman models {error.provider} lists what is there"
         case p.FirstTokenTimeout() | p.Stalled() | p.TooSlow():
             yield "cause", "the provider is overloaded, or still loading the model"
             yield "next", f"{means.again}; or {means.several}"
@@ -177,7 +208,7 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
             yield "next", means.restart
         case p.Unavailable():
             yield "cause", "the provider cannot be reached, or fails by itself"
-            yield "next", f"pointsman providers check; or {means.several}"
+            yield "next", f"{_start(error, roster)}pointsman providers check; or {means.several}"
         case p.DeadlineExceeded():
             yield "next", means.deadline
         case p.ContextOverflow():
@@ -186,8 +217,11 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
             yield "next", "another wording: a content filter is an answer, so nobody else is asked"
         case p.ConfigError(missing=True):
             yield "next", "set it; `pointsman keys set` stores a key, and `pointsman demo` needs nothing at all"
+        case p.ConfigError():
+            if advice := _mended(error, roster):
+                yield "next", advice
         case p.NoCandidates(none_ready=True):
-            yield "next", "set one of these, or see it work without any: pointsman demo"
+            yield "next", "set up one of these, or see it work without any: pointsman demo"
         case p.PluginError():
             yield "next", "`pointsman plugins` shows all; [plugins] disable in pointsman.toml leaves one out"
         case p.PointsmanError() | OSError():
@@ -197,27 +231,64 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
             yield "next", means.debug
 
 
+def _mended(error: p.ConfigError, roster: Roster | None) -> str | None:
+    """What to do about a wrong setting, where its message does not say so."""
+    unfit = unfit_key(error.message, _keys(error, roster))
+    if error.provider and unfit:
+        return another_key(error.provider, unfit)
+    if name := unknown_provider(error):
+        return "; ".join(one for one in (_named_in_routing(name, roster), install(error)) if one)
+    return mend(error, files(os.environ))
+
+
+def _named_in_routing(name: str, roster: Roster | None) -> str | None:
+    """That it is a setting which names the provider `name`, if it is."""
+    if roster is None:
+        return None
+    try:
+        targets = roster.settings.routing.targets
+    except p.ConfigError:  # It was not asked for, then.
+        return None
+    if name not in {target.partition("/")[0] for target in targets}:
+        return None
+    origin = next(value.origin for path, value in roster.settings if path == ("routing", "targets"))
+    return f"routing.targets from {origin} names it: correct it there"
+
+
+def _keys(error: p.PointsmanError, roster: Roster | None) -> dict[str, Origin]:
+    """Where the keys come from that its provider has, by setting; also of one whose settings are wrong."""
+    if roster is None or error.provider is None:
+        return {}
+    return keys_of(error.provider, roster)
+
+
 def _origin(error: p.PointsmanError, roster: Roster | None) -> str:
     """Where the key came from: `` from environment SAMBANOVA_API_KEY``."""
-    if roster is None or error.provider is None:
-        return ""
-    try:
-        made = roster.configured(error.provider)
-    except p.PointsmanError:
-        return ""
-    places = [str(made.origins[setting]) for setting in made.secrets if setting in made.origins]
+    places = list(map(str, _keys(error, roster).values()))
     return f" from {' and '.join(places)}" if places else ""
 
 
 def _help(error: p.PointsmanError, roster: Roster | None) -> str:
     """Where a key is made, if the provider is one that hands out keys."""
+    spec = _spec(error, roster)
+    return f". {spec.help}" if spec and spec.help and hands_out_keys(spec) else ""
+
+
+def _start(error: p.PointsmanError, roster: Roster | None) -> str:
+    """How a server that did not answer at all is started."""
+    spec = _spec(error, roster)
+    return f"{start(spec).rstrip('.')}; " if spec and error.status is None and start(spec) else ""
+
+
+def _spec(error: p.PointsmanError, roster: Roster | None) -> p.ProviderSpec[Any] | None:
     if roster is None or error.provider is None:
-        return ""
-    spec = roster.declared(error.provider).spec
-    return f". {spec.help}" if spec.help and spec.env_keys else ""
+        return None
+    try:
+        return roster.declared(error.provider).spec
+    except p.PointsmanError:
+        return None
 
 
 def _models(error: p.PointsmanError, roster: Roster | None) -> list[str]:
-    if roster is None or error.provider is None:
-        return []
-    return [model.id for model in roster.declared(error.provider).spec.models]
+    spec = _spec(error, roster)
+    return [model.id for model in spec.models] if spec else []

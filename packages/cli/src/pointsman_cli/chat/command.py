@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..context import debug_option
-from .prompt import checked, is_conversation, read_prompt
+from .prompt import alone, checked, is_conversation, read_prompt
 
 if TYPE_CHECKING:
     from pointsman.client import Prompt
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("prompt", required=False)
+@click.argument("surplus", nargs=-1, metavar="")
 @click.option(
     "-m", "--model", "models", multiple=True, metavar="PROVIDER/MODEL", help="Who is asked; several are the order."
 )
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 @debug_option
 def chat(
     prompt: str | None,
+    surplus: tuple[str, ...],
     models: tuple[str, ...],
     files: tuple[str, ...],
     schema: str | None,
@@ -74,6 +76,7 @@ def chat(
       pointsman chat -a chart.png "What does this show?"
       pointsman chat -m sambanova/gpt-oss-120b -m lan/qwen3-32b --json "Hi" | jq .cost
     """  # noqa: D301  (click wants the backspace)
+    alone(prompt, surplus)
     if as_json and json_events:
         raise click.UsageError("--json and --json-events exclude each other")
     given = {name: value for name, value in options.items() if value is not None}

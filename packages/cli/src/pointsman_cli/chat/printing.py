@@ -131,7 +131,9 @@ class AnswerText:
         """Errors that have been shown."""
         self._terminal = is_terminal(sys.stdout)
         self._held: list[str] | None = [] if held else None
-        self._untold: AttemptFailed | None = None
+        self._untold: list[PointsmanError] = []
+        """Failures that say the same, and have not been shown."""
+        self._said: set[tuple[object, ...]] = set()
         self._thinking = False
         self.reply: StreamedReply | None = None
         """Once there is a call."""
@@ -145,10 +147,7 @@ class AnswerText:
                 else:
                     self._held.append(text)
             case AttemptFailed():
-                self._tell()
-                self._untold = event
-                if len(reply.decision.order) > 1:
-                    self._tell()  # Of the only target, the error tells, unless another try follows.
+                self._failed(event.error, alone=len(reply.decision.order) == 1)
             case Started(target, number):
                 self._tell()
                 if number > 1:
@@ -169,6 +168,11 @@ class AnswerText:
         for text in self._held or ():
             self._paper.put(text)
         self._paper.end(leave=interrupted)
+        if failure is not None and self._untold:
+            if _gist(failure) != _gist(self._untold[-1]):
+                self._tell()
+            elif len(self._untold) > 1:
+                failure.add_note(f"tried {len(self._untold)} times")
         if reply.finish_reason in _CUT_OFF:
             note(f"The answer was cut off: {_CUT_OFF[reply.finish_reason]}.")
         elif reply.finish_reason is not None and not reply.text:
@@ -176,11 +180,29 @@ class AnswerText:
         if failure is None and not interrupted and self._terminal and is_terminal(sys.stderr):
             note(wrapped(" · ".join(facts(reply))), dim=True)
 
+    def _failed(self, error: PointsmanError, *, alone: bool) -> None:
+        """Tell what failed, once. Of the only target, the error tells it, unless something else follows."""
+        if _gist(error) in self._said:
+            self.told.append(error)
+            return
+        if self._untold and _gist(error) != _gist(self._untold[-1]):
+            self._tell()
+        self._untold.append(error)
+        if not alone:
+            self._tell()
+
     def _tell(self) -> None:
-        if self._untold is not None:
-            note(f"✗ {self._untold.error}")
-            self.told.append(self._untold.error)
-            self._untold = None
+        if self._untold:
+            times = f" (tried {len(self._untold)} times)" if len(self._untold) > 1 else ""
+            note(f"✗ {self._untold[-1]}{times}")
+            self._said.add(_gist(self._untold[-1]))
+            self.told += self._untold
+            self._untold.clear()
+
+
+def _gist(error: PointsmanError) -> tuple[object, ...]:
+    """What two errors have in common that say the same: each request has an id of its own."""
+    return error.where, error.message, error.status
 
 
 SEPARATOR = "─── What stands above is withdrawn; the answer starts again. ───"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import shlex
 import sys
 from typing import TextIO
 
@@ -33,6 +34,14 @@ def read_prompt(argument: str | None) -> str:
     return checked(prompt, "the prompt")
 
 
+def alone(argument: str | None, surplus: tuple[str, ...]) -> None:
+    """Raises `click.UsageError` for a prompt that the shell has divided at its spaces."""
+    if surplus:
+        verb = click.get_current_context().command_path
+        whole = " ".join([argument or "", *surplus])
+        raise click.UsageError(f"PROMPT is one argument, so put it in quotes: {verb} {shlex.quote(whole)}")
+
+
 def checked(text: str, what: str) -> str:
     """`text`, if it can be sent. Raises `click.UsageError`."""
     try:
@@ -54,7 +63,9 @@ def _stdin_is_terminal() -> bool:
 def _read_stdin() -> str:
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  (closed by the shell: ``<&-``)
         return ""
-    if _is_silent(sys.stdin):
+    if sys.stdin.isatty():
+        note("Reading from the terminal; end with Ctrl-D.", dim=True)
+    elif _is_silent(sys.stdin):
         note("Waiting for text from stdin; if none is to come, add < /dev/null", dim=True)
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\n")

@@ -35,11 +35,27 @@ class Names(AnyType):
             return []
 
 
+class Files(AnyType):
+    """A parameter's own type, where a file is named: the shell completes those itself."""
+
+    def __init__(self, own: AnyType) -> None:
+        self.name = own.name
+        self._own = own
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return self._own.convert(value, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
 def equip(command: click.Command) -> None:
     """Give `command`, and those below it, names for what their values are called."""
     for param in command.params:
         called = (param.metavar or "").strip("[].")
-        if called in NAMES:
+        if called in FILES and not isinstance(param.type, click.Path | click.File):
+            param.type = Files(param.type)
+        elif called in NAMES:
             param.type = Names(param.type, NAMES[called])
     for below in getattr(command, "commands", {}).values():
         equip(below)
@@ -84,3 +100,6 @@ NAMES: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "KEY": _settings,
 }
 """What a value is called in the help -> what it may be."""
+
+FILES = {"FILE", "FILE|JSON", "PATH"}
+"""What a value is called in the help that is a file, or may be one."""

@@ -11,7 +11,9 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from pointsman.config.layers import KEYS_FILE, PROJECT_FILE
+from pointsman.config.settings import files as all_files
 
+from ..advice import mend
 from ..plugins.versions import misfit, ours
 from ..settings.names import dotted, holds_a_key
 from ..settings.situation import Situation
@@ -41,7 +43,7 @@ def files(situation: Situation) -> Iterator[Check]:
     for place, error in situation.unread.items():
         kind = "keys file" if place.endswith("keys.toml") else "file"
         advice = (
-            error.message.rpartition(": ")[2] if "chmod" in error.message else f"mend {place}: pointsman config edit"
+            mend(error, [origin for origin in all_files(situation.environ) if origin.where == place]) or f"mend {place}"
         )
         yield Check(kind, "fail", error.message, advice)
     for origin, table in situation.layers:
@@ -112,7 +114,7 @@ def terminal(environ: Mapping[str, str]) -> Iterator[Check]:
     """What output looks like here."""
     encoding = (sys.stdout.encoding or "ascii").lower()
     if not is_terminal(sys.stdout):
-        said = "stdout is none: no colours, and lines as long as they are"
+        said = "stdout is no terminal: no colours, and lines as long as they are"
     else:
         why = "NO_COLOR" if environ.get("NO_COLOR") else f"TERM={environ.get('TERM', '')}"
         said = f"{width(most=10_000)} columns, {'colours' if colours(sys.stdout) else f'no colours ({why})'}"

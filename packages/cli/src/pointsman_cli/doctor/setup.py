@@ -8,10 +8,11 @@ from itertools import combinations
 
 import anyio
 
-from pointsman import ConfigError, PointsmanError, Target
+from pointsman import ConfigError, NoCandidates, PointsmanError, Target
 from pointsman.config.providers import own_variable
 from pointsman.config.settings import SECTIONS
 
+from ..advice import another_key
 from ..exits import Exit
 from ..plugins.inventory import ALWAYS_IN_USE, chain_of, said_of, take_stock
 from ..providers.roll_call import Row, all_on_paper, ask_after
@@ -131,6 +132,8 @@ def _provider(row: Row, *, set_up: bool) -> Check:
         case "not ready":
             advice = f"pointsman keys set {row.name}" if "api_key" in row.reason else "pointsman config set it"
             return Check(row.name, "warn", f"not ready: {row.reason}", advice)
+        case "wrong" if row.unfit:
+            return Check(row.name, "fail", row.reason, another_key(row.name, row.unfit))
         case "wrong":
             return Check(row.name, "fail", row.reason, f"pointsman config set providers.{row.name}.SETTING VALUE")
         case _:
@@ -173,7 +176,13 @@ def _is_ready(target: str, situation: Situation) -> bool:
 
 def health() -> Iterator[Check]:
     """How those that are ready say they are."""
-    for row in anyio.run(ask_after, ()):
+    try:
+        rows = anyio.run(ask_after, ())
+    except NoCandidates as error:
+        advice = "set one of these up, or see it work without any: pointsman demo"
+        yield Check("health", "fail", error.message, advice)
+        return
+    for row in rows:
         if row.health is None:
             continue
         reason = row.health.reason or "it answers"
@@ -181,5 +190,5 @@ def health() -> Iterator[Check]:
             fine = row.health.state in ("up", "unknown")
             yield Check(f"{row.name} live", "ok" if fine else "warn", f"{row.health.state.value}: {reason}")
         else:
-            advice = f"pointsman keys set {row.name}" if row.code is Exit.KEY else "pointsman providers check"
+            advice = another_key(row.name, row.keys) if row.code is Exit.KEY else "pointsman providers check"
             yield Check(f"{row.name} live", "fail", f"{row.health.state.value}: {reason}", advice)

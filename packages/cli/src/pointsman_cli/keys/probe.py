@@ -10,6 +10,7 @@ import click
 from pointsman import AuthFailed, HealthState
 
 from .. import figures
+from ..advice import another_key
 from ..as_json import dumps
 from ..context import debugging
 from ..exits import Exit, gravest
@@ -44,10 +45,12 @@ def _state(row: Row) -> str:
 def _lines(row: Row) -> Iterator[str]:
     if row.health is None:
         yield row.reason
+        if row.unfit:
+            yield another_key(row.name, row.unfit)
         return
     match _state(row):
         case "refused":
-            yield f"{row.health.reason}; store one that works: pointsman keys set {row.name}"
+            yield f"{row.health.reason}; {another_key(row.name, row.keys)}"
         case "works":
             took = f" ({figures.seconds(row.took)})" if row.took is not None else ""
             yield f"{row.health.reason or 'its free probe was answered'}{took}"

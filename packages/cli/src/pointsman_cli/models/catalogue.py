@@ -11,13 +11,14 @@ from typing import Any
 import anyio
 import click
 
-from pointsman import ModelInfo, NoCandidates, PointsmanError, Price, Target
+from pointsman import ModelInfo, PointsmanError, Price, Target
 from pointsman.client import AsyncClient
 
 from ..as_json import dumps
 from ..context import debugging, remember
 from ..exits import Exit, exit_code, gravest
 from ..plugins.roster import ready_names
+from ..providers.roll_call import nobody
 from ..report import alone, log_to_stderr
 from ..terminal import note, out
 from . import facts
@@ -151,19 +152,23 @@ async def _ask_all(names: Sequence[str]) -> Catalogue:
         async with anyio.create_task_group() as group:
             for name in named:
                 group.start_soon(_ask, client, name, found)
+        silent: dict[str, str] = {}
         if not names:
-            _forget_strangers(client, named, found)
+            silent = _forget_strangers(client, named, found)
         if not found.answered and not found.failed:
-            client.roster.candidates()  # Says what each of them lacks.
-            raise NoCandidates("no provider is ready", none_ready=True)
+            raise nobody(client.roster, silent)
         return found
 
 
-def _forget_strangers(client: AsyncClient, named: Sequence[str], found: Catalogue) -> None:
-    """Leave out who failed and was not set up by anybody: a server of this machine that is tried, and does not run."""
-    mute = {name for name, _, _ in found.failed if name in named and not client.roster.configured(name).origins}
+def _forget_strangers(client: AsyncClient, named: Sequence[str], found: Catalogue) -> dict[str, str]:
+    """Leave out who failed and was not set up by anybody: a server of this machine that is tried, and does not run.
+
+    Returns them, with what they failed with.
+    """
+    mute = {name: why for name, why, _ in found.failed if name in named and not client.roster.configured(name).origins}
     found.failed = [one for one in found.failed if one[0] not in mute]
     found.models = [one for one in found.models if one.target.provider not in mute]
+    return mute
 
 
 async def _ask(client: AsyncClient, name: str, found: Catalogue) -> None:

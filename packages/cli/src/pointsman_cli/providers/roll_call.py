@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -12,10 +12,12 @@ import click
 
 from pointsman import ConfigError, Health, HealthState, NoCandidates, PluginError, PointsmanError
 from pointsman.client import AsyncClient
+from pointsman.config import Origin
 from pointsman.engine.roster import Roster
 from pointsman.plugins import Kind
 
 from .. import figures
+from ..advice import keys_of, start, unfit_key
 from ..as_json import dumps
 from ..context import debugging, remember
 from ..exits import Exit, exit_code, gravest
@@ -39,8 +41,10 @@ class Row:
     """``ready``, ``not ready`` (something must be set), ``wrong`` (a setting is), ``broken`` (its plugin is)."""
     reason: str = ""
     default_models: tuple[str, ...] = ()
-    keys: Mapping[str, str]
+    keys: Mapping[str, Origin]
     """Setting -> where its value comes from."""
+    unfit: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
+    """The key that is what is wrong, if it is one."""
     touched: bool = False
     """Whether anybody has set anything for it; some need nothing."""
     health: Health | None = None
@@ -63,7 +67,7 @@ class Row:
             "state": self.state,
             "reason": self.reason,
             "default_models": list(self.default_models),
-            "keys": dict(self.keys),
+            "keys": {setting: str(origin) for setting, origin in self.keys.items()},
             "health": health,
         }
 
@@ -107,12 +111,30 @@ async def ask_after(names: Sequence[str], *, having_keys: bool = False) -> list[
             for place, row in enumerate(rows):
                 if row.state == "ready":
                     group.start_soon(_ask, client, rows, place)
+        silent: dict[str, str] = {}
         if not names:  # Such as a server on this machine that is tried by default, and does not run.
-            rows = [row for row in rows if row.touched or row.health is None or row.code is Exit.OK]
+            kept = [row for row in rows if row.touched or row.health is None or row.code is Exit.OK]
+            silent = {row.name: row.health.reason for row in rows if row not in kept and row.health}
+            rows = kept
         if not rows and not having_keys:
-            client.roster.candidates()
-            raise NoCandidates("no provider is ready", none_ready=True)
+            raise nobody(client.roster, silent)
         return rows
+
+
+def nobody(roster: Roster, silent: Mapping[str, str]) -> NoCandidates:
+    """Why nobody is left to be asked. `silent` are those that are tried by default: name -> why they did not answer."""
+    lines = [
+        " ".join((f"{name}: {why.rstrip('.?')}.", start(roster.declared(name).spec))).rstrip()
+        for name, why in silent.items()
+    ]
+    for name in roster.names:
+        try:
+            roster.configured(name)
+        except PointsmanError as error:
+            lines.append(str(error))
+    if not lines:
+        return NoCandidates("no provider is installed: pip install pointsman-sambanova", none_ready=True)
+    return NoCandidates("\n".join(["no provider is ready.", *(f"  {line}" for line in lines)]), none_ready=True)
 
 
 async def _ask(client: AsyncClient, rows: list[Row], place: int) -> None:
@@ -162,14 +184,15 @@ def on_paper(roster: Roster, name: str) -> Row:
         made = roster.configured(name)
     except ConfigError as error:
         state = "not ready" if error.missing else "wrong"
-        return replace(row, state=state, reason=said(error), code=exit_code(error))
+        unfit = unfit_key(error.message, keys_of(name, roster))
+        return replace(row, state=state, reason=said(error), code=exit_code(error), unfit=unfit)
     except PluginError as error:
         return replace(row, state="broken", reason=said(error), code=Exit.FAILURE)
     return replace(
         row,
         default_models=tuple(target.model for target in roster.default_targets(name)),
         touched=bool(made.origins),
-        keys={setting: str(made.origins[setting]) for setting in made.secrets if setting in made.origins},
+        keys={setting: made.origins[setting] for setting in made.secrets if setting in made.origins},
     )
 
 

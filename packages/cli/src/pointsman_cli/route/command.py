@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from ..chat.prompt import checked, read_prompt
+from ..chat.prompt import alone, checked, read_prompt
 from ..context import debug_option
 
 
 @click.command()
 @click.argument("prompt", required=False)
+@click.argument("surplus", nargs=-1, metavar="")
 @click.option(
     "-m",
     "--model",
@@ -30,7 +31,7 @@ from ..context import debug_option
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @debug_option
-def route(prompt: str | None, models: tuple[str, ...], as_json: bool, **options: Any) -> None:
+def route(prompt: str | None, surplus: tuple[str, ...], models: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Show who would answer PROMPT, in which order and why, and who is left out.
 
     It decides as chat does, from the same prompt and the same options, but nobody is asked, nothing is opened, and no
@@ -42,6 +43,7 @@ def route(prompt: str | None, models: tuple[str, ...], as_json: bool, **options:
       pointsman route --priority cost --require tools "Book a table"
       pointsman route --json - < prompt.txt | jq .decision.order
     """  # noqa: D301  (click wants the backspace)
+    alone(prompt, surplus)
     given = {name: value for name, value in options.items() if value}
     if "system" in given:
         checked(given["system"], "--system")

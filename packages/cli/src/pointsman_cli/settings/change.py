@@ -93,11 +93,24 @@ def tell(
         shadow = "It is set still" if removed else "It has no effect here"
         unset = f"; unset {setting.origin.where} to use it" if setting.origin.kind == "environment" else ""
         note(f"{shadow}: {setting.origin} {'says so' if removed else f'goes before it{unset}'}.")
+    if key == ("routing", "targets") and not removed:
+        for name in _strangers(setting, after):
+            note(f"No provider is called {name} yet: pointsman config set providers.{name}.plugin ..., or correct it.")
     if key[0] == "providers" and len(key) > 1:
         with unheard():
             lack = _lack(key[1], after)
         if lack:
             note(f"{key[1]} is not ready{'' if removed else ' yet'}: {lack}")
+
+
+def _strangers(setting: Setting | None, situation: Situation) -> list[str]:
+    """Who is named in [routing] targets, and is nobody."""
+    targets: list[str] = setting.value if setting is not None else []
+    try:
+        known = situation.roster.names
+    except PointsmanError:  # Of [plugins], which is told otherwise.
+        return []
+    return [name for name in dict.fromkeys(one.partition("/")[0] for one in targets) if name not in known]
 
 
 def said_nearer(found: Origin, wrote: Origin) -> bool:

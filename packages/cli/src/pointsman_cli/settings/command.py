@@ -82,7 +82,7 @@ def set_(key: str, value: str, project: bool, as_json: bool) -> None:
     Examples:
       pointsman config set engine.stall 30
       pointsman config set routing.targets sambanova/gpt-oss-120b,lan/qwen3-32b
-      pointsman config set engine.deadline -- -1    (a value that begins with -)
+      pointsman config set providers.ollama.keep_alive -- -1    (a value that begins with -)
     """  # noqa: D301  (click wants the backspace)
     from .change import set_setting
 

@@ -1,0 +1,98 @@
+"""What to do next, where that depends on the place that a setting comes from, or on what its provider is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pointsman import ConfigError, PointsmanError, ProviderSpec
+from pointsman.config import Origin
+from pointsman.config.layers import KEYS_FILE, PROJECT_FILE, USER_FILE
+from pointsman.config.providers import collect, is_secret
+from pointsman.engine.roster import Roster
+
+_UNKNOWN = re.compile(r"no provider is called '([a-z0-9][a-z0-9.-]*)'")
+
+
+def store_command(provider: str, setting: str = "api_key") -> str:
+    """The command that stores a key."""
+    return f"pointsman keys set {provider}{'' if setting == 'api_key' else f' --setting {setting}'}"
+
+
+def another_key(provider: str, keys: Mapping[str, Origin]) -> str:
+    """How the key of a provider is replaced by one that works. `keys` are those that it has, by setting.
+
+    What is stored does not go before the environment, nor before the project's file.
+    """
+    setting = next((one for one in ("api_key", *keys) if one in keys), "api_key")
+    command = store_command(provider, setting)
+    origin = keys.get(setting)
+    if origin is None or not origin.where or origin.kind == KEYS_FILE:
+        return command
+    if origin.kind == "environment":
+        return f"put a working key into {origin.where}, or unset it and: {command}"
+    return f"put a working key into {origin.where}, or remove it there and: {command}"
+
+
+def keys_of(name: str, roster: Roster) -> dict[str, Origin]:
+    """Where the keys of a provider come from, by setting."""
+    try:
+        spec = roster.declared(name).spec
+        values = collect(name, spec, roster.settings, roster.names).values
+    except PointsmanError:
+        return {}
+    return {setting: value.origin for setting, value in values.items() if is_secret(spec, setting)}
+
+
+def unfit_key(said: str, keys: Mapping[str, Origin]) -> dict[str, Origin]:
+    """The one of `keys` that `said`, about a wrong setting, is about; none if it is about something else."""
+    return {
+        setting: origin
+        for setting, origin in keys.items()
+        if said.startswith((f"{setting} from {origin} is ", f"{setting} from {origin} contains "))
+        and " is not sent to " not in said
+    }
+
+
+def mend(error: ConfigError, places: Iterable[Origin]) -> str | None:
+    """What makes one of the files `places` readable again, if it is one of them that `error` is about."""
+    origin = next((one for one in places if error.message.startswith(f"{one.where} ")), None)
+    if origin is None:
+        return None
+    if "chmod" in error.message:
+        return error.message.rpartition(": ")[2]
+    if "cannot be read: it is not UTF-8" not in error.message and "cannot be read" in error.message:
+        return f"make {origin.where} a file that you can read, or move it away"
+    match origin.kind:
+        case kind if kind == USER_FILE:
+            return "pointsman config edit"
+        case kind if kind == PROJECT_FILE:
+            return "pointsman config edit --project"
+        case _:
+            return f"mend {origin.where} in an editor, or remove it and store the keys anew: pointsman keys set NAME"
+
+
+def install(error: ConfigError) -> str | None:
+    """How one gets the provider that `error` calls unknown."""
+    found = _UNKNOWN.match(error.message)
+    if found is None or "did you mean" in error.message:
+        return None
+    return f"if it is a plugin: pip install pointsman-{found[1]}"
+
+
+def unknown_provider(error: ConfigError) -> str | None:
+    """The name of the provider that `error` calls unknown."""
+    found = _UNKNOWN.match(error.message)
+    return found[1] if found else None
+
+
+def hands_out_keys(spec: ProviderSpec[Any]) -> bool:
+    """Whether nobody is answered without a key; of others, the help says how to get a server going."""
+    fields = spec.config.model_fields
+    return any(setting in fields and fields[setting].is_required() for setting in spec.env_keys)
+
+
+def start(spec: ProviderSpec[Any]) -> str:
+    """How whoever does not answer is got going; empty if that is the vendor's affair."""
+    return "" if hands_out_keys(spec) else spec.help

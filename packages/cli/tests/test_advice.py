@@ -1,0 +1,204 @@
+"""What an error advises can be done, and mends it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from pointsman_testing import Fault, Vendor
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture
+def folder(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the user's files are, none of which is there yet."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(nowhere / "home"))
+    folder = nowhere / "home" / "pointsman"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def silent() -> Iterator[None]:
+    """Ollama is tried at an address where nobody answers, whatever runs on this machine."""
+    pytest.importorskip("pointsman_ollama")
+    from pointsman_ollama import OllamaConfig
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OllamaConfig.model_fields["base_url"], "default", "http://127.0.0.1:9")
+        OllamaConfig.model_rebuild(force=True)
+        yield
+    OllamaConfig.model_rebuild(force=True)
+
+
+def flat(text: str) -> str:
+    """However it was wrapped."""
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("place_of_key", ["variable", "keys file", "user file"])
+def test_advice_for_a_refused_key_fits_where_it_comes_from(
+    invoke: Invoke, place: Path, folder: Path, a: Vendor, monkeypatch: pytest.MonkeyPatch, place_of_key: str
+) -> None:
+    stored = "pointsman keys set a"
+    advice = {
+        "variable": f"put a working key into POINTSMAN_A_API_KEY, or unset it and: {stored}",
+        "keys file": stored,
+        "user file": f"put a working key into {folder / 'config.toml'}, or remove it there and: {stored}",
+    }[place_of_key]
+    if place_of_key != "variable":
+        monkeypatch.delenv("POINTSMAN_A_API_KEY")
+        file = folder / ("keys.toml" if place_of_key == "keys file" else "config.toml")
+        file.touch(0o600)
+        file.write_text('[providers.a]\napi_key = "sk-another-one-4711"\n')
+    a.script(Fault(401))
+    assert f"next:  {advice}\n" in invoke("chat", "hi", "-m", "a/m1").stderr
+    a.script(Fault(401), on="models")
+    assert f" {advice} " in flat(invoke("keys", "test", "a").stdout)
+    a.script(Fault(401), on="models")
+    assert f"next: {advice} " in flat(invoke("doctor", "--live").stdout)
+
+
+def test_key_that_is_too_short_is_no_setting_to_set(
+    invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMBANOVA_API_KEY", "short")
+    advice = "put a working key into SAMBANOVA_API_KEY, or unset it and: pointsman keys set sambanova"
+    shown = flat(invoke("doctor").stdout)
+    assert f"next: {advice}" in shown
+    assert "config set providers.sambanova" not in shown
+    done = invoke("chat", "hi", "-m", "sambanova/x")
+    assert done.exit_code == 2
+    assert advice in done.stderr
+
+
+@pytest.mark.parametrize("args", [["providers", "check"], ["models"]])
+def test_nobody_ready_says_who_lacks_what_and_nothing_of_models(
+    invoke: Invoke, folder: Path, silent: None, args: list[str]
+) -> None:
+    done = invoke(*args)
+    assert done.exit_code == 4
+    assert "no model is named" not in done.stderr
+    assert "ollama: cannot connect to 127.0.0.1:9" in done.stderr
+    assert "`ollama serve`" in done.stderr
+    assert "sambanova: no api_key: set SAMBANOVA_API_KEY" in done.stderr
+
+
+def test_doctor_says_it_too(invoke: Invoke, folder: Path, silent: None) -> None:
+    shown = flat(invoke("doctor", "--live").stdout)
+    assert "health fail no provider is ready." in shown
+    assert "`ollama serve`" in shown
+    assert "no model is named" not in shown
+
+
+def test_server_that_does_not_answer_can_be_started(invoke: Invoke, place: Path) -> None:
+    file = place / "pointsman.toml"
+    file.write_text('[providers.a]\nplugin = "openai-compatible"\nbase_url = "http://127.0.0.1:9/v1"\n')
+    stderr = invoke("chat", "hi", "-m", "a/m1").stderr
+    assert "next:  Start a server such as llama.cpp" in stderr
+    assert "pointsman providers check" in stderr
+
+
+@pytest.mark.parametrize("targets", [["a/m1"], ["a/m1", "b/m1"]])
+def test_what_fails_again_in_the_same_way_is_told_once(
+    invoke: Invoke, place: Path, a: Vendor, b: Vendor, targets: list[str]
+) -> None:
+    for vendor in (a, b):
+        vendor.script(*[Fault(503)] * 5)
+    options = [part for target in targets for part in ("-m", target)]
+    done = invoke("chat", "hi", *options)
+    for target in targets:
+        assert done.stderr.count(f"{target}: The service is not available") == 1
+    if len(targets) == 1:
+        assert f"tried {len(a.requests)} times" in done.stderr
+    a.script(*[Fault(503)] * 5)
+    b.script(*[Fault(503)] * 5)
+    done = invoke("chat", "hi", "--json", *options)
+    assert done.stderr.count("a/m1: The service is not available") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("POINTSMAN_SAMBANOVA_BASE_URL", "foo"), ("SAMBANOVA_API_KEY", "short")]
+)
+def test_wrong_setting_for_which_nobody_is_ready_is_what_is_told(
+    invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    done = invoke("chat", "hi")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: sambanova: ")
+    assert variable in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "mode", "advice"),
+    [
+        ("config.toml", "x = = 1", 0o600, "next:  pointsman config edit\n"),
+        ("keys.toml", "x = = 1", 0o600, "keys.toml in an editor, or remove it and store the keys anew"),
+        ("keys.toml", "", 0o644, "next:  chmod 600 "),
+    ],
+)
+def test_file_that_cannot_be_read_is_a_wrong_setting(
+    invoke: Invoke, folder: Path, name: str, text: str, mode: int, advice: str
+) -> None:
+    if os.name != "posix" and mode == 0o644:
+        pytest.skip("modes are POSIX's")
+    (folder / name).write_text(text)
+    (folder / name).chmod(mode)
+    done = invoke("chat", "hi")
+    assert done.exit_code == 2
+    assert advice in done.stderr
+
+
+def test_project_file_is_edited_as_one(invoke: Invoke, folder: Path, nowhere: Path) -> None:
+    (nowhere / "pointsman.toml").write_text("x = = 1")
+    assert "next:  pointsman config edit --project\n" in invoke("chat", "hi").stderr
+
+
+def test_provider_that_is_not_there_may_be_a_package(invoke: Invoke, folder: Path) -> None:
+    done = invoke("keys", "set", "zanzibar", stdin="sk-12345678")
+    assert done.exit_code == 2
+    assert "pip install pointsman-zanzibar" in done.stderr
+    assert "pip install" not in invoke("keys", "set", "sambanvoa", stdin="sk-12345678").stderr  # That one is meant.
+
+
+def test_model_that_is_not_there_points_to_those_that_are(invoke: Invoke, place: Path, a: Vendor) -> None:
+    assert "pointsman models a" in invoke("chat", "hi", "-m", "a/nope").stderr
+
+
+@pytest.mark.parametrize("verb", ["chat", "route"])
+def test_prompt_of_several_words_is_to_be_quoted(invoke: Invoke, place: Path, verb: str) -> None:
+    done = invoke(verb, "hi", "there")
+    assert done.exit_code == 2
+    assert f"put it in quotes: pointsman {verb} 'hi there'" in done.stderr
+
+
+def test_target_at_nobody_is_said_when_it_is_set_and_when_it_is_asked(invoke: Invoke, folder: Path) -> None:
+    done = invoke("config", "set", "routing.targets", "sambanova/x,zanzibar/y")
+    assert done.exit_code == 0
+    assert "No provider is called zanzibar" in done.stderr
+    assert "No provider is called sambanova" not in done.stderr
+    done = invoke("config", "set", "routing.targets", "zanzibar/y")
+    done = invoke("chat", "hi")
+    assert done.exit_code == 2
+    assert f"routing.targets from user file {folder / 'config.toml'} names it" in done.stderr
+
+
+def test_the_example_of_a_negative_value_works(invoke: Invoke, folder: Path) -> None:
+    pytest.importorskip("pointsman_ollama")
+    assert "providers.ollama.keep_alive -- -1" in invoke("config", "set", "--help").stdout
+    assert invoke("config", "set", "providers.ollama.keep_alive", "--", "-1").exit_code == 0
+
+
+def test_wrong_usage_is_broken_between_words(terminal: Any, place: Path) -> None:
+    screen = terminal("chat", "-a", "there-is-no-such-file", "hi", columns=40, env={"NO_COLOR": "1"})
+    assert screen.code == 2
+    lines = screen.text.splitlines()
+    assert max(len(line) for line in lines if " " in line.strip()) <= 40
+    assert "name one that" in flat(screen.text)
