@@ -27,7 +27,7 @@ BLOCKING = ["hand", "openai", "pointsman"]
 BOTH_LOOPS = ["hand", "pointsman", "pointsman-wrapped"]
 KEY = "sk-benchmark-only"
 
-PLUGIN_FLOOR = "import pointsman; from pydantic import BaseModel, SecretStr, Field, AfterValidator"
+PLUGIN_FLOOR = "import pointsman; pointsman.hookimpl; from pydantic import BaseModel, SecretStr, Field, AfterValidator"
 
 Figure = float | None
 
