@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pointsman_testing import Answer, Fault, Profile, Vendor
+from pointsman_testing import Answer, Fault, Profile, Raw, Vendor
 
 TEXT = "# Head\n\nSome **bold** `code`.\n\n- one\n- two\n\n```py\nx = 1\n```\n"
 pytestmark = pytest.mark.usefixtures("place")
@@ -66,6 +66,15 @@ def test_terminal_says_whom_it_waits_for_until_there_is_something_to_read(termin
     assert line in shown
     assert shown.rindex("\r\x1b[K") < shown.index("late")
     assert shown[shown.rindex("\r\x1b[K") :].startswith("\r\x1b[Klate")
+
+
+@pytest.mark.parametrize("verb", [["models"], ["providers", "check"], ["doctor", "--live"]])
+def test_whoever_asks_several_says_whom_it_waits_for(terminal: Any, a: Vendor, b: Vendor, verb: list[str]) -> None:
+    b.script(Raw(b'{"data": []}', content_type="application/json", wait=1.4), on="models")
+    screen = terminal(*verb)
+    assert "waiting for b … " in screen.text
+    after = screen.text[screen.text.rindex("waiting for b") :]
+    assert "\r\x1b[K" in after, "it vanishes"
 
 
 def test_wait_for_the_next_target_is_told_too(terminal: Any, a: Vendor, b: Vendor) -> None:

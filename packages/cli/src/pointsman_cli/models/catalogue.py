@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import anyio
@@ -20,6 +21,7 @@ from ..exits import Exit, exit_code, gravest
 from ..plugins.roster import ready_names
 from ..providers.roll_call import nobody
 from ..report import alone, log_to_stderr
+from ..rounds import ask_each
 from ..terminal import note, out
 from . import facts
 from .table import show_table
@@ -149,9 +151,7 @@ async def _ask_all(names: Sequence[str]) -> Catalogue:
         found = Catalogue()
         named, failed = ready_names(client.roster, names)
         found.failed += failed
-        async with anyio.create_task_group() as group:
-            for name in named:
-                group.start_soon(_ask, client, name, found)
+        await ask_each(named, partial(_ask, client, found))
         silent: dict[str, str] = {}
         if not names:
             silent = _forget_strangers(client, named, found)
@@ -171,7 +171,7 @@ def _forget_strangers(client: AsyncClient, named: Sequence[str], found: Catalogu
     return mute
 
 
-async def _ask(client: AsyncClient, name: str, found: Catalogue) -> None:
+async def _ask(client: AsyncClient, found: Catalogue, name: str) -> None:
     try:
         with anyio.fail_after(PATIENCE):
             hooks = await client.connect(name)

@@ -24,6 +24,7 @@ from ..exits import Exit, exit_code, gravest
 from ..listing import show_states
 from ..plugins.roster import SLOW, said, slow_names
 from ..report import alone, log_to_stderr
+from ..rounds import ask_each
 from ..terminal import note, out
 
 PATIENCE = 15.0
@@ -107,10 +108,8 @@ async def ask_after(names: Sequence[str], *, having_keys: bool = False) -> list[
             rows = [row for row in rows if row.state != "not ready"]
         if having_keys and not names:
             rows = [row for row in rows if row.keys]
-        async with anyio.create_task_group() as group:
-            for place, row in enumerate(rows):
-                if row.state == "ready":
-                    group.start_soon(_ask, client, rows, place)
+        places = {row.name: place for place, row in enumerate(rows) if row.state == "ready"}
+        await ask_each(places, lambda name: _ask(client, rows, places[name]))
         silent: dict[str, str] = {}
         if not names:  # Such as a server on this machine that is tried by default, and does not run.
             kept = [row for row in rows if row.touched or row.health is None or row.code is Exit.OK]
