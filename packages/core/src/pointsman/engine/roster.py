@@ -134,7 +134,8 @@ class Roster:
         if name in self.settings.provider_tables():
             installed = ", ".join(self.plugins.names(Kind.PROVIDER)) or "none is installed yet"
             return f'[providers.{name}] needs the plugin that it is made with: plugin = "..." ({installed})'
-        there = f"known: {', '.join(self.names)}" if self.names else "none is installed"
+        be = "is" if len(self.names) == 1 else "are"
+        there = f"there {be} {', '.join(self.names)}" if self.names else "none is installed"
         return f"no provider is called {name!r}: {there}{did_you_mean(name, self.names)}"
 
 
