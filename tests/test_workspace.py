@@ -80,6 +80,7 @@ def test_workspace_installs_every_package() -> None:
 def test_workspace_tests_with_what_the_package_tests_with(folder: str) -> None:
     """`uv run pytest` runs the tests of all packages, so its group holds what each of theirs does."""
     there = {line for line in WORKSPACE["dependency-groups"]["test"] if isinstance(line, str)}
+    there |= {f"{ours}>=0.1,<0.2" for ours in WORKSPACE["project"]["dependencies"]}
     for one in FOLDERS:
         there.update(project(one)["project"]["dependencies"])
     assert set(project(folder).get("dependency-groups", {}).get("test", [])) <= there
