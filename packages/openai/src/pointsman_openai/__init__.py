@@ -5,9 +5,9 @@ the shortest example. Importing this package does not import an HTTP library.
 
 What holds for every vendor on HTTP is here too, for those with a dialect of their own: `new_client` and `unreachable`
 (httpx2 as a provider needs it, and what its exceptions, `FAILURES`, mean), `Body` and `Answer` (reading a response,
-leaving it early), `read_body`, `retry_after` and `redact` (what a vendor says of an error), `encode`, and readers of
-uncertain JSON: `fields`, `items`, `string`, `valid`. They are loaded on first use, and httpx2 with some of them: import
-them where a connection opens, not above.
+leaving it early), `whole`, `error_body` and `refuse_page` (one that is no stream), `read_body`, `retry_after` and
+`redact` (what a vendor says of an error), `encode`, and readers of uncertain JSON: `fields`, `items`, `string`,
+`valid`. They are loaded on first use, and httpx2 with some of them: import them where a connection opens, not above.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .spec import HttpAddress, OpenAIConfig, open_session, openai_spec, session_
 if TYPE_CHECKING:
     from .answer import Answer, Decoder
     from .errors import read_body, redact, words_of
-    from .http import FAILURES, Body, is_loopback, new_client, unreachable
+    from .http import FAILURES, Body, error_body, is_loopback, new_client, refuse_page, unreachable, whole
     from .limits import retry_after
     from .request import encode
     from .session import Session
@@ -34,16 +34,19 @@ _LATER = {
     "FAILURES": "http",
     "Session": "session",
     "encode": "request",
+    "error_body": "http",
     "fields": "shapes",
     "is_loopback": "http",
     "items": "shapes",
     "new_client": "http",
     "read_body": "errors",
     "redact": "errors",
+    "refuse_page": "http",
     "retry_after": "limits",
     "string": "shapes",
     "unreachable": "http",
     "valid": "shapes",
+    "whole": "http",
     "words_of": "errors",
 }
 """Name -> the module that has it."""
@@ -65,6 +68,7 @@ __all__ = [
     "Quirks",
     "Session",
     "encode",
+    "error_body",
     "fields",
     "is_loopback",
     "items",
@@ -73,10 +77,12 @@ __all__ = [
     "openai_spec",
     "read_body",
     "redact",
+    "refuse_page",
     "retry_after",
     "session_of",
     "string",
     "unreachable",
     "valid",
+    "whole",
     "words_of",
 ]

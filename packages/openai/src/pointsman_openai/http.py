@@ -5,17 +5,22 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx2
 
-from pointsman import ConfigError, PointsmanError, Scope, Unavailable, unwind
+from pointsman import ConfigError, PointsmanError, Scope, Target, Unavailable, unwind
 
 from .errors import redact, words_of
 
+if TYPE_CHECKING:
+    import logging
+
 CLOSING_SECONDS = 1.0
 """How long the closing of a response may take before it is given up."""
+_ERROR_BYTES = 64 * 1024
+_ERROR_SECONDS = 5.0
 
 FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError)
 """What sending and receiving may raise that is not a mistake of ours; the last for a host that no DNS can name."""
@@ -102,6 +107,43 @@ class _Lent(httpx2.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         return await self._raw.__anext__()
+
+
+async def whole(
+    response: httpx2.Response, body: Body, most: int, *, secrets: Sequence[str] = (), **details: Any
+) -> bytes:
+    """The body, cut off after about `most` bytes. Raises what `unreachable` makes of a failure on the way."""
+    try:
+        return await body.collect(most)
+    except FAILURES as error:
+        raise unreachable(error, response.url, secrets=secrets, **details) from error
+
+
+async def error_body(body: Body, log: logging.LoggerAdapter[logging.Logger]) -> bytes:
+    """What a refusal says, and nothing if that does not arrive: the status alone is an error too. Closes `body`.
+
+    Bounded in bytes and seconds, since whoever refuses may send without an end, or stop sending.
+    """
+    try:
+        with anyio.move_on_after(_ERROR_SECONDS):
+            return await body.collect(_ERROR_BYTES)
+    except FAILURES as error:
+        log.debug("the body of an error was lost: %s", error)
+    finally:
+        await body.close()
+    return b""
+
+
+def media_type(response: httpx2.Response) -> str:
+    """What the body is, such as ``application/json``, in lower case and without parameters."""
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def refuse_page(response: httpx2.Response, target: Target) -> None:
+    """Raises `Unavailable` for a success that is a web page: what answered is not the vendor's API."""
+    if media_type(response) in ("text/html", "application/xhtml+xml"):
+        message = f"{response.url} answered with an HTML page; is base_url right?"
+        raise Unavailable(message, target=target, status=200, retryable=False)
 
 
 def unreachable(error: Exception, url: httpx2.URL, *, secrets: Sequence[str] = (), **details: Any) -> PointsmanError:

@@ -30,15 +30,13 @@ from pointsman import (
 from .answer import Answer
 from .decode import ChatDecoder
 from .errors import event_error, response_error
-from .http import FAILURES, Body, unreachable
+from .http import FAILURES, Body, error_body, media_type, refuse_page, unreachable, whole
 from .limits import rate_limits
 from .models import read_models
 from .quirks import Quirks
 from .request import encode, request_body
 
 HEALTH_SECONDS = 5.0
-_ERROR_BYTES = 64 * 1024
-_ERROR_SECONDS = 5.0
 _WHOLE_BYTES = 32 * 1024 * 1024
 
 
@@ -95,9 +93,7 @@ class Session:
         response = await self._send("GET", "models", headers=headers, provider=provider)
         body = Body(response)
         try:
-            content = await body.collect(_WHOLE_BYTES)
-        except FAILURES as error:
-            raise unreachable(error, response.url, secrets=self._secrets, provider=provider) from error
+            content = await whole(response, body, _WHOLE_BYTES, secrets=self._secrets, provider=provider)
         finally:
             await body.close()
         try:
@@ -120,24 +116,12 @@ class Session:
         for limit in rate_limits(received, self._context.clock(), time.time()):
             self._context.limits.learn(model, limit)
         if response.status_code != 200:
-            raise await self._refusal(response, Body(response), received, **details)
+            said = await error_body(Body(response), self._context.log)
+            raise response_error(
+                response.status_code, received, said, url=str(response.url), **self._reading(), **details
+            )
         self.last_headers[model] = received
         return response
-
-    async def _refusal(
-        self, response: httpx2.Response, body: Body, headers: Mapping[str, str], **details: Any
-    ) -> PointsmanError:
-        content = b""
-        try:
-            with anyio.move_on_after(_ERROR_SECONDS):
-                content = await body.collect(_ERROR_BYTES)
-        except FAILURES as error:
-            self._context.log.debug("the body of an error was lost: %s", error)
-        finally:
-            await body.close()
-        return response_error(
-            response.status_code, headers, content, url=str(response.url), **self._reading(), **details
-        )
 
     async def _answer(self, response: httpx2.Response, body: Body, target: Target) -> Answer:
         """The events of `response`, whatever the server took streaming to mean."""
@@ -147,16 +131,10 @@ class Session:
             lambda event, begun: event_error(event, begun=begun, target=target, **self._reading()),
             self._secrets,
         )
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind in ("text/html", "application/xhtml+xml"):
-            message = f"{response.url} answered with an HTML page; is base_url right?"
-            raise Unavailable(message, target=target, status=200, retryable=False)
+        refuse_page(response, target)
+        kind = media_type(response)
         if kind == "application/json" or kind.endswith("+json"):
-            try:
-                content = await body.collect(_WHOLE_BYTES)
-            except FAILURES as error:
-                raise unreachable(error, response.url, secrets=self._secrets, target=target) from error
-            decoder.feed_whole(content)
+            decoder.feed_whole(await whole(response, body, _WHOLE_BYTES, secrets=self._secrets, target=target))
             if decoder.failure is not None and not decoder.ready:
                 raise decoder.failure
         return Answer(body, decoder)

@@ -29,7 +29,7 @@ from pointsman import (
     Unavailable,
     Usage,
 )
-from pointsman_openai import Answer, Body, fields
+from pointsman_openai import Answer, Body, fields, refuse_page
 
 from . import guard
 from .catalog import contexts, lacks_facts, listed, model_info, name_of, same, trained_context
@@ -147,10 +147,7 @@ class Session:
         return Embeddings(vectors, Usage(input_tokens=count) if type(count) is int and count >= 0 else None)
 
     def _answer(self, response: httpx2.Response, body: Body, target: Target) -> Answer:
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind in ("text/html", "application/xhtml+xml"):
-            message = f"{response.url} answered with an HTML page; is base_url right?"
-            raise Unavailable(message, target=target, status=200, retryable=False)
+        refuse_page(response, target)
 
         def complaint(told: Any, begun: bool) -> PointsmanError:
             base_url = self._config.base_url

@@ -6,17 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import anyio
 import httpx2
 import msgspec
 
-from pointsman import PointsmanError, ProviderContext, Target, Unavailable
-from pointsman_openai import FAILURES, Body, encode, unreachable
+from pointsman import ProviderContext, Target, Unavailable
+from pointsman_openai import FAILURES, Body, encode, error_body, unreachable, whole
 
 from .errors import response_error
 
-_ERROR_BYTES = 64 * 1024
-_ERROR_SECONDS = 5.0
 _WHOLE_BYTES = 64 * 1024 * 1024
 _STALE_SECONDS = 1.0
 """A connection that the server had given up fails at once; a request that was at work for longer is not sent again."""
@@ -57,10 +54,19 @@ class Wire:
             except FAILURES as error:
                 quick = self._context.clock() - began < _STALE_SECONDS
                 if last or connection.new or not quick or not isinstance(error, _STALE):
-                    raise self.unreachable(error, request.url, target) from error
+                    raise unreachable(error, request.url, secrets=self._secrets, **self._place(target)) from error
         assert response is not None
         if response.status_code != 200:
-            raise await self._refusal(response, Body(response), target)
+            raise response_error(
+                response.status_code,
+                dict(response.headers),
+                await error_body(Body(response), self._context.log),
+                base_url=self._base_url,
+                now=self._context.clock(),
+                wall=time.time(),
+                secrets=self._secrets,
+                **self._place(target),
+            )
         return response
 
     async def json(
@@ -70,9 +76,7 @@ class Wire:
         response = await self.send(method, path, value, target=target)
         body = Body(response)
         try:
-            content = await body.collect(_WHOLE_BYTES)
-        except FAILURES as error:
-            raise self.unreachable(error, response.url, target) from error
+            content = await whole(response, body, _WHOLE_BYTES, secrets=self._secrets, **self._place(target))
         finally:
             await body.close()
         try:
@@ -80,30 +84,6 @@ class Wire:
         except (ValueError, RecursionError):
             message = f"{response.url} answered with something that is not JSON; is base_url right?"
             raise Unavailable(message, status=200, retryable=False, **self._place(target)) from None
-
-    def unreachable(self, error: Exception, url: httpx2.URL, target: Target | None) -> PointsmanError:
-        """The error that a failure before the headers stands for."""
-        return unreachable(error, url, secrets=self._secrets, **self._place(target))
-
-    async def _refusal(self, response: httpx2.Response, body: Body, target: Target | None) -> PointsmanError:
-        content = b""
-        try:
-            with anyio.move_on_after(_ERROR_SECONDS):
-                content = await body.collect(_ERROR_BYTES)
-        except FAILURES as error:
-            self._context.log.debug("the body of an error was lost: %s", error)
-        finally:
-            await body.close()
-        return response_error(
-            response.status_code,
-            dict(response.headers),
-            content,
-            base_url=self._base_url,
-            now=self._context.clock(),
-            wall=time.time(),
-            secrets=self._secrets,
-            **self._place(target),
-        )
 
     def _place(self, target: Target | None) -> dict[str, Any]:
         return {"provider": self._context.name, "target": target}
