@@ -5,9 +5,10 @@ the shortest example. Importing this package does not import an HTTP library.
 
 What holds for every vendor on HTTP is here too, for those with a dialect of their own: `new_client` and `unreachable`
 (httpx2 as a provider needs it, and what its exceptions, `FAILURES`, mean), `Body` and `Answer` (reading a response,
-leaving it early), `whole`, `error_body` and `refuse_page` (one that is no stream), `read_body`, `retry_after` and
-`redact` (what a vendor says of an error), `encode`, and readers of uncertain JSON: `fields`, `items`, `string`,
-`valid`. They are loaded on first use, and httpx2 with some of them: import them where a connection opens, not above.
+leaving it early), `whole`, `error_body` and `refuse_page` (one that is no stream), `read_body`, `retry_after`,
+`redact` and `shortened` (what a vendor says of an error), `encode`, and readers of uncertain JSON: `fields`, `items`,
+`string`, `valid`. They are loaded on first use, and httpx2 with some of them: import them where a connection opens,
+not above.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .spec import HttpAddress, OpenAIConfig, open_session, openai_spec, session_
 
 if TYPE_CHECKING:
     from .answer import Answer, Decoder
-    from .errors import read_body, redact, words_of
+    from .errors import read_body, redact, shortened, words_of
     from .http import FAILURES, Body, error_body, is_loopback, new_client, refuse_page, unreachable, whole
     from .limits import retry_after
     from .request import encode
@@ -43,6 +44,7 @@ _LATER = {
     "redact": "errors",
     "refuse_page": "http",
     "retry_after": "limits",
+    "shortened": "errors",
     "string": "shapes",
     "unreachable": "http",
     "valid": "shapes",
@@ -80,6 +82,7 @@ __all__ = [
     "refuse_page",
     "retry_after",
     "session_of",
+    "shortened",
     "string",
     "unreachable",
     "valid",

@@ -117,6 +117,11 @@ def redact(text: str, secrets: Sequence[str]) -> str:
     return text
 
 
+def shortened(text: str) -> str:
+    """As much of `text` as a person reads of an error, whose body may be long. After `redact`, not before."""
+    return text if len(text) <= _MESSAGE_CHARACTERS else f"{text[:_MESSAGE_CHARACTERS].rstrip()}…"
+
+
 def words_of(error: BaseException) -> str:
     """What an exception says or, where it says nothing, what caused it; its class, if nobody says anything."""
     cause: BaseException | None = error
@@ -186,5 +191,4 @@ def _without_words(status: int, headers: Mapping[str, str]) -> str:
 
 
 def _said(complaint: Complaint, secrets: Sequence[str]) -> str:
-    text = " ".join(redact(complaint.message, secrets).split())
-    return text if len(text) <= _MESSAGE_CHARACTERS else f"{text[:_MESSAGE_CHARACTERS].rstrip()}…"
+    return shortened(" ".join(redact(complaint.message, secrets).split()))

@@ -26,11 +26,10 @@ from pointsman import (
     Unavailable,
     error_for_status,
 )
-from pointsman_openai import fields, read_body, redact, retry_after
+from pointsman_openai import fields, read_body, redact, retry_after, shortened
 
 from .config import is_cloud, runs_in_cloud
 
-_MESSAGE_CHARACTERS = 500
 _ACCOUNT = re.compile(r"\byou \([^)]*\)", re.IGNORECASE)
 _SIGN_IN = re.compile(r"https?://ollama\.com/connect\S*", re.IGNORECASE)
 
@@ -157,7 +156,7 @@ def _misplaced(
         )
     if 300 <= status < 400:
         where = headers.get("location", "nowhere")
-        message = f"redirected to {_cut(where)!r}, which is not followed: set base_url to the right address"
+        message = f"redirected to {shortened(where)!r}, which is not followed: set base_url to the right address"
         return error_for_status(message=message, **details)
     return None
 
@@ -206,11 +205,7 @@ def _shown(text: str, secrets: Sequence[str]) -> str:
     """`text` for people: without keys, without the account's name, and without links that sign somebody in."""
     text = redact(text, secrets)
     text = _SIGN_IN.sub("https://ollama.com/connect", _ACCOUNT.sub("you", text))
-    return _cut(" ".join(text.split()))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MESSAGE_CHARACTERS else f"{text[:_MESSAGE_CHARACTERS].rstrip()}…"
+    return shortened(" ".join(text.split()))
 
 
 def _dumped(told: Any) -> bytes:
