@@ -6,15 +6,14 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
 
-from .terminal import pass_by, takes_passing_lines, wipe
-
-PATIENCE = 0.5
-"""Seconds before it is said: most have answered by then."""
+from .terminal import takes_passing_lines
+from .waiting import Waiting
 
 
 async def ask_each(names: Iterable[str], ask: Callable[[str], Awaitable[object]]) -> None:
     """`ask` each of `names`, all at once. What goes wrong with one of them is for `ask` to handle."""
     pending = dict.fromkeys(names)
+    waiting = Waiting()
 
     async def one(name: str) -> None:
         await ask(name)
@@ -22,18 +21,12 @@ async def ask_each(names: Iterable[str], ask: Callable[[str], Awaitable[object]]
 
     async with anyio.create_task_group() as telling:
         if takes_passing_lines():
-            telling.start_soon(_tell, pending)
+            waiting.begin(lambda: ", ".join(pending))
+            telling.start_soon(waiting.run)
         try:
             async with anyio.create_task_group() as asking:
                 for name in list(pending):
                     asking.start_soon(one, name)
         finally:
             telling.cancel_scope.cancel()
-            wipe()
-
-
-async def _tell(pending: Iterable[str]) -> None:
-    began = anyio.current_time()
-    while True:
-        await anyio.sleep(PATIENCE)
-        pass_by(f"waiting for {', '.join(pending)} … {anyio.current_time() - began:.0f} s")
+            waiting.end()

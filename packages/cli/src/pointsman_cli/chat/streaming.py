@@ -17,9 +17,9 @@ from pointsman.client import COLLECTED_DEADLINE, AsyncClient, Options
 
 from ..context import debugging, remember
 from ..report import log_to_stderr
-from ..terminal import harmless, takes_passing_lines, wipe
+from ..terminal import harmless, takes_passing_lines
 from .printing import Mode, Printer, printer
-from .waiting import Waiting
+from .waiting import WaitingForReply
 
 if TYPE_CHECKING:
     from pointsman.client import Prompt
@@ -77,7 +77,7 @@ async def converse(client: AsyncClient, prompt: Prompt, options: Options, shown:
     """One call, shown. What it raises is shown too, as far as an answer had come, and raised."""
     if not takes_passing_lines():
         return await _converse(client, prompt, options, shown, None)
-    waiting = Waiting()
+    waiting = WaitingForReply()
     failure: PointsmanError | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(waiting.run)
@@ -86,8 +86,7 @@ async def converse(client: AsyncClient, prompt: Prompt, options: Options, shown:
         except PointsmanError as error:  # Not through the group, which would wrap it.
             failure = error
         finally:
-            waiting.who = None
-            wipe()
+            waiting.end()
         group.cancel_scope.cancel()
     if failure is not None:
         raise failure
@@ -95,7 +94,7 @@ async def converse(client: AsyncClient, prompt: Prompt, options: Options, shown:
 
 
 async def _converse(
-    client: AsyncClient, prompt: Prompt, options: Options, shown: Printer, waiting: Waiting | None
+    client: AsyncClient, prompt: Prompt, options: Options, shown: Printer, waiting: WaitingForReply | None
 ) -> StreamedReply:
     reply: StreamedReply | None = None
     try:
