@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..context import debug_option
+from .options import model_option, priority_option, system_option
 from .prompt import alone, checked, is_conversation, read_prompt
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("prompt", required=False)
 @click.argument("surplus", nargs=-1, metavar="")
-@click.option(
-    "-m", "--model", "models", multiple=True, metavar="PROVIDER/MODEL", help="Who is asked; several are the order."
-)
-@click.option("-s", "--system", help="An instruction that precedes the prompt.")
+@model_option("Who is asked")
+@system_option
 @click.option(
     "-a",
     "--attach",
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     help="A picture (PNG, JPEG, GIF, WebP) or a text that goes with the prompt; several, each with -a.",
 )
 @click.option("--schema", metavar="FILE|JSON", help="The answer is to be JSON that fits this JSON Schema.")
-@click.option("--priority", type=click.Choice(["balanced", "speed", "quality", "cost"]), help="What matters most.")
+@priority_option
 @click.option("--max-tokens", type=click.IntRange(min=1), help="At most so many tokens in the answer.")
 @click.option("--temperature", type=click.FloatRange(min=0), help="How freely the model chooses its words.")
 @click.option(

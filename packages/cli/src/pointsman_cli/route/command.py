@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..chat.options import model_option, priority_option, system_option
 from ..chat.prompt import alone, checked, read_prompt
 from ..context import debug_option
 
@@ -13,16 +14,9 @@ from ..context import debug_option
 @click.command()
 @click.argument("prompt", required=False)
 @click.argument("surplus", nargs=-1, metavar="")
-@click.option(
-    "-m",
-    "--model",
-    "models",
-    multiple=True,
-    metavar="PROVIDER/MODEL",
-    help="Who would be asked; several are the order.",
-)
-@click.option("-s", "--system", help="An instruction that precedes the prompt.")
-@click.option("--priority", type=click.Choice(["balanced", "speed", "quality", "cost"]), help="What matters most.")
+@model_option("Who would be asked")
+@system_option
+@priority_option
 @click.option(
     "--require",
     multiple=True,
