@@ -25,17 +25,11 @@ OURS = {"POINTSMAN_CONFIG", "POINTSMAN_HISTORY"}
 
 def settings(situation: Situation) -> Iterator[Check]:
     """Sections other than providers, which have checks of their own."""
-    found = situation.settings
-    wrong: list[str] = []
-    for section in SECTIONS:
-        try:
-            getattr(found, section)
-        except ConfigError as error:
-            wrong.append(str(error))
+    wrong = situation.wrong_sections()
     for problem in wrong:
         yield Check("settings", "fail", problem, "pointsman config set or unset it, or unset the variable")
     if not wrong:
-        count = sum(path[0] in SECTIONS for path, _ in found)
+        count = sum(path[0] in SECTIONS for path, _ in situation.settings)
         yield Check("settings", "ok", f"{count} set, the others by default: pointsman config")
 
 

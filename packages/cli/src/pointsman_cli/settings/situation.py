@@ -81,18 +81,24 @@ class Situation:
             return False
         return True
 
+    def wrong_sections(self) -> list[str]:
+        """What is wrong with sections other than providers. Raises `ConfigError`."""
+        settings = self.settings
+        wrong: list[str] = []
+        for section in SECTIONS:
+            try:
+                getattr(settings, section)
+            except ConfigError as error:
+                wrong.append(str(error))
+        return wrong
+
     def problems(self) -> list[str]:
         """What is wrong with what is set; that something is missing still is no problem."""
         try:
             settings = self.settings
         except ConfigError as error:
             return [str(error)]
-        found: list[str] = []
-        for section in SECTIONS:
-            try:
-                getattr(settings, section)
-            except ConfigError as error:
-                found.append(str(error))
+        found = self.wrong_sections()
         try:
             roster = self.roster
         except ConfigError:  # Of [plugins], which is told already: what is wrong with providers is told besides.
