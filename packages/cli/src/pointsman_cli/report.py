@@ -63,6 +63,11 @@ def alone(error: BaseException) -> BaseException:
     return alone(inside[0])
 
 
+def words_of(error: BaseException) -> str:
+    """What an error says, but not where it happened; of one that is not ours its kind too: it may have no words."""
+    return error.message if isinstance(error, p.PointsmanError) else f"{type(error).__name__}: {error}".rstrip(": ")
+
+
 def report(
     error: BaseException,
     *,
@@ -167,9 +172,7 @@ def _each_once(errors: Iterable[BaseException]) -> Iterator[str]:
 
 
 def _sentence(error: BaseException) -> str:
-    if isinstance(error, p.PointsmanError | OSError):
-        return str(error)
-    return f"{type(error).__name__}: {error}".rstrip(": ")
+    return str(error) if isinstance(error, p.PointsmanError | OSError) else words_of(error)
 
 
 def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterator[tuple[str, str]]:

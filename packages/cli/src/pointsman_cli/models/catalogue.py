@@ -20,7 +20,7 @@ from ..context import debugging, remember
 from ..exits import Exit, exit_code, gravest
 from ..plugins.roster import ready_names
 from ..providers.roll_call import nobody
-from ..report import alone, log_to_stderr
+from ..report import alone, log_to_stderr, words_of
 from ..rounds import ask_each
 from ..terminal import note, out
 from . import facts
@@ -183,8 +183,7 @@ async def _ask(client: AsyncClient, found: Catalogue, name: str) -> None:
         why, code = f"no answer within {PATIENCE:g} s", Exit.TIMEOUT
     except Exception as raised:
         error = alone(raised)
-        text = error.message if isinstance(error, PointsmanError) else f"{type(error).__name__}: {error}"
-        why = client.roster.redactor.text(text)
+        why = client.roster.redactor.text(words_of(error))
         code = exit_code(error) if isinstance(error, PointsmanError) else Exit.UPSTREAM
     found.failed.append((name, why.removeprefix(f"{name}: "), code))
     found.models += _merged(client, name, None)

@@ -8,14 +8,14 @@ from functools import partial
 
 import click
 
-from pointsman import ConfigError, Plugins, PointsmanError, Settings
+from pointsman import ConfigError, Plugins, Settings
 from pointsman.config.settings import PluginChoice
 from pointsman.plugins import Kind, PluginInfo
 
 from ..as_json import dumps
 from ..context import debugging
 from ..listing import show_states, wrapped
-from ..report import log_to_stderr
+from ..report import log_to_stderr, words_of
 from ..terminal import note, out
 from .impatience import PATIENCE, Tried, tried
 from .versions import misfit
@@ -94,10 +94,8 @@ def _judged(row: Row, outcome: Tried) -> Row:
         reason = f"not imported after {PATIENCE:g} s: whoever uses it waits for it"
         return replace(row, state="slow", reason=reason)
     row = replace(row, seconds=round(outcome.seconds, 3))
-    error = outcome.error
-    if error is not None:
-        said = error.message if isinstance(error, PointsmanError) else f"{type(error).__name__}: {error}"
-        return replace(row, state="broken", reason=said)
+    if outcome.error is not None:
+        return replace(row, state="broken", reason=words_of(outcome.error))
     if outcome.seconds > WORTH_TELLING:
         return replace(row, reason=f"it takes {outcome.seconds:.1f} s to import")
     return row

@@ -23,7 +23,7 @@ from ..context import debugging, remember
 from ..exits import Exit, exit_code, gravest
 from ..listing import show_states
 from ..plugins.roster import SLOW, said, slow_names
-from ..report import alone, log_to_stderr
+from ..report import alone, log_to_stderr, words_of
 from ..rounds import ask_each
 from ..terminal import note, out
 
@@ -150,8 +150,7 @@ async def _ask(client: AsyncClient, rows: list[Row], place: int) -> None:
         health, code = Health(HealthState.DOWN, f"no answer within {PATIENCE:g} s"), Exit.UPSTREAM
     except Exception as raised:
         error = alone(raised)
-        text = error.message if isinstance(error, PointsmanError) else f"{type(error).__name__}: {error}"
-        health, code = Health(HealthState.DOWN, client.roster.redactor.text(text)), _code(error)
+        health, code = Health(HealthState.DOWN, client.roster.redactor.text(words_of(error))), _code(error)
     else:
         if health.state is HealthState.DOWN:
             code = exit_code(health.error) if health.error else Exit.UPSTREAM
