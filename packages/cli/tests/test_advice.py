@@ -129,6 +129,7 @@ def test_what_fails_again_in_the_same_way_is_told_once(
 def test_wrong_setting_for_which_nobody_is_ready_is_what_is_told(
     invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
+    """Core tells it where a variable of ours is wrong, and leaves the vendor's own to the command."""
     monkeypatch.setenv(variable, value)
     done = invoke("chat", "hi")
     assert done.exit_code == 2

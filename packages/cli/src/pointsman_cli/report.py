@@ -95,7 +95,11 @@ def report(
 
 
 def _wrong_setting(error: BaseException, roster: Roster | None) -> p.ConfigError | None:
-    """The wrong setting for which nobody is ready: what somebody has set up goes before what nobody has."""
+    """The wrong setting for which nobody is ready: what somebody has set up goes before what nobody has.
+
+    Where a file or a variable of ours says it, core raises it by itself. Over a provider that only the vendor's own
+    variable sets up, such as SAMBANOVA_API_KEY, it passes, since that may be there for another program.
+    """
     if roster is None or not isinstance(error, p.NoCandidates) or not error.none_ready:
         return None
     for name in roster.names:
