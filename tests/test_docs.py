@@ -23,7 +23,7 @@ import pytest
 
 import pointsman
 from pointsman import errors, hookspecs
-from pointsman.engine.machine import OnBreak
+from pointsman.engine.terms import OnBreak
 from pointsman.plugins import Kind
 
 ROOT = Path(__file__).parent.parent

@@ -14,7 +14,7 @@ from .types import ChatRequest, Image, Message, Priority, Role, Text, Tool, syst
 if TYPE_CHECKING:
     from .client import Options, Prompt
 
-_NOT_FOR_THE_REQUEST = frozenset({"model", "system", "first_token", "stall", "on_break"})
+_NOT_FOR_THE_REQUEST = frozenset({"model", "system", "first_token", "stall", "min_speed", "max_wait", "on_break"})
 _OPTIONS = _NOT_FOR_THE_REQUEST | ({one.name for one in fields(ChatRequest)} - {"messages"})
 
 
@@ -70,11 +70,13 @@ def _check(request: ChatRequest, given: Mapping[str, Any]) -> None:
     _check_number("top_p", request.top_p, least=0, most=1)
     for name, seconds in (
         ("deadline", request.deadline),
-        *((name, given.get(name)) for name in ("first_token", "stall")),
+        *((name, given.get(name)) for name in ("first_token", "stall", "min_speed")),
     ):
         if not _check_number(name, seconds):
-            raise InvalidRequest(f"{name} must be more than 0 seconds, not {seconds}")
-    for name, allowed in (("priority", get_args(Priority)), ("on_break", ("raise", "restart"))):
+            unit = "characters a second" if name == "min_speed" else "seconds"
+            raise InvalidRequest(f"{name} must be more than 0 {unit}, not {seconds}")
+    _check_number("max_wait", given.get("max_wait"), least=0)
+    for name, allowed in (("priority", get_args(Priority)), ("on_break", ("raise", "restart", "continue"))):
         word = given.get(name, getattr(request, name, None))
         if word is not None and word not in allowed:
             raise InvalidRequest(f"{name} is one of {', '.join(allowed)}, not {word!r}")

@@ -15,12 +15,14 @@ from anyio.lowlevel import current_token
 
 from .asking import as_request, schema_reader
 from .config import Settings
+from .engine.checks import check_all
 from .engine.clock import loop_clock
 from .engine.connections import CLOSING_GRACE, Connections
 from .engine.decide import decide
-from .engine.machine import Leg, Limits
+from .engine.health import Budget, Caps, Health
 from .engine.roster import Roster
 from .engine.runner import Call
+from .engine.terms import Leg, Limits, OnBreak
 from .errors import ConfigError, NoCandidates
 from .plugins import HookCallables, Plugins
 from .policy import Decision
@@ -63,7 +65,11 @@ class Options(TypedDict, total=False):
     """Seconds to the first output of each attempt."""
     stall: float
     """Seconds between two outputs."""
-    on_break: Literal["raise", "restart"]
+    min_speed: float
+    """Characters a second, over 10 seconds."""
+    max_wait: float
+    """Seconds that it may wait for a cooldown to end, if nobody else can be asked."""
+    on_break: Literal["raise", "restart", "continue"]
 
 
 class AsyncClient:
@@ -86,6 +92,7 @@ class AsyncClient:
         """Load wrappers and sinks; open nothing yet. Raises `PluginError` if one of them is broken."""
         if self._group is not None:
             raise ConfigError("this client is open already: one `async with` for each client")
+        self._roster.check_limits()
         wrappers = self._plugins.wrappers(self._settings.plugins.wrappers)
         self._sinks = self._plugins.sinks()
         self._clock = loop_clock()
@@ -94,6 +101,9 @@ class AsyncClient:
         await group.__aenter__()
         self._group = group
         self._connections = Connections(self._roster, wrappers, group, self._clock)
+        self._health = self._new_health(self._connections)
+        if every := self._settings.engine.health_checks:
+            group.start_soon(check_all, self._connections, self._health, self._clock, every)
         return self
 
     async def __aexit__(
@@ -151,13 +161,14 @@ class AsyncClient:
         request = as_request(prompt, options)
         decision = self._decide(request, options.get("model"), now=self._clock())
         limits = self._limits(request, options, collected=collected)
-        call = Call(request, self._plan(decision), limits, connections, self._clock, self._roster.redactor.error)
+        plan, redact = self._plan(decision), self._roster.redactor.error
+        call = Call(request, plan, limits, connections, self._health, self._clock, redact)
         reply = StreamedReply(
             call,
             uuid.uuid4().hex,
             decision,
             self._clock,
-            restarts=limits.on_break == "restart",
+            restarts=limits.on_break == "restart" or limits.may_retract,
             read_schema=schema_reader(options.get("response_schema") or request.response_schema),
         )
         self._calls.add(call)
@@ -201,19 +212,39 @@ class AsyncClient:
         legs: list[Leg] = []
         for target in decision.order:
             model, spec = self._roster.model(target), self._roster.declared(target.provider).spec
-            legs.append(Leg(target, model.context_tokens if model else None, spec.cold_start))
+            able = spec.capabilities if model is None or model.capabilities is None else model.capabilities
+            context = model.context_tokens if model else None
+            legs.append(Leg(target, context, spec.cold_start, spec.idempotent, "prefill" in able))
         return legs
 
     def _limits(self, request: ChatRequest, options: Options, *, collected: bool) -> Limits:
         engine = self._settings.engine
         deadline = request.deadline or engine.deadline
+        otherwise: OnBreak = "restart" if collected else "raise"
+        on_break = options.get("on_break") or engine.on_break or otherwise
+        if on_break == "continue" and (request.tools or request.response_schema is not None):
+            on_break = otherwise  # Half a call of a tool, or half a document, is nothing to go on with.
         return Limits(
             deadline=COLLECTED_DEADLINE if deadline is None and collected else deadline,
             first_token=options.get("first_token", engine.first_token),
             stall=options.get("stall", engine.stall),
+            min_speed=options.get("min_speed", engine.min_speed),
             max_attempts=engine.max_attempts,
             retries=engine.retries,
-            on_break=options.get("on_break") or engine.on_break or ("restart" if collected else "raise"),
+            max_wait=options.get("max_wait", engine.max_wait),
+            on_break=on_break,
+            may_retract=on_break == "continue" and collected,
+            hedge=engine.hedge > 0 and not request.tools,
+        )
+
+    def _new_health(self, connections: Connections) -> Health:
+        engine, limits = self._settings.engine, self._settings.limits
+        caps = {name: Caps(concurrent=one.concurrent, rpm=one.rpm, tpm=one.tpm) for name, one in limits.items()}
+        return Health(
+            lambda name: caps.get(name, Caps()),
+            connections.limits,
+            retries=Budget.of_retries(engine.retry_budget),
+            hedges=Budget.of_hedges(engine.hedge),
         )
 
 

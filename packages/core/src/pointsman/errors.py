@@ -24,8 +24,9 @@
      ├ NoCandidates
      └ AllTargetsFailed            an exception group, in order of attempt
 
-Two facts steer the engine, and it reads no others: `scope`, the widest thing that is broken, and `retryable`, whether
-the same target may succeed if it is asked again. A new error therefore never edits the engine.
+Facts steer the engine, not classes: `scope`, the widest thing that is broken; `retryable`, whether the same target may
+succeed if it is asked again; `trips`, whether it is a sign of an outage; `begun`, whether the vendor may have begun to
+do what was asked; `retry_at`. A new error therefore never edits the engine.
 """
 
 from __future__ import annotations
@@ -57,6 +58,10 @@ class PointsmanError(Exception):
 
     scope: Scope = Scope.REQUEST
     retryable: bool = False
+    trips: bool = False
+    """A sign of an outage: enough of these open the breaker of what `scope` names."""
+    begun: bool = True
+    """The vendor may have begun to do what was asked. What must not be done twice is then not asked of anybody else."""
     # Here too, for subclasses that do not call the constructor: the engine reads all of them.
     provider: str | None = None
     target: Target | None = None
@@ -77,6 +82,7 @@ class PointsmanError(Exception):
         partial: str = "",
         scope: Scope | None = None,
         retryable: bool | None = None,
+        begun: bool | None = None,
     ) -> None:
         super().__init__(message)
         self.provider = provider or (target.provider if target else None)
@@ -89,6 +95,8 @@ class PointsmanError(Exception):
             self.scope = scope
         if retryable is not None:
             self.retryable = retryable
+        if begun is not None:
+            self.begun = begun
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default calls the class with `args` alone, which keyword arguments without a default do not survive.
@@ -119,6 +127,7 @@ class ConfigError(PointsmanError):
     `missing` is True if nothing is wrong but that a key, or another setting that must be given, is not there.
     """
 
+    begun = False
     scope = Scope.PROVIDER
 
     def __init__(self, message: str, *, missing: bool = False, **details: Any) -> None:
@@ -129,6 +138,7 @@ class ConfigError(PointsmanError):
 class PluginError(PointsmanError):
     """A plugin broke its promise: it failed to load, answered None, or raised what is not one of these errors."""
 
+    trips = True
     scope = Scope.PROVIDER
 
     def __init__(self, message: str, *, plugin: str, **details: Any) -> None:
@@ -148,10 +158,13 @@ class RequestError(PointsmanError):
 class InvalidRequest(RequestError):
     """The vendor, or we before it, found the request malformed."""
 
+    begun = False
+
 
 class ContextOverflow(RequestError):
     """The prompt is longer than the model's context. Only a target with a larger context is tried next."""
 
+    begun = False
     scope = Scope.TARGET
 
 
@@ -168,46 +181,59 @@ class ProviderError(PointsmanError):
 class AuthFailed(ProviderError):
     """The key is missing, wrong, expired, or not allowed to do this."""
 
+    begun = False
     scope = Scope.PROVIDER
 
 
 class QuotaExhausted(ProviderError):
     """The account has no money or credit left."""
 
+    begun = False
     scope = Scope.PROVIDER
 
 
 class RateLimited(ProviderError):
     """Too many requests or tokens for now; `retry_at` says until when, where the vendor told."""
 
+    begun = False
     retryable = True
 
 
 class ModelGone(ProviderError):
     """The model does not exist there, or not any more."""
 
+    begun = False
+
 
 class Unavailable(ProviderError):
     """The vendor could not be reached, or failed by itself (5xx)."""
 
+    trips = True
     retryable = True
 
 
 class FirstTokenTimeout(ProviderError):
     """Nothing meaningful arrived in time. A silent target is left, not asked again."""
 
+    trips = True
+
 
 class Stalled(ProviderError):
     """The stream stopped flowing after it had begun."""
+
+    trips = True
 
 
 class TooSlow(ProviderError):
     """The stream flows below the minimum speed."""
 
+    trips = True
+
 
 class StreamBroken(ProviderError):
     """The stream ended without the proof that its provider's terminal contract demands; `partial` holds the text."""
 
+    trips = True
     retryable = True
 
 

@@ -77,7 +77,7 @@ class _Flowing:
     @property
     def text(self) -> str:
         """The text of the answer as far as it has arrived."""
-        return "".join(self._call.winner.texts) if self._call.winner else ""
+        return self._call.winner.answer if self._call.winner else ""
 
     @property
     def reasoning(self) -> str:

@@ -9,7 +9,11 @@ from typing import Literal, TypeAlias
 from .policy import Decision
 from .types import Cost, ServerTimings, Target, Timings, Unknown, Usage
 
-Outcome: TypeAlias = Literal["finished", "failed", "cancelled"]
+Outcome: TypeAlias = Literal["finished", "failed", "cancelled", "lost"]
+"""``lost``: another attempt of the same call began its answer first."""
+Role: TypeAlias = Literal["first", "failover", "retry", "hedge", "resume"]
+"""Why an attempt was made: after another target failed, at the same one again, beside one that was late, or to go on
+with an answer that broke."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,9 @@ class AttemptRecord:
     usage: Usage | None = None
     cost: Cost = Unknown
     server: ServerTimings | None = None
+    role: Role = "first"
+    probe: bool = False
+    """It was the one attempt that a breaker let through, to see whether the target is well again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

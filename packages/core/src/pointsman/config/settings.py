@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import (
     BaseModel,
     ConfigDict,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -41,27 +42,51 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Engine(_Section):
-    """``[engine]``: what a call may take. Seconds."""
-
-    deadline: PositiveFloat | None = None
-    """For the whole call. Default: 600 for collected answers, none for streams, whose reader can leave."""
-    first_token: PositiveFloat | None = None
-    """To the first output of an attempt. Default: 10 while another target is left to ask, 60 for the last."""
-    stall: PositiveFloat | None = 20.0
-    """Between two outputs."""
-    max_attempts: PositiveInt = 8
-    retries: NonNegativeInt = 1
-    """How often a target is asked again, once no other is left."""
-    on_break: Literal["raise", "restart"] | None = None
-    """What happens when a stream breaks after its first output. Default: raise for streams, restart for collected."""
-
+class _Numbers(_Section):
     @field_validator("*", mode="before")
     @classmethod
     def _is_no_switch(cls, value: Any) -> Any:
         if isinstance(value, bool):
             raise ValueError("is not a switch: true and false do not fit")  # pydantic would read true as 1.
         return value
+
+
+class Engine(_Numbers):
+    """``[engine]``: what a call may take. Seconds."""
+
+    deadline: PositiveFloat | None = None
+    """For the whole call. Default: 600 for collected answers, none for streams, whose reader can leave."""
+    first_token: PositiveFloat | None = None
+    """To the first output of an attempt. Default: 10 while another target is left to ask, 60 for the last."""
+    stall: PositiveFloat | None = None
+    """Between two outputs. Default: 20, or less where a target is known to be steadier and another could go on."""
+    min_speed: PositiveFloat | None = None
+    """Characters a second, over 10 seconds. Default: none, or what is far below the target's usual speed and another
+    could go on."""
+    max_attempts: PositiveInt = 8
+    retries: NonNegativeInt = 1
+    """How often a target is asked again, once no other is left."""
+    retry_budget: NonNegativeFloat = 0.2
+    """Attempts at a target that was asked already, as a share of calls."""
+    max_wait: NonNegativeFloat = 5.0
+    """How long a call waits for a cooldown to end, if nobody else can be asked."""
+    hedge: NonNegativeFloat = 0.0
+    """Second attempts beside one that is late, as a share of calls; 0 for none."""
+    health_checks: PositiveFloat | None = None
+    """How often each open provider is asked in the background whether it is well. Default: never."""
+    on_break: Literal["raise", "restart", "continue"] | None = None
+    """What happens when a stream breaks after its first output. Default: raise for streams, restart for collected."""
+
+
+class Limit(_Numbers):
+    """``[limits."PROVIDER"]`` or ``[limits."PROVIDER/MODEL"]``: how much may be asked of it. Default: no limit."""
+
+    concurrent: PositiveInt | None = None
+    """Attempts at once; the others wait in line."""
+    rpm: PositiveInt | None = None
+    """Requests in any minute."""
+    tpm: PositiveInt | None = None
+    """Tokens in any minute, by an estimate that is put right as soon as the vendor has counted."""
 
 
 class Routing(_Section):
@@ -92,7 +117,8 @@ ARGUMENT = Origin("argument")
 """Where a value comes from that was said on the spot; it goes before everything else."""
 
 SECTIONS: Mapping[str, type[BaseModel]] = {"engine": Engine, "routing": Routing, "plugins": PluginChoice}
-"""What a file may hold besides ``[providers.NAME]``."""
+"""What a file may hold besides those with a table for each name."""
+_NAMED = {"providers": "[providers.NAME]", "limits": '[limits."NAME"]'}
 
 
 class Settings:
@@ -102,14 +128,14 @@ class Settings:
         self._values = dict(values)
         self.environ: Mapping[str, str] = dict(environ or {})
         """The environment that providers read their own variables from."""
-        known = [*SECTIONS, "providers"]
+        known = [*SECTIONS, *_NAMED]
         for path, value in self._values.items():
             section, is_leaf = path[0], value.value != {}
             if section not in known:
                 there = f"there are {', '.join(known)}{did_you_mean(section, known)}"
                 raise ConfigError(f"[{section}] from {value.origin} is not a section: {there}")
-            if is_leaf and len(path) < (3 if section == "providers" else 2):
-                table = "[providers.NAME]" if section == "providers" else f"[{section}]"
+            if is_leaf and len(path) < (3 if section in _NAMED else 2):
+                table = _NAMED.get(section, f"[{section}]")
                 raise ConfigError(f"{'.'.join(path)} from {value.origin} must be a table: {table}")
             if section == "providers" and len(path) > 1 and (why := _no_name(path[1])):
                 raise ConfigError(f"[providers] {path[1]!r} from {value.origin}: {why}")
@@ -173,6 +199,12 @@ class Settings:
         """``[plugins]``. Raises `ConfigError` naming the setting and its origin."""
         return self._section("plugins", PluginChoice)
 
+    @cached_property
+    def limits(self) -> Mapping[str, Limit]:
+        """``[limits]``, by provider or target. Raises `ConfigError` naming the setting and its origin."""
+        names = sorted({path[1] for path in self._values if path[0] == "limits" and len(path) > 1})
+        return {name: self._section("limits", Limit, name) for name in names}
+
     def provider_tables(self) -> list[str]:
         """The names that stand under ``[providers]``."""
         return sorted({path[1] for path in self._values if path[0] == "providers" and len(path) > 1})
@@ -181,12 +213,13 @@ class Settings:
         """What files and arguments say of one provider: setting -> value."""
         return nested(self._values, "providers", name)
 
-    def _section(self, name: str, model: type[SectionT]) -> SectionT:
-        own = nested(self._values, name)
+    def _section(self, name: str, model: type[SectionT], *table: str) -> SectionT:
+        own = nested(self._values, name, *table)
+        shown = ".".join((name, *(f'"{part}"' for part in table)))
         try:
             return model.model_validate({setting: value.value for setting, value in own.items()})
         except ValidationError as error:
-            raise ConfigError("; ".join(_complaints(name, error, own, model))) from None
+            raise ConfigError("; ".join(_complaints(shown, error, own, model))) from None
 
 
 def _complaints(

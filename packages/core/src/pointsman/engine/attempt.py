@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import anyio
 
 from ..errors import PointsmanError
-from ..telemetry import AttemptRecord, Outcome
+from ..telemetry import AttemptRecord, Outcome, Role
 from ..types import Cost, ReasoningDelta, ServerTimings, Target, ToolCallDelta, Unknown, Usage
+from .health import Ticket
 
 
 @dataclass(slots=True, eq=False)
@@ -18,12 +19,24 @@ class Attempt:
     number: int
     target: Target
     started: float
+    role: Role = "first"
+    prefix: str = ""
+    """The text that others have answered before, if this one goes on with it."""
+    ticket: Ticket | None = None
+    """Until it holds nothing any more."""
+    probe: bool = False
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
     """Set when its task ends, which may be a little after its answer."""
     first_output: float | None = None
     ended: float | None = None
     finished: bool = False
+    lost: bool = False
+    """Another began its answer first."""
+    paused: bool = False
+    """The reader held it up at least once, so that its speed is not known."""
+    silence: float = 0.0
+    """The longest time between two outputs."""
     texts: list[str] = field(default_factory=list[str])
     """The text that has arrived, in pieces."""
     rest: list[ReasoningDelta | ToolCallDelta] = field(default_factory=list[ReasoningDelta | ToolCallDelta])
@@ -32,11 +45,28 @@ class Attempt:
     usage: Usage | None = None
     cost: Cost = Unknown
     server: ServerTimings | None = None
+    _counted: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def answer(self) -> str:
+        """The text so far, with what it goes on with."""
+        return self.prefix + "".join(self.texts)
 
     @property
     def outcome(self) -> Outcome:
         """How it ended; an attempt that nobody ended and that did not end itself was cancelled."""
+        if self.lost:
+            return "lost"
         return "finished" if self.finished else "failed" if self.error else "cancelled"
+
+    def written(self) -> int:
+        """How many characters have arrived, reasoning and arguments of tools included. Counts only what is new."""
+        texts, rest, count = self._counted
+        count += sum(map(len, self.texts[texts:]))
+        for one in self.rest[rest:]:
+            count += len(one.text if isinstance(one, ReasoningDelta) else one.arguments)
+        self._counted = len(self.texts), len(self.rest), count
+        return count
 
     def record(self, call_id: str, now: float) -> AttemptRecord:
         """What sinks are told; `now` stands in for the end of one that still runs."""
@@ -52,4 +82,6 @@ class Attempt:
             usage=self.usage,
             cost=self.cost,
             server=self.server,
+            role=self.role,
+            probe=self.probe,
         )

@@ -69,6 +69,10 @@ class Connections:
             raise error
         return slot.hooks
 
+    def opened(self) -> list[tuple[str, HookCallables]]:
+        """Those that are open now."""
+        return [(name, slot.hooks) for name, slot in self._slots.items() if slot.hooks is not None]
+
     async def close(self) -> None:
         """Let every connection go, and wait `CLOSING_GRACE` for them; what is left is cancelled by the client."""
         self._closing.set()

@@ -1,125 +1,50 @@
 """Which target next, and when is it over? Every transition of a call lives in this file.
 
-Rule 1: no I/O, no clock, no randomness. Inputs carry the time (and the dice); outputs are commands.
-Rule 2: errors are read only through `scope`, `retryable` and `retry_at`; `ContextOverflow` alone also asks for a
-        larger context.
+Rule 1: no I/O, no clock, no randomness. Inputs carry the time (and the dice); outputs are commands; what other calls
+        have met is looked up in the `Outlook`.
+Rule 2: errors are read only through `scope`, `retryable`, `retry_at` and `begun`; `ContextOverflow` alone also asks
+        for a larger context.
 Rule 3: the commit point is the first meaningful output. Before it, failing over is silent; after it, `on_break`
         decides.
 Rule 4: one deadline over the call. What an attempt is allowed derives from it, and leaves time for a successor.
-Rule 5: the clocks of first token and stall measure the provider: they stand still while the reader has not kept up.
-Rule 6: a call settles exactly once; whatever arrives from an attempt that is no longer current is ignored.
-
-::
-
-    WAITING --due--> RUNNING --output--> COMMITTED --finished--> SETTLED
-       ^                |failed              |broken
-       |                v                    v
-       +----------- next target? <---- on_break="restart"      (none left, request at fault, deadline: SETTLED)
+Rule 5: the clocks of first token, stall and speed measure the provider: they stand still while the reader has not
+        kept up.
+Rule 6: a call settles exactly once; whatever arrives from an attempt that is no longer running is ignored.
+Rule 7: a limit that was measured, not set, holds only where somebody can take over: leaving helps nobody else.
+Rule 8: at most two attempts at once, the second a hedge, and only before the commit point: the first to speak wins.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Literal, TypeAlias
 
-from ..errors import (
-    AllTargetsFailed,
-    ContextOverflow,
-    DeadlineExceeded,
-    FirstTokenTimeout,
-    PointsmanError,
-    Scope,
-    Stalled,
-)
-from ..types import AttemptFailed, Retracted, Started, StreamEvent, Target
-
-OnBreak: TypeAlias = Literal["raise", "restart"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a call may take. Seconds; None means without limit, or, for `first_token`, that the defaults below hold."""
-
-    deadline: float | None = None
-    first_token: float | None = None
-    stall: float | None = 20.0
-    max_attempts: int = 8
-    retries: int = 1
-    """How often one target is asked again, once no other is left to ask."""
-    on_break: OnBreak = "raise"
-
+from ..errors import AllTargetsFailed, DeadlineExceeded, FirstTokenTimeout, PointsmanError, Scope, Stalled, TooSlow
+from ..telemetry import Role
+from ..types import AttemptFailed, Resumed, Retracted, Started
+from .route import Route, Way
+from .terms import Cancel, Command, Emit, Leg, Limits, Outlook, Phase, Settle, Start, Untried
 
 PATIENCE_WITH_OTHERS_LEFT = 10.0
 """Seconds to the first token while another target could still be asked."""
 PATIENCE_WITH_LAST = 60.0
 """The same for the last: leaving it helps nobody, yet nothing may hang."""
-BACKOFF = 0.25
-"""Seconds before a target is asked again, doubled each time, times 0.5 to 1.5."""
-LONGEST_WAIT = 5.0
-"""Seconds that a vendor may ask us to wait before its refusal is passed on instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """A target in the plan, with its context size where it is known, and what it may need to get ready, in seconds."""
-
-    target: Target
-    context_tokens: int | None = None
-    cold_start: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Begin attempt number `attempt` at `target`."""
-
-    attempt: int
-    target: Target
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """End attempt number `attempt`: `error` is what it is charged with."""
-
-    attempt: int
-    error: PointsmanError
-
-
-@dataclass(frozen=True, slots=True)
-class Emit:
-    """Tell the reader."""
-
-    event: StreamEvent
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """The call is over: with success if `error` is None."""
-
-    error: PointsmanError | None
-
-
-Command: TypeAlias = Start | Cancel | Emit | Settle
-
-
-class Phase(enum.Enum):
-    """Where a call stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    COMMITTED = "committed"
-    SETTLED = "settled"
+STALL = 20.0
+"""Seconds between two outputs."""
+SPEED_WINDOW = 10.0
+"""Seconds over which the speed of an answer is measured."""
 
 
 @dataclass(slots=True)
-class _Leg:
-    """A leg with what has happened to it."""
+class _Running:
+    """An attempt that has not ended."""
 
-    leg: Leg
-    tries: int = 0
-    error: PointsmanError | None = None
+    number: int
+    way: Way
+    started: float
+    first_token_by: float
+    hedge_at: float
 
 
 @dataclass(slots=True)
@@ -129,22 +54,30 @@ class Machine:
     plan: Sequence[Leg]
     limits: Limits
     began: float
+    outlook: Outlook = field(default_factory=Untried)
     phase: Phase = Phase.WAITING
     attempt: int = 0
-    """The number of the current attempt, from 1."""
+    """How many attempts were begun; the number of the newest, from 1."""
     last_at: float = 0.0
-    """When the current attempt last moved. The runner sets it for "one more delta, committed", the fast path."""
+    """When the answer last moved. The runner sets it for "one more delta, committed", the fast path."""
     paused: bool = False
+    text_only: bool = True
+    """Nothing but text has been said, so that another could go on with it. The runner says when that ends."""
     errors: list[PointsmanError] = field(default_factory=list[PointsmanError])
-    _legs: list[_Leg] = field(default_factory=list[_Leg])
-    _current: _Leg | None = None
+    resuming: bool = False
+    """Output stands that the next answer has to go on with."""
+    _route: Route = field(init=False)
+    _running: list[_Running] = field(default_factory=list[_Running])
     _wake_at: float = 0.0
-    _first_token_by: float = inf
+    _stall: float = STALL
+    _min_speed: float | None = None
+    _measured: tuple[float, int] = (0.0, 0)
+    """Since when the speed is measured, and how many characters had been written by then."""
 
     def __post_init__(self) -> None:
         if not self.plan:
             raise ValueError("a call needs at least one target")
-        self._legs = [_Leg(leg) for leg in self.plan]
+        self._route = Route(self.plan, self.limits, self.outlook)
 
     @property
     def deadline(self) -> float:
@@ -157,10 +90,11 @@ class Machine:
         match self.phase:
             case Phase.WAITING:
                 return min(self._wake_at, self.deadline)
-            case Phase.RUNNING if not self.paused:
-                return min(self._first_token_by, self.deadline)
-            case Phase.COMMITTED if not self.paused and self.limits.stall is not None:
-                return min(self.last_at + self.limits.stall, self.deadline)
+            case Phase.RUNNING:
+                return min(self.deadline, *(min(one.first_token_by, one.hedge_at) for one in self._running))
+            case Phase.COMMITTED if not self.paused:
+                measured = inf if self._min_speed is None else self._measured[0] + SPEED_WINDOW
+                return min(self.last_at + self._stall, measured, self.deadline)
             case Phase.SETTLED:
                 return inf
             case _:
@@ -170,153 +104,203 @@ class Machine:
 
     def start(self, now: float) -> list[Command]:
         """The call begins."""
-        return self._advance(now, dice=0.5)
+        return self._advance(now, "first")
 
     def first_output(self, attempt: int, now: float) -> list[Command]:
-        """The current attempt yielded something meaningful: the commit point."""
-        if attempt != self.attempt or self.phase is not Phase.RUNNING or self._current is None:
+        """A running attempt yielded something meaningful: the commit point. Whoever else runs has lost."""
+        winner = self._find(attempt)
+        if winner is None or self.phase is not Phase.RUNNING:
             return []
+        losers: list[Command] = [Cancel(one.number, None) for one in self._running if one is not winner]
+        self._running = [winner]
         self.phase = Phase.COMMITTED
         self.last_at = now
-        return [Emit(Started(self._current.leg.target, attempt))]
+        self._measured = (now, 0)
+        self._set_clocks(winner)
+        target = winner.way.leg.target
+        opening = Emit(Resumed(target)) if self.resuming else Emit(Started(target, attempt))
+        return [*losers, opening]
 
     def finished(self, attempt: int, now: float) -> list[Command]:
-        """The current attempt's answer is whole. An answer without any output is an answer."""
-        if attempt != self.attempt or self.phase not in (Phase.RUNNING, Phase.COMMITTED):
+        """A running attempt's answer is whole. An answer without any output is an answer."""
+        if self._find(attempt) is None:
             return []
         opening = self.first_output(attempt, now)
-        self.phase = Phase.SETTLED
-        return [*opening, Settle(None)]
+        self._running.clear()
+        return [*opening, *self._settle(None)]
 
     def failed(self, attempt: int, error: PointsmanError, now: float, dice: float) -> list[Command]:
-        """The current attempt ended with `error`. `dice` in [0, 1) spreads retries."""
-        if attempt != self.attempt or self.phase not in (Phase.RUNNING, Phase.COMMITTED) or self._current is None:
+        """A running attempt ended with `error`. `dice` in [0, 1) spreads retries."""
+        failed = self._find(attempt)
+        if failed is None:
             return []
-        self._current.error = error
+        self._running.remove(failed)
         self.errors.append(error)
+        failed.way.fail(error, now, dice)
         if self.phase is Phase.COMMITTED:
-            if self.limits.on_break == "raise":
-                return self._settle(self._verdict())
-            told: Command = Emit(Retracted(str(error)))
-        else:
-            told = Emit(AttemptFailed(self._current.leg.target, attempt, error))
-        if error.scope is Scope.REQUEST:
-            return [told, *self._settle(error)]
-        self.phase = Phase.WAITING
-        return [told, *self._advance(now, dice)]
+            return self._broken(failed, error, now)
+        told = Emit(AttemptFailed(failed.way.leg.target, attempt, error))
+        if error.scope is Scope.REQUEST or _may_have_begun(failed, error):
+            return [told, *self._settle(error if error.scope is Scope.REQUEST else self._verdict(now))]
+        if self._running:  # A hedge, or the one that it was for, may still answer.
+            return [told]
+        return [told, *self._advance(now)]
 
-    def tick(self, now: float, dice: float) -> list[Command]:
-        """The clock has reached `due`. Harmless at any other time."""
+    def tick(self, now: float, dice: float, written: int = 0) -> list[Command]:
+        """The clock has reached `due`. Harmless at any other time. `written`: characters of the answer so far."""
         if self.phase is Phase.SETTLED or now < self.due:
             return []
         if now >= self.deadline:
-            return self._out_of_time(now)
+            return self._out_of_time()
         if self.phase is Phase.WAITING:
-            return self._start_next(now)
-        assert self._current is not None
-        target = self._current.leg.target
+            return self._advance(now)
         if self.phase is Phase.RUNNING:
-            silence = now - self.last_at
-            error: PointsmanError = FirstTokenTimeout(f"nothing came within {silence:.1f} s", target=target)
-        else:
-            error = Stalled(f"the stream stood still for {now - self.last_at:.1f} s", target=target)
-        return [Cancel(self.attempt, error), *self.failed(self.attempt, error, now, dice)]
+            silent = next((one for one in self._running if now >= one.first_token_by), None)
+            if silent is None:
+                return self._hedge(now)
+            target, waited = silent.way.leg.target, now - silent.started
+            error = FirstTokenTimeout(f"nothing came within {waited:.1f} s", target=target)
+            return self._give_up(silent, error, now, dice)
+        current = self._running[0]
+        target = current.way.leg.target
+        if now >= self.last_at + self._stall:
+            stalled = Stalled(f"the stream stood still for {now - self.last_at:.1f} s", target=target)
+            return self._give_up(current, stalled, now, dice)
+        since, before = self._measured
+        speed = (written - before) / (now - since)
+        self._measured = (now, written)
+        if self._min_speed is None or speed >= self._min_speed:
+            return []
+        slow = f"{speed:.1f} characters a second, less than {self._min_speed:.1f}"
+        return self._give_up(current, TooSlow(f"the stream flows at {slow}", target=target), now, dice)
+
+    def poke(self, now: float) -> list[Command]:
+        """Something has changed at a target that this call may be waiting for."""
+        if self.phase is not Phase.WAITING or now >= self.deadline:
+            return []
+        return self._advance(now)
 
     def pause(self) -> None:
         """The reader has not kept up; the provider is not being read."""
         self.paused = True
 
-    def resume(self, now: float) -> None:
-        """The reader has caught up; the provider gets its whole stall limit anew."""
+    def resume(self, now: float, written: int = 0) -> None:
+        """The reader has caught up; the provider gets its whole stall limit anew, and its speed is measured anew."""
         self.paused = False
         self.last_at = now
+        self._measured = (now, written)
 
     # What follows from it -------------------------------------------------------------------------------------------
 
-    def _advance(self, now: float, dice: float) -> list[Command]:
-        """Choose the next leg and go there, now or after a pause; or settle."""
+    def _find(self, attempt: int) -> _Running | None:
+        return next((one for one in self._running if one.number == attempt), None)
+
+    def _give_up(self, one: _Running, error: PointsmanError, now: float, dice: float) -> list[Command]:
+        return [Cancel(one.number, error), *self.failed(one.number, error, now, dice)]
+
+    def _broken(self, broken: _Running, error: PointsmanError, now: float) -> list[Command]:
+        """The answer broke after its commit point."""
+        final = error.scope is Scope.REQUEST or not broken.way.leg.idempotent  # It has begun: there was output.
+        mode = self.limits.on_break
+        if mode == "continue" and self.text_only and not final:
+            self.resuming = True
+            return self._advance(now)
+        if mode == "raise" or (mode == "continue" and not self.limits.may_retract):
+            return self._settle(error if final else self._verdict(now, asked_only=True))
+        self.resuming = False
+        told = Emit(Retracted(str(error)))
+        return [told, *(self._settle(error) if final else self._advance(now))]
+
+    def _advance(self, now: float, role: Role | None = None) -> list[Command]:
+        """Go to the next leg, now or once it may be asked; or settle."""
         if now >= self.deadline:
-            return self._out_of_time(now)
-        if self.attempt >= self.limits.max_attempts:
-            return self._settle(self._verdict())
-        fresh = next((leg for leg in self._legs if leg.tries == 0 and not self._ruled_out(leg)), None)
-        if fresh is not None:
-            self._current, self._wake_at = fresh, now
-            return self._start_next(now)
-        again = [(self._ready_at(leg, now, dice), leg) for leg in self._legs if self._may_retry(leg, now)]
-        if not again:
-            return self._settle(self._verdict())
-        self._wake_at, self._current = min(again, key=lambda pair: pair[0])
-        return []
+            return self._out_of_time()
+        self.phase = Phase.WAITING
+        found = None
+        if self.attempt < self.limits.max_attempts:
+            found = self._route.next(now, resuming=self.resuming, deadline=self.deadline)
+        if found is not None:
+            self._wake_at, way = found
+            if way is None or self._wake_at > now:
+                return []
+            return self._begin(way, now, role or ("retry" if way.tries else "failover"))
+        if self.resuming and self.limits.may_retract:
+            self.resuming = False
+            return [Emit(Retracted(str(self.errors[-1]))), *self._advance(now)]
+        return self._settle(self._verdict(now))
 
-    def _start_next(self, now: float) -> list[Command]:
-        assert self._current is not None
+    def _begin(self, way: Way, now: float, role: Role) -> list[Command]:
         self.attempt += 1
-        self._current.tries += 1
+        way.tries += 1
+        self._route.waiting_since = None
         self.phase = Phase.RUNNING
-        self.last_at = now
         self.paused = False
-        self._first_token_by = now + self._patience(now)
-        return [Start(self.attempt, self._current.leg.target)]
+        self.text_only = self.text_only or not self.resuming
+        spare = self._route.has_spare(now, resuming=self.resuming)
+        pace = self.outlook.pace(way.leg.target)
+        first_token_by = now + self._patience(way, now, spare, pace.first_token)
+        hedge_at = inf
+        if self.limits.hedge and spare and not self._running and not self.resuming and way.leg.idempotent:
+            hedge_at = now + (inf if pace.hedge_after is None else pace.hedge_after)
+        self._running.append(_Running(self.attempt, way, now, first_token_by, hedge_at))
+        return [Start(self.attempt, way.leg.target, "resume" if self.resuming else role)]
 
-    def _patience(self, now: float) -> float:
+    def _hedge(self, now: float) -> list[Command]:
+        """The first is late: begin a second, if the budget has one and another target can be asked this instant."""
+        self._running[0].hedge_at = inf
+        if self.attempt >= self.limits.max_attempts or not self.outlook.may_hedge():
+            return []
+        way = self._route.spare(now)
+        return [] if way is None else self._begin(way, now, "hedge")
+
+    def _patience(self, way: Way, now: float, spare: bool, measured: float | None) -> float:
         """Seconds to the first token. While another target is left, half of the remaining time stays for it."""
-        others = any(leg.tries == 0 and not self._ruled_out(leg) for leg in self._legs)
         own = self.limits.first_token
+        if not spare:
+            return PATIENCE_WITH_LAST + way.leg.cold_start if own is None else own
         if own is None:
-            assert self._current is not None
-            own = PATIENCE_WITH_OTHERS_LEFT if others else PATIENCE_WITH_LAST + self._current.leg.cold_start
-        return min(own, (self.deadline - now) / 2) if others else own
+            own = PATIENCE_WITH_OTHERS_LEFT if measured is None else measured
+        return min(own, (self.deadline - now) / 2)
 
-    def _ruled_out(self, leg: _Leg) -> bool:
-        """Whether what was met so far shows that this leg would fail too. One that failed itself may be retried."""
-        for other in self._legs:
-            error = other.error
-            if error is None:
-                continue
-            if error.scope is Scope.PROVIDER and other.leg.target.provider == leg.leg.target.provider:
-                if other is leg and error.retryable:
-                    continue
-                return True
-            if isinstance(error, ContextOverflow) and not _larger(leg.leg, other.leg):
-                return True
-        return False
+    def _set_clocks(self, one: _Running) -> None:
+        """The limits of an answer that has begun: those that were set, else those measured if another could follow."""
+        limits = self.limits
+        self._stall, self._min_speed = limits.stall or STALL, limits.min_speed
+        replaceable = limits.on_break != "raise" and self._route.has_spare(self.last_at, resuming=self.resuming)
+        if replaceable and one.way.leg.idempotent:
+            pace = self.outlook.pace(one.way.leg.target)
+            self._stall = limits.stall or pace.stall or STALL
+            self._min_speed = limits.min_speed or pace.min_speed
 
-    def _may_retry(self, leg: _Leg, now: float) -> bool:
-        error = leg.error
-        return (
-            error is not None
-            and error.retryable
-            and leg.tries <= self.limits.retries
-            and not self._ruled_out(leg)
-            and (error.retry_at or now) - now <= LONGEST_WAIT
-            and (error.retry_at or now) < self.deadline
-        )
-
-    def _ready_at(self, leg: _Leg, now: float, dice: float) -> float:
-        backoff: float = BACKOFF * 2 ** (leg.tries - 1) * (0.5 + dice)
-        assert leg.error is not None
-        return max(now + backoff, leg.error.retry_at or now)
-
-    def _out_of_time(self, now: float) -> list[Command]:
+    def _out_of_time(self) -> list[Command]:
         over = DeadlineExceeded(f"the call was not done within {self.limits.deadline} s")
         if self.errors:
-            over.__cause__ = self._verdict()
-        running = self.phase in (Phase.RUNNING, Phase.COMMITTED)
-        return [*([Cancel(self.attempt, over)] if running else []), *self._settle(over)]
+            over.__cause__ = self._told(self.errors)
+        running: list[Command] = [Cancel(one.number, over) for one in self._running]
+        self._running.clear()
+        return [*running, *self._settle(over)]
 
-    def _verdict(self) -> PointsmanError:
-        """What the caller is told when nobody is left: one target's own last error, or all of them."""
-        if len({error.target for error in self.errors}) == 1:
-            return self.errors[-1]
-        return AllTargetsFailed(f"{len(self.errors)} attempts failed", self.errors, partial=self.errors[-1].partial)
+    def _verdict(self, now: float, *, asked_only: bool = False) -> PointsmanError:
+        """What the caller is told when nobody is left: what the attempts met, and why others were not asked."""
+        return self._told(self.errors if asked_only else [*self.errors, *self._route.closed(now)])
 
-    def _settle(self, error: PointsmanError) -> list[Command]:
+    def _told(self, errors: Sequence[PointsmanError]) -> PointsmanError:
+        """One target's own last error, or all of them, in order of attempt."""
+        if len({error.target for error in errors}) == 1:
+            return errors[-1]
+        asked, others = len(self.errors), len(errors) - len(self.errors)
+        message = f"{asked} attempt{'' if asked == 1 else 's'} failed"
+        if others:
+            message += f", {others} target{'' if others == 1 else 's'} could not be asked"
+        return AllTargetsFailed(message, errors, partial=self.errors[-1].partial if self.errors else "")
+
+    def _settle(self, error: PointsmanError | None) -> list[Command]:
+        losers: list[Command] = [Cancel(one.number, None) for one in self._running]
+        self._running.clear()
         self.phase = Phase.SETTLED
-        return [Settle(error)]
+        return [*losers, Settle(error)]
 
 
-def _larger(leg: Leg, than: Leg) -> bool:
-    return (
-        leg.context_tokens is not None and than.context_tokens is not None and leg.context_tokens > than.context_tokens
-    )
+def _may_have_begun(one: _Running, error: PointsmanError) -> bool:
+    """Whether asking anybody again might do twice what must be done once."""
+    return not one.way.leg.idempotent and error.begun

@@ -129,6 +129,12 @@ class Roster:
         spec = self.declared(target.provider).spec
         return candidate(target, self.model(target), spec.capabilities, self.prices(target.provider).find(target))
 
+    def check_limits(self) -> None:
+        """Raises `ConfigError` for a limit on somebody who is not there."""
+        for name in self.settings.limits:
+            if name.partition("/")[0] not in self.names:
+                raise ConfigError(f'[limits."{name}"]: {self._unknown(name.partition("/")[0])}')
+
     def _unknown(self, name: str) -> str:
         """There is no such provider: what there is, and how one gets it."""
         if name in self.settings.provider_tables():

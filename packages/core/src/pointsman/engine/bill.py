@@ -1,0 +1,61 @@
+"""What an attempt cost, by the cost hook of its provider; whatever the hook does wrong costs only the cost."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..cost import floor_usage
+from ..plugins import HookCallables
+from ..types import AtLeast, ChatRequest, Cost, Exact, Timings, Unknown, Usage
+from .attempt import Attempt
+
+log = logging.getLogger("pointsman")
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The bill of one call."""
+
+    request: ChatRequest
+    redact: Callable[[BaseException], None]
+
+    def floor(self, attempt: Attempt) -> Usage:
+        """The least that an attempt has used, by what went over the wire."""
+        floor = floor_usage(self.request, attempt.texts)
+        shown = floor_usage(self.request, (attempt.prefix,)).output_tokens if attempt.prefix else 0
+        return Usage(input_tokens=floor.input_tokens + shown, output_tokens=floor.output_tokens, estimated=True)
+
+    def of_answer(self, attempt: Attempt, usage: Usage) -> Usage:
+        """The usage of a whole answer, of which `attempt` has given the last part and used `usage`."""
+        if not attempt.prefix:
+            return usage
+        before = floor_usage(self.request, (attempt.prefix,))
+        return Usage(
+            input_tokens=before.input_tokens, output_tokens=before.output_tokens + usage.output_tokens, estimated=True
+        )
+
+    def finished(self, attempt: Attempt, hooks: HookCallables, usage: Usage, ended: float) -> Cost:
+        """What the cost hook says. The answer is here: a hook that fails leaves its cost unknown."""
+        first = attempt.first_output
+        ttft = None if first is None else first - attempt.started
+        timings = Timings(ttft=ttft, e2e=ended - attempt.started, server=attempt.server)
+        try:
+            cost = hooks.cost(attempt.target, usage, timings)
+            if type(cost) is not Cost:
+                raise TypeError(f"pointsman_cost must answer with a Cost, not with {cost!r}")
+            return cost
+        except Exception as error:
+            self.redact(error)
+            log.exception("the cost of an attempt at %s is unknown: its hook failed", attempt.target, exc_info=error)
+            return Unknown
+
+    def unfinished(self, attempt: Attempt, hooks: HookCallables | None, ended: float) -> Cost:
+        """Nothing if it was refused with a status or never opened; at least what had arrived; else nobody knows."""
+        refused = attempt.error is not None and attempt.error.status is not None
+        if hooks is None or (refused and attempt.first_output is None):
+            return Exact(0)
+        if attempt.first_output is None:
+            return Unknown
+        return AtLeast(self.finished(attempt, hooks, self.floor(attempt), ended).known)

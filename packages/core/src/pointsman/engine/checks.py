@@ -1,0 +1,44 @@
+"""Asking open providers in the background whether they are well; only where somebody has asked for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import anyio
+
+from ..errors import PointsmanError
+from ..plugins import HookCallables
+from ..provider import HealthState
+from .connections import Connections
+from .health import Health
+
+PATIENCE = 10.0
+"""Seconds for one check."""
+
+log = logging.getLogger("pointsman")
+
+
+async def check_all(connections: Connections, health: Health, clock: Callable[[], float], every: float) -> None:
+    """Ask each provider that is open, every so many seconds, for as long as the client is. Opens nobody."""
+    while True:
+        await anyio.sleep(every)
+        async with anyio.create_task_group() as group:
+            for name, hooks in connections.opened():
+                group.start_soon(_check, name, hooks, health, clock, every)
+
+
+async def _check(name: str, hooks: HookCallables, health: Health, clock: Callable[[], float], every: float) -> None:
+    well: bool | None = None
+    with anyio.move_on_after(PATIENCE) as scope:
+        try:
+            state = (await hooks.health()).state
+            well = {HealthState.UP: True, HealthState.DEGRADED: True, HealthState.DOWN: False}.get(state)
+        except PointsmanError:
+            well = False
+        except Exception:
+            log.exception("the health check of %s failed", name)
+    if scope.cancelled_caught:
+        well = False
+    if well is not None:
+        health.checked(name, well, clock(), every + PATIENCE)

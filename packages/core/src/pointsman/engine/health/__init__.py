@@ -1,0 +1,206 @@
+"""What a client knows of its targets from all calls so far, and what calls may therefore do next.
+
+One `Place` for each target and one for each provider, since either may be down, resting or full. Everything is told
+here with its time; nothing waits, reads a clock or draws dice, so that whole histories can be replayed in tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, field
+from math import inf
+
+from ...errors import FirstTokenTimeout, PointsmanError, RateLimited, Scope
+from ...provider import RateLimits
+from ...types import Target
+from ..terms import Pace, Standing
+from .learnt import Learnt
+from .paces import Paces
+from .place import Caps, Place
+from .windows import Budget, Spent
+
+__all__ = ["Budget", "Caps", "Health", "Outlook", "Place", "Ticket"]
+
+Wake = Callable[[], None]
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """An attempt that has begun. It is given back with `Health.end`, once, whatever happened."""
+
+    target: Target
+    cold: bool
+    probes: tuple[bool, bool]
+    """Whether it is the probe of the target, and of the provider."""
+    spent: tuple[Spent, ...]
+    began: float
+    hedge_after: float | None
+    judged: bool = False
+    spoke: bool = False
+
+    @property
+    def probe(self) -> bool:
+        """Whether any breaker watches it."""
+        return any(self.probes)
+
+
+@dataclass(slots=True, eq=False)
+class Health:
+    """Shared by all calls of a client."""
+
+    caps: Callable[[str], Caps] = lambda name: Caps()
+    """Limits of ours, by ``provider`` or ``provider/model``."""
+    limits: Mapping[str, RateLimits] = field(default_factory=dict[str, RateLimits])
+    """What vendors said of theirs, by provider."""
+    retries: Budget = field(default_factory=lambda: Budget.of_retries(0.2))
+    hedges: Budget = field(default_factory=lambda: Budget.of_hedges(0.0))
+    paces: Paces = field(default_factory=Paces)
+    _places: dict[str, Place] = field(default_factory=dict[str, Place])
+    _both: dict[Target, tuple[Place, Place]] = field(default_factory=dict[Target, tuple[Place, Place]])
+    _learnt: dict[Target, Learnt] = field(default_factory=dict[Target, Learnt])
+
+    def place(self, name: str) -> Place:
+        """What is known of ``provider`` or ``provider/model``."""
+        found = self._places.get(name)
+        if found is None:
+            found = self._places[name] = Place(self.caps(name))
+        return found
+
+    def both(self, target: Target) -> tuple[Place, Place]:
+        """The target's place, and its provider's."""
+        found = self._both.get(target)
+        if found is None:
+            found = self._both[target] = self.place(str(target)), self.place(target.provider)
+        return found
+
+    def standing(self, target: Target, now: float, tokens: int) -> Standing:
+        """Whether `target` may be asked now, for a request of about so many `tokens`."""
+        places = self.both(target)
+        shut = max(place.shut_until() for place in places)
+        shut = max(shut, self._learnt_of(target).opens_at(now, tokens))
+        line = max(place.line_opens_at(now, tokens) for place in places)
+        open_at = max(shut, line)
+        avoided = any(place.avoid_until > now for place in places)
+        if open_at <= now:
+            return Standing(avoid=avoided)
+        return Standing(open_at, shut <= now, avoided, _not_asked(target, places, shut, line, now))
+
+    def call(self) -> None:
+        """A call begins."""
+        self.retries.earn()
+        self.hedges.earn()
+
+    def begin(self, target: Target, now: float, tokens: int, *, cold: bool) -> Ticket:
+        """An attempt begins at a target that stands open."""
+        told = [place.begin(now, tokens) for place in self.both(target)]
+        self._learnt_of(target).begin(tokens)
+        probes = (told[0][0], told[1][0])
+        spent = tuple(one for _, one in told if one is not None)
+        return Ticket(target, cold, probes, spent, now, self.paces.of(target).hedge_after)
+
+    def spoke(self, ticket: Ticket, now: float) -> None:
+        """The attempt yielded its first output: the target and its provider are well."""
+        ticket.spoke = True
+        self.paces.first_token(ticket.target, now - ticket.began, now, ticket.hedge_after)
+        self._judge(ticket, now, None)
+
+    def failed(self, ticket: Ticket, error: PointsmanError, now: float) -> None:
+        """The attempt ended with `error`."""
+        self._judge(ticket, now, error)
+
+    def end(self, ticket: Ticket, now: float, tokens: int | None = None) -> None:
+        """The attempt holds nothing any more. `tokens`: what it really used."""
+        for spent in ticket.spent if tokens is not None else ():
+            spent.amount = tokens or 0
+        late = ticket.hedge_after is not None and now - ticket.began > ticket.hedge_after
+        if late and not ticket.spoke:  # It would have taken longer still. What ended sooner says nothing of its pace.
+            self.paces.first_token(ticket.target, now - ticket.began, now, ticket.hedge_after)
+        for place, probe in zip(self.both(ticket.target), ticket.probes, strict=True):
+            if probe and not ticket.judged:
+                place.breaker.abandoned(now)
+            place.release(now)
+
+    def checked(self, provider: str, well: bool, now: float, valid_for: float) -> None:
+        """A health check of the provider said whether it is well; it is asked again within `valid_for` seconds."""
+        place = self.place(provider)
+        if not well:
+            place.avoid_until = max(place.avoid_until, now + valid_for)
+            return
+        for name, one in self._places.items():
+            if name == provider or name.startswith(f"{provider}/"):
+                one.breaker.well(now)
+        place.stir()
+
+    def line_up(self, targets: Iterable[Target], wake: Wake) -> list[Place]:
+        """Have `wake` called once another call's attempt is no longer in the way. The places where it now waits."""
+        blocked = [place for target in targets for place in self.both(target) if place.blocked]
+        for place in blocked:
+            place.line.setdefault(wake)
+        return blocked
+
+    def _judge(self, ticket: Ticket, now: float, error: PointsmanError | None) -> None:
+        """Tell both places what the attempt shows of them. Only the first thing that it shows decides a probe."""
+        first, ticket.judged = not ticket.judged, True
+        for place, probe, scope in zip(
+            self.both(ticket.target), ticket.probes, (Scope.TARGET, Scope.PROVIDER), strict=True
+        ):
+            if error is not None and error.scope is scope:
+                silent = ticket.cold and isinstance(error, FirstTokenTimeout)
+                place.ill(error, now, probe=probe and first, getting_ready=silent)
+            elif first and error is None:
+                place.well(now, probe=probe)
+            elif first and error is not None and error.trips and error.status is None:
+                if probe:  # The other of the two was in the way.
+                    place.breaker.abandoned(now)
+            elif first:  # Only somebody who is there can refuse.
+                place.breaker.succeeded(now, probe=probe)
+            if probe and first:
+                place.stir()
+
+    def _learnt_of(self, target: Target) -> Learnt:
+        found = self._learnt.get(target)
+        if found is None:
+            found = self._learnt[target] = Learnt(target, self.limits)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Health as one call's machine sees it."""
+
+    health: Health
+    tokens: int
+    """About how many tokens its request may take."""
+
+    def standing(self, target: Target, now: float) -> Standing:
+        return self.health.standing(target, now, self.tokens)
+
+    def pace(self, target: Target) -> Pace:
+        return self.health.paces.of(target)
+
+    def may_retry(self) -> bool:
+        return self.health.retries.allows
+
+    def may_hedge(self) -> bool:
+        return self.health.hedges.allows and not self.health.paces.all_slow
+
+
+def _not_asked(target: Target, places: tuple[Place, Place], shut: float, line: float, now: float) -> PointsmanError:
+    """Why a target was not asked, as the error that it last gave if it gave one, with the time of its return."""
+    until = max(shut, line)
+    when = "until another attempt has ended" if until == inf else f"for another {until - now:.1f} s"
+    if shut <= now:
+        return RateLimited(f"not asked {when}: a limit of ours is used up", target=target, retry_at=_moment(until))
+    said = max(places, key=lambda place: place.shut_until()).error
+    if said is None:
+        return RateLimited(f"not asked {when}: its limit is used up", target=target, retry_at=_moment(until))
+    told = copy(said)
+    told.args = (f"not asked {when}, since it failed before: {said.message}", *said.args[1:])
+    told.target, told.provider, told.retry_at, told.partial = target, target.provider, _moment(until), ""
+    told.__cause__ = None
+    return told
+
+
+def _moment(at: float) -> float | None:
+    return None if at == inf else at
