@@ -30,9 +30,15 @@ PLANTED = {
         ("pointsman/provider.py", "import pointsman.engine.machine"),
         ("pointsman/newcomer.py", ""),
     ],
-    "engine": [("pointsman/engine/clock.py", "from . import machine")],
+    "engine": [
+        ("pointsman/engine/clock.py", "from . import machine"),
+        ("pointsman/engine/terms.py", "from . import health"),
+        ("pointsman/engine/newcomer.py", ""),
+    ],
+    "health": [("pointsman/engine/health/sketch.py", "from . import breaker")],
     "pure": [
         ("pointsman/engine/machine.py", "import time"),
+        ("pointsman/engine/health/breaker.py", "import time"),
         ("pointsman/policy.py", "def _():\n    import random"),
         ("pointsman/errors.py", "import logging"),
     ],

@@ -1,13 +1,13 @@
-"""The pure machine, driven by every order of inputs that can happen."""
+"""The pure machine, one story at a time. `test_machine_orders` drives it through every order of inputs."""
 
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pointsman import (
     AllTargetsFailed,
@@ -19,31 +19,25 @@ from pointsman import (
     InvalidRequest,
     PointsmanError,
     RateLimited,
+    Resumed,
     Retracted,
     Scope,
     Stalled,
     Started,
     StreamBroken,
     Target,
+    TooSlow,
     Unavailable,
 )
 from pointsman.engine.machine import (
-    LONGEST_WAIT,
     PATIENCE_WITH_LAST,
     PATIENCE_WITH_OTHERS_LEFT,
-    Cancel,
-    Command,
-    Emit,
-    Leg,
-    Limits,
+    SPEED_WINDOW,
+    STALL,
     Machine,
-    Phase,
-    Settle,
-    Start,
 )
+from pointsman.engine.terms import Cancel, Command, Emit, Leg, Limits, Pace, Phase, Settle, Standing, Start, Untried
 
-# Those after which the call goes on stand first and twice, so that calls get long enough to show something.
-ERRORS = [Unavailable, RateLimited, StreamBroken, Unavailable, RateLimited, AuthFailed, ContextOverflow, InvalidRequest]
 A, B, C = Target("a", "m"), Target("b", "m"), Target("a", "n")
 
 
@@ -56,179 +50,19 @@ def failed(one: Machine, error: PointsmanError, now: float = 0.0) -> list[Comman
     return one.failed(one.attempt, error, now, dice=0.5)
 
 
-class AnyOrder(RuleBasedStateMachine):
-    """Inputs in any order at any time; the invariants hold after each."""
-
-    @initialize(
-        legs=st.lists(
-            st.tuples(st.sampled_from("ab"), st.sampled_from("mno"), st.sampled_from([None, 8, 32])),
-            min_size=1,
-            max_size=4,
-            unique_by=lambda leg: leg[:2],
-        ),
-        deadline=st.none() | st.floats(0.5, 120),
-        first_token=st.none() | st.floats(0.1, 20),
-        stall=st.none() | st.floats(0.1, 20),
-        max_attempts=st.integers(1, 12),
-        retries=st.integers(0, 2),
-        on_break=st.sampled_from(["restart", "restart", "raise"]),
-    )
-    def begin(self, legs: list[tuple[str, str, int | None]], **limits: object) -> None:
-        plan = [Leg(Target(provider, model), context) for provider, model, context in legs]
-        self.limits = Limits(**limits)  # type: ignore[arg-type]
-        self.machine = Machine(plan, self.limits, began=100.0)
-        self.now = 100.0
-        self.running: int | None = None
-        self.told: list[object] = []
-        self.starts: list[tuple[float, Target]] = []
-        self.settled: list[PointsmanError | None] = []
-        self.promised: dict[Target, float] = {}
-        self.obey(self.machine.start(self.now))
-
-    def obey(self, commands: list[Command]) -> None:
-        for command in commands:
-            assert not self.settled, "nothing follows the end"
-            match command:
-                case Start(number, target):
-                    assert self.running is None, "one attempt at a time"
-                    assert number == len(self.starts) + 1
-                    self.starts.append((self.now, target))
-                    assert self.now >= self.promised.get(target, 0.0), "not before the vendor will listen"
-                    self.running = number
-                case Cancel(number, _):
-                    assert number == self.running
-                    self.running = None
-                case Emit(event):
-                    self.told.append(event)
-                case Settle(error):
-                    self.settled.append(error)
-
-    @precondition(lambda self: self.running is not None)
-    @rule()
-    def output(self) -> None:
-        first = self.machine.phase is Phase.RUNNING
-        commands = self.machine.first_output(self.running or 0, self.now)
-        self.obey(commands)
-        assert bool(commands) is first, "the commit point comes once an attempt"
-        self.machine.last_at = self.now
-
-    @precondition(lambda self: self.running is not None and len(self.starts) > 2)
-    @rule()
-    def finish(self) -> None:
-        number, self.running = self.running or 0, None
-        self.obey(self.machine.finished(number, self.now))
-        assert self.settled == [None]
-
-    @precondition(lambda self: self.running is not None)
-    @rule(kind=st.sampled_from(ERRORS), wait=st.none() | st.none() | st.floats(0, 30), dice=st.floats(0, 0.999))
-    def fail(self, kind: type[PointsmanError], wait: float | None, dice: float) -> None:
-        number, self.running = self.running or 0, None
-        target = self.starts[-1][1]
-        error = kind("x", target=target, retry_at=None if wait is None else self.now + wait)
-        committed = self.machine.phase is Phase.COMMITTED
-        self.promised[target] = error.retry_at or self.now
-        self.obey(self.machine.failed(number, error, self.now, dice))
-        if not committed:
-            assert any(isinstance(one, AttemptFailed) and one.error is error for one in self.told), "the reader hears"
-        if kind is InvalidRequest or (committed and self.limits.on_break == "raise"):
-            assert self.settled, "nobody else is asked"
-
-    @precondition(lambda self: self.machine.phase is Phase.WAITING)
-    @rule()
-    def pause_ends(self) -> None:
-        self.wait(max(0.0, self.machine.due - self.now))  # It may be over already.
-
-    @rule(seconds=st.floats(0, 30))
-    def wait(self, seconds: float) -> None:
-        """Time passes, with a tick at each due time, as the watchdog gives them."""
-        until = self.now + seconds
-        while self.machine.due <= until:
-            self.now = max(self.now, self.machine.due)
-            before = self.machine.due
-            self.obey(self.machine.tick(self.now, dice=0.5))
-            assert self.machine.due > before or self.settled, "a tick at the due time changes something"
-        self.now = until
-
-    @rule(seconds=st.floats(0, 5))
-    def late_watchdog(self, seconds: float) -> None:
-        """The machine we run on was busy: time has passed, and nobody has ticked."""
-        self.now += seconds
-
-    @precondition(lambda self: not self.settled)
-    @rule()
-    def early_tick(self) -> None:
-        if self.now < self.machine.due:
-            assert self.machine.tick(self.now, dice=0.5) == []
-
-    @precondition(lambda self: self.machine.phase is Phase.COMMITTED)
-    @rule(seconds=st.floats(0, 100))
-    def slow_reader(self, seconds: float) -> None:
-        """While the reader holds everything up, only the deadline counts."""
-        self.machine.pause()
-        if self.now + seconds < self.machine.deadline:
-            self.now += seconds
-            assert self.machine.tick(self.now, dice=0.5) == []
-        self.machine.resume(self.now)
-        assert self.machine.due >= min(self.now + (self.limits.stall or inf), self.machine.deadline)
-
-    @rule(number=st.integers(0, 9))
-    def stranger(self, number: int) -> None:
-        """What comes from an attempt that is over, or never was, is ignored."""
-        if number != self.running:
-            assert self.machine.first_output(number, self.now) == []
-            assert self.machine.finished(number, self.now) == []
-            assert self.machine.failed(number, Unavailable("late", target=A), self.now, 0.5) == []
-
-    @invariant()
-    def holds(self) -> None:
-        if not hasattr(self, "machine"):
-            return
-        tries = [target for _, target in self.starts]
-        assert len(tries) <= self.limits.max_attempts
-        assert all(tries.count(target) <= 1 + self.limits.retries for target in tries)
-        assert all(at < self.machine.deadline for at, _ in self.starts)
-        assert (self.machine.phase is Phase.SETTLED) is bool(self.settled)
-        assert len(self.settled) <= 1
-        assert self.machine.due <= self.machine.deadline or self.settled
-        assert self.settled or self.running is not None or self.machine.phase is Phase.WAITING, "never idle"
-        assert self.machine.due < inf or self.settled or self.running is not None
-        started = [one for one in self.told if isinstance(one, Started)]
-        retracted = [one for one in self.told if isinstance(one, Retracted)]
-        assert len(started) - len(retracted) in (0, 1), "each answer but the last is withdrawn"
-        if self.settled:
-            self.verdict(self.settled[0])
-
-    def verdict(self, error: PointsmanError | None) -> None:
-        """What the caller is told agrees with what happened."""
-        assert self.running is None or isinstance(error, DeadlineExceeded | InvalidRequest)
-        if isinstance(error, AllTargetsFailed):
-            assert list(error.exceptions) == self.machine.errors
-            assert len({one.target for one in self.machine.errors}) > 1
-        elif error is not None and not isinstance(error, DeadlineExceeded):
-            assert error is self.machine.errors[-1]
-            assert error.scope is Scope.REQUEST or len({one.target for one in self.machine.errors}) == 1
-        if isinstance(error, DeadlineExceeded):
-            assert self.now >= self.machine.deadline
-            assert bool(error.__cause__) is bool(self.machine.errors)
-
-
-TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=max(300, settings().max_examples), stateful_step_count=30)
-
-
 def test_a_target_that_was_not_asked_comes_before_one_that_failed() -> None:
     one = machine(A, B, retries=3)
     one.start(0.0)
     told, start = failed(one, Unavailable("down", target=A))
     assert isinstance(told, Emit)
     assert isinstance(told.event, AttemptFailed)
-    assert start == Start(2, B)
+    assert start == Start(2, B, "failover")
 
 
 def test_everything_at_a_provider_whose_key_is_wrong_is_passed_over() -> None:
     one = machine(A, C, B)
     one.start(0.0)
-    assert failed(one, AuthFailed("no", target=A))[-1] == Start(2, B)
+    assert failed(one, AuthFailed("no", target=A))[-1] == Start(2, B, "failover")
 
 
 def test_a_host_that_cannot_be_reached_is_not_asked_for_its_other_models_but_once_more_for_its_own() -> None:
@@ -236,7 +70,7 @@ def test_a_host_that_cannot_be_reached_is_not_asked_for_its_other_models_but_onc
     one.start(0.0)
     failed(one, Unavailable("no connection", target=A, scope=Scope.PROVIDER))
     assert one.phase is Phase.WAITING
-    assert one.tick(one.due, 0.5) == [Start(2, A)]
+    assert one.tick(one.due, 0.5) == [Start(2, A, "retry")]
     assert isinstance(
         failed(one, Unavailable("no connection", target=A, scope=Scope.PROVIDER), one.last_at)[-1], Settle
     )
@@ -246,7 +80,7 @@ def test_a_prompt_that_is_too_long_goes_to_a_larger_context_or_nowhere() -> None
     plan = [Leg(A, 8_000), Leg(B, 8_000), Leg(C, None), Leg(Target("d", "m"), 32_000)]
     one = Machine(plan, Limits(), began=0.0)
     one.start(0.0)
-    assert failed(one, ContextOverflow("long", target=A))[-1] == Start(2, plan[3].target)
+    assert failed(one, ContextOverflow("long", target=A))[-1] == Start(2, plan[3].target, "failover")
     last = failed(one, ContextOverflow("still", target=plan[3].target))[-1]
     assert isinstance(last, Settle)
 
@@ -258,7 +92,7 @@ def test_a_silent_target_is_left_and_not_asked_again() -> None:
     cancel, _, start = one.tick(one.due, 0.5)
     assert isinstance(cancel, Cancel)
     assert isinstance(cancel.error, FirstTokenTimeout)
-    assert start == Start(2, B)
+    assert start == Start(2, B, "failover")
     one.tick(PATIENCE_WITH_OTHERS_LEFT + PATIENCE_WITH_LAST, 0.5)
     assert one.phase is Phase.SETTLED
     assert [type(error) for error in one.errors] == [FirstTokenTimeout, FirstTokenTimeout]
@@ -314,7 +148,7 @@ def test_a_stream_that_stands_still_is_given_up_at_its_own_limit() -> None:
     assert isinstance(cancel.error, Stalled)
 
 
-@pytest.mark.parametrize(("wait", "retried"), [(LONGEST_WAIT - 0.1, True), (LONGEST_WAIT + 0.1, False)])
+@pytest.mark.parametrize(("wait", "retried"), [(4.9, True), (5.1, False)])
 def test_a_vendor_that_asks_for_patience_gets_a_little(wait: float, retried: bool) -> None:
     one = machine(A, retries=1)
     one.start(0.0)
@@ -322,7 +156,7 @@ def test_a_vendor_that_asks_for_patience_gets_a_little(wait: float, retried: boo
     assert (one.phase is Phase.WAITING) is retried
     if retried:
         assert one.due >= wait
-        assert one.tick(one.due, 0.5) == [Start(2, A)]
+        assert one.tick(one.due, 0.5) == [Start(2, A, "retry")]
     else:
         assert isinstance(commands[-1], Settle)
 
@@ -343,3 +177,249 @@ def test_retries_spread_and_back_off(dice: float, tries: int) -> None:
 def test_a_plan_without_targets_is_a_bug_of_the_caller() -> None:
     with pytest.raises(ValueError, match="at least one target"):
         Machine([], Limits(), began=0.0)
+
+
+# What is known from other calls -------------------------------------------------------------------------------------
+
+
+class Known(Untried):
+    """What a test says of targets."""
+
+    def __init__(self, pace: Pace = Pace(), hedges: bool = True, **standings: Standing) -> None:  # noqa: B008  (frozen)
+        self.standings = standings
+        self.known_pace = pace
+        self.hedges = hedges
+
+    def standing(self, target: Target, now: float) -> Standing:
+        return self.standings.get(target.provider, Standing())
+
+    def pace(self, target: Target) -> Pace:
+        return self.known_pace
+
+    def may_hedge(self) -> bool:
+        return self.hedges
+
+
+def knowing(outlook: Known, *legs: Leg, **limits: object) -> Machine:
+    return Machine(legs or (Leg(A), Leg(B)), Limits(**limits), 0.0, outlook)  # type: ignore[arg-type]
+
+
+def test_who_rests_is_passed_over_and_waited_for_only_if_nobody_else_can_be_asked() -> None:
+    resting = Standing(3.0, error=RateLimited("rests", target=A))
+    assert knowing(Known(a=resting)).start(0.0) == [Start(1, B, "first")]
+    alone = knowing(Known(a=resting), Leg(A))
+    assert alone.start(0.0) == []
+    assert alone.due == 3.0
+
+
+def test_who_rests_too_long_is_not_waited_for_and_the_caller_is_told_by_whom() -> None:
+    one = knowing(Known(a=Standing(6.0, error=RateLimited("rests", target=A))), Leg(A))
+    [settle] = one.start(0.0)
+    assert isinstance(settle, Settle)
+    assert isinstance(settle.error, RateLimited)
+
+
+def test_those_who_could_not_be_asked_stand_in_the_verdict_beside_those_who_failed() -> None:
+    one = knowing(Known(b=Standing(90.0, error=Unavailable("broken", target=B))), retries=0)
+    one.start(0.0)
+    settle = failed(one, AuthFailed("no", target=A))[-1]
+    assert isinstance(settle, Settle)
+    assert isinstance(settle.error, AllTargetsFailed)
+    assert [type(error) for error in settle.error.exceptions] == [AuthFailed, Unavailable]
+    assert "1 attempt failed, 1 target could not be asked" in str(settle.error)
+
+
+def test_a_line_is_waited_in_for_as_long_as_it_takes() -> None:
+    one = knowing(Known(a=Standing(inf, queue=True)), Leg(A), deadline=300.0)
+    assert one.start(0.0) == []
+    assert one.due == 300.0
+    assert one.poke(200.0) == [], "still in line"
+
+
+def test_who_would_probably_fail_is_asked_last() -> None:
+    assert knowing(Known(a=Standing(avoid=True))).start(0.0) == [Start(1, B, "first")]
+
+
+def test_measured_limits_hold_only_where_somebody_can_take_over() -> None:
+    pace = Pace(first_token=2.0, stall=6.0, min_speed=100.0)
+    one = knowing(Known(pace), on_break="restart")
+    one.start(0.0)
+    assert one.due == 2.0
+    one.first_output(1, 1.0)
+    assert one.due == 7.0
+    lone = knowing(Known(pace), Leg(A), on_break="restart")
+    lone.start(0.0)
+    assert lone.due == PATIENCE_WITH_LAST
+    lone.first_output(1, 1.0)
+    assert lone.due == 1.0 + STALL
+
+
+def test_a_limit_that_was_set_goes_before_one_that_was_measured() -> None:
+    one = knowing(Known(Pace(first_token=2.0, stall=6.0)), on_break="restart", first_token=4.0, stall=9.0)
+    one.start(0.0)
+    assert one.due == 4.0
+    one.first_output(1, 1.0)
+    assert one.due == 10.0
+
+
+def test_speed_is_measured_over_a_window_and_anew_after_the_reader_held_it_up() -> None:
+    one = machine(A, min_speed=10.0, stall=60.0)
+    one.start(0.0)
+    one.first_output(1, 0.0)
+    one.last_at = 9.0
+    assert one.due == SPEED_WINDOW
+    assert one.tick(10.0, 0.5, written=100) == [], "just fast enough"
+    one.pause()
+    assert one.due == inf
+    one.resume(50.0, written=120)
+    assert one.due == 60.0
+    cancel = one.tick(60.0, 0.5, written=219)[0]
+    assert isinstance(cancel, Cancel)
+    assert isinstance(cancel.error, TooSlow)
+
+
+# Hedging ------------------------------------------------------------------------------------------------------------
+
+LATE = Pace(hedge_after=1.0)
+
+
+def hedged(**limits: object) -> Machine:
+    one = knowing(Known(LATE), hedge=True, **limits)
+    one.start(0.0)
+    assert one.due == 1.0
+    assert one.tick(1.0, 0.5) == [Start(2, B, "hedge")]
+    return one
+
+
+@pytest.mark.parametrize("winner", [1, 2])
+def test_the_first_to_speak_wins(winner: int) -> None:
+    one = hedged()
+    lose, started = one.first_output(winner, 1.5)
+    assert lose == Cancel(3 - winner, None)
+    assert isinstance(started, Emit)
+    assert started.event == Started((A, B)[winner - 1], winner)
+    assert one.first_output(3 - winner, 1.5) == []
+
+
+def test_who_only_came_too_late_is_asked_as_if_for_the_first_time() -> None:
+    one = hedged(on_break="restart", retries=0)
+    one.first_output(2, 1.5)
+    retracted, start = one.failed(2, StreamBroken("cut", target=B), 2.0, 0.5)
+    assert isinstance(retracted, Emit)
+    assert start == Start(3, A, "failover")
+
+
+def test_the_other_goes_on_if_one_of_two_fails() -> None:
+    one = hedged()
+    [told] = one.failed(1, Unavailable("down", target=A), 1.2, 0.5)
+    assert isinstance(told, Emit)
+    assert one.phase is Phase.RUNNING
+    assert one.finished(2, 2.0)[-1] == Settle(None)
+
+
+def test_an_error_of_the_request_ends_both() -> None:
+    one = hedged()
+    _, cancel, settle = one.failed(2, InvalidRequest("no", target=B), 1.2, 0.5)
+    assert cancel == Cancel(1, None)
+    assert isinstance(settle, Settle)
+
+
+def test_a_deadline_ends_both() -> None:
+    one = hedged(deadline=3.0)
+    *cancels, settle = one.tick(3.0, 0.5)
+    assert [cancel.attempt for cancel in cancels if isinstance(cancel, Cancel)] == [1, 2]
+    assert isinstance(settle, Settle)
+
+
+@pytest.mark.parametrize(
+    "no",
+    [
+        {"outlook": Known(LATE, hedges=False)},
+        {"outlook": Known(LATE, b=Standing(2.0))},
+        {"outlook": Known(LATE, b=Standing(avoid=True))},
+        {"max_attempts": 1},
+        {"hedge": False},
+        {"legs": (Leg(A), Leg(B, idempotent=False))},
+        {"legs": (Leg(A, idempotent=False), Leg(B))},
+        {"legs": (Leg(A),)},
+    ],
+    ids=["no budget", "rests", "would fail", "no attempt left", "not asked for", "b only once", "a only once", "lone"],
+)
+def test_nobody_is_hedged_where_it_may_not_be(no: dict[str, Any]) -> None:
+    outlook, legs = no.pop("outlook", Known(LATE)), no.pop("legs", ())
+    one = knowing(outlook, *legs, **{"hedge": True, **no})
+    one.start(0.0)
+    assert one.tick(1.0, 0.5) == []
+    assert one.due > 1.0
+
+
+# What must not be done twice ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_may_have_begun_at_a_target_that_acts_is_not_asked_of_anybody_else(begun: bool) -> None:
+    one = knowing(Known(), Leg(A, idempotent=False), Leg(B))
+    one.start(0.0)
+    last = failed(one, Unavailable("gone", target=A, begun=begun))[-1]
+    assert isinstance(last, Settle) is begun
+    if not begun:
+        assert last == Start(2, B, "failover")
+
+
+def test_an_answer_of_a_target_that_acts_is_never_started_anew() -> None:
+    one = knowing(Known(), Leg(A, idempotent=False), Leg(B), on_break="restart")
+    one.start(0.0)
+    one.first_output(1, 0.5)
+    assert isinstance(failed(one, StreamBroken("cut", target=A), 1.0)[-1], Settle)
+
+
+# Going on with an answer --------------------------------------------------------------------------------------------
+
+
+def broken(*legs: Leg, text_only: bool = True, **limits: object) -> tuple[Machine, list[Command]]:
+    one = knowing(Known(), *legs, on_break="continue", retries=0, **limits)
+    one.start(0.0)
+    one.first_output(1, 0.5)
+    one.text_only = text_only
+    return one, failed(one, StreamBroken("cut", target=A), 1.0)
+
+
+def test_only_who_can_go_on_is_asked_to() -> None:
+    c = Target("c", "m")
+    one, commands = broken(Leg(A), Leg(B), Leg(c, prefill=True))
+    assert commands == [Start(2, c, "resume")]
+    [resumed] = one.first_output(2, 2.0)
+    assert isinstance(resumed, Emit)
+    assert resumed.event == Resumed(c)
+    assert one.finished(2, 3.0) == [Settle(None)]
+
+
+@pytest.mark.parametrize("may_retract", [True, False])
+@pytest.mark.parametrize("text_only", [True, False])
+def test_what_cannot_be_gone_on_with_is_started_anew_or_raised(may_retract: bool, text_only: bool) -> None:
+    can = not text_only  # Whether B could go on, if it were text.
+    _, commands = broken(Leg(A), Leg(B, prefill=can), text_only=text_only, may_retract=may_retract)
+    if may_retract:
+        retracted, start = commands
+        assert isinstance(retracted, Emit)
+        assert isinstance(retracted.event, Retracted)
+        assert start == Start(2, B, "failover")
+    else:
+        [settle] = commands
+        assert isinstance(settle, Settle)
+        assert isinstance(settle.error, StreamBroken)
+
+
+def test_a_continuation_may_break_and_be_gone_on_with() -> None:
+    c = Target("c", "m")
+    one, _ = broken(Leg(A), Leg(B, prefill=True), Leg(c, prefill=True))
+    one.first_output(2, 2.0)
+    assert one.failed(2, StreamBroken("again", target=B), 3.0, 0.5) == [Start(3, c, "resume")]
+
+
+def test_reasoning_before_a_fresh_answer_is_forgotten_with_it() -> None:
+    """What was retracted does not keep the next answer from being gone on with."""
+    c = Target("c", "m")
+    one, _ = broken(Leg(A), Leg(B), Leg(c, prefill=True), text_only=False, may_retract=True)
+    one.first_output(2, 2.0)
+    assert one.failed(2, StreamBroken("again", target=B), 3.0, 0.5) == [Start(3, c, "resume")]

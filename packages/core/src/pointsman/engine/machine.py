@@ -16,7 +16,7 @@ Rule 8: at most two attempts at once, the second a hedge, and only before the co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -111,7 +111,7 @@ class Machine:
         winner = self._find(attempt)
         if winner is None or self.phase is not Phase.RUNNING:
             return []
-        losers: list[Command] = [Cancel(one.number, None) for one in self._running if one is not winner]
+        losers = self._lose(one for one in self._running if one is not winner)
         self._running = [winner]
         self.phase = Phase.COMMITTED
         self.last_at = now
@@ -295,10 +295,18 @@ class Machine:
         return AllTargetsFailed(message, errors, partial=self.errors[-1].partial if self.errors else "")
 
     def _settle(self, error: PointsmanError | None) -> list[Command]:
-        losers: list[Command] = [Cancel(one.number, None) for one in self._running]
+        losers = self._lose(self._running)
         self._running.clear()
         self.phase = Phase.SETTLED
         return [*losers, Settle(error)]
+
+    def _lose(self, late: Iterable[_Running]) -> list[Command]:
+        """Attempts that only came too late. Their targets have not failed: they may be asked as if they never were."""
+        commands: list[Command] = []
+        for one in late:
+            one.way.tries -= 1
+            commands.append(Cancel(one.number, None))
+        return commands
 
 
 def _may_have_begun(one: _Running, error: PointsmanError) -> bool:

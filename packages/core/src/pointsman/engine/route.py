@@ -62,7 +62,7 @@ class Route:
             opens = max(now, standing.open_at, told or now)
             if opens == inf and now < bound:  # Another call is in the way; its end will poke this one.
                 look_again.append(bound)
-            elif opens <= bound and (at := max(opens, way.ready_at)) < deadline:
+            elif opens <= max(bound, now) and (at := max(opens, way.ready_at)) < deadline:
                 ranked.append((at, way.tries > 0, standing.avoid, index))
         first = min(ranked, default=None)
         if first is not None and first[0] <= min(look_again, default=inf):

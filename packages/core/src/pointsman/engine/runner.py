@@ -192,7 +192,7 @@ class Call:
     def _begin(self, start: Start) -> None:
         assert self._group is not None
         now, target = self._clock(), start.target
-        if any(one.target == target for one in self.attempts):
+        if any(one.target == target and not one.lost for one in self.attempts):
             self._health.retries.spend()
         if start.role == "hedge":
             self._health.hedges.spend()

@@ -56,8 +56,6 @@ class Seam:
 
     def _decide(self, *, over: bool) -> str:
         held, before = self._held, self._before
-        if self._space and not over and self._space.startswith(held):
-            return ""
         told = held.lstrip()
         if not told and not over:
             return ""
@@ -65,7 +63,7 @@ class Seam:
         if echoed == len(told) < len(before) and not over:
             return ""  # It may be going to repeat everything.
         if echoed == len(before) >= LEAST:
-            return self._close(told[echoed:])
+            return self._close(told[echoed:], over=over)
         if echoed >= LEAST:
             raise StreamBroken("instead of going on, it answered anew, and differently", retryable=False)
         tail = before[-LONGEST:]
@@ -73,11 +71,13 @@ class Seam:
             return ""  # It may be going to repeat the end.
         for start in range(len(tail) - LEAST + 1):
             if told.startswith(tail[start:]):
-                return self._close(told[len(tail) - start :])
-        return self._close(held)
+                return self._close(told[len(tail) - start :], over=over)
+        return self._close(held, over=over)
 
-    def _close(self, rest: str) -> str:
+    def _close(self, rest: str, *, over: bool) -> str:
         """`rest` follows, without the white space that stands there already."""
+        if self._space.startswith(rest) and not over:
+            return ""  # More of the white space may come.
         self.closed, self._held = True, ""
         return rest.removeprefix(self._space)
 

@@ -232,9 +232,16 @@ class Plugins:
         return f"no {kind.word} is called {name!r} ({there}){did_you_mean(name, names)}"
 
 
+class _Manager(pluggy.PluginManager):
+    """Looks only at names that may be a hook's: else that takes most of the time in which a client opens."""
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        return None if name.startswith("_") else super().parse_hookimpl_opts(plugin, name)
+
+
 def manager_of(plugins: Iterable[tuple[str, object]]) -> pluggy.PluginManager:
     """A manager that holds these plugins and no others. Raises `PluginError` for one that pluggy refuses."""
-    manager = pluggy.PluginManager("pointsman")
+    manager = _Manager("pointsman")
     manager.add_hookspecs(hookspecs)
     for name, plugin in plugins:
         try:
