@@ -30,6 +30,11 @@ EXAMPLES = [name for name, folder in FOLDERS.items() if folder.startswith("examp
 MODULES = {
     name: [path.parent.name for path in ROOT.glob(f"{folder}/src/*/__init__.py")] for name, folder in FOLDERS.items()
 }
+BENCH_PEERS = {
+    "litellm": "litellm>=1.80",
+    "pydantic-ai": "pydantic-ai-slim[openai]>=2",
+    "langchain": "langchain-openai>=1",
+}
 PYTHONS = nox.project.python_versions(PROJECTS["packages/core"])
 OLDEST = PYTHONS[0]
 
@@ -131,10 +136,13 @@ def properties(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Overhead against peers: every script in benchmarks/, or those named after --."""
     sync(session, "--group", "bench")
-    peer = Path(session.create_tmp()) / "litellm"
-    session.run_install("uv", "venv", "--quiet", "--clear", "--python", OLDEST, str(peer), external=True)
-    session.run_install("uv", "pip", "install", "--quiet", "--python", str(peer), "litellm>=1.80", external=True)
-    env = {"POINTSMAN_BENCH_LITELLM": str(peer / "bin" / "python")}
+    env: dict[str, str] = {}
+    # In environments of their own: they disagree about the version of openai, and we are measured without them.
+    for peer, wanted in BENCH_PEERS.items():
+        venv = Path(session.create_tmp()) / peer
+        session.run_install("uv", "venv", "--quiet", "--clear", "--python", OLDEST, str(venv), external=True)
+        session.run_install("uv", "pip", "install", "--quiet", "--python", str(venv), wanted, external=True)
+        env[f"POINTSMAN_BENCH_{peer.replace('-', '_').upper()}"] = str(venv / "bin" / "python")
     scripts = session.posargs or [str(path) for path in sorted(ROOT.glob("benchmarks/*.py"))]
     for script in scripts:
         session.run("python", script, env=env)
