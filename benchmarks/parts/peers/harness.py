@@ -29,7 +29,7 @@ APART = 0.25
 
 @dataclass
 class Heard:
-    """What a reader of one answer is left with."""
+    """What a reader of one answer is left with, when all seemed well: text that is not the whole is silently so."""
 
     text: str = ""
     finish: str | None = None
@@ -44,7 +44,7 @@ async def once(ask: Ask, whole: str, cap: float) -> dict[str, Any]:
     try:
         async with asyncio.timeout(cap) as limit:
             await ask(heard)
-        outcome = "complete" if heard.text == whole else "TRUNCATED"
+        outcome = "complete" if heard.text == whole else "TRUNCATED" if whole.startswith(heard.text) else "WRONG"
     except Exception as raised:
         # A library's own time limit may be a TimeoutError, too.
         outcome = "HANG" if limit.expired() else "error"

@@ -1,12 +1,12 @@
-"""LiteLLM: a Router with fallbacks and its own number of retries.
+"""LiteLLM: a Router with fallbacks and its own number of retries, as its page on failover begins.
 
-``tuned`` as an argument makes of it what its documentation offers for this case: no second try before a fallback, and,
-where the version has it, an answer that broke off is continued by a model that takes a prefill. Our well server does.
+``tuned`` as an argument makes of it the best for this case that we found in its documentation and docstrings. Both
+deployments are in one group, with an `order`: only in a group of several does one that fails get a cooldown. The same is
+not tried twice. And an answer that broke off is continued by a model that takes a prefill, as our well server does.
 """
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -20,24 +20,37 @@ os.environ["LITELLM_MAX_STREAMING_DURATION_SECONDS"] = str(DEADLINE)
 
 from litellm import Router
 
-CONTINUE = "enable_mid_stream_fallback_continuation"
-TUNED: dict[str, Any] = {"num_retries": 0} if "tuned" in sys.argv else {}
-if TUNED and CONTINUE in inspect.signature(Router.__init__).parameters:
-    TUNED[CONTINUE] = True
 
-
-def deployment(name: str, url: str) -> dict[str, Any]:
-    parameters = {"model": "openai/m", "api_base": url, "api_key": KEY}
+def deployment(name: str, url: str, **more: Any) -> dict[str, Any]:
+    parameters = {"model": "openai/m", "api_base": url, "api_key": KEY, **more}
     return {"model_name": name, "litellm_params": parameters, "model_info": {"supports_assistant_prefill": True}}
+
+
+def plain(sick: str, well: str) -> Router:
+    deployments = [deployment("first", sick), deployment("second", well)]
+    return Router(model_list=deployments, fallbacks=[{"first": ["second"]}], stream_timeout=PATIENCE)
+
+
+def tuned(sick: str, well: str) -> Router:
+    return Router(
+        model_list=[
+            deployment("first", sick, order=1),
+            deployment("first", well, order=2),
+            deployment("second", well),
+        ],
+        fallbacks=[{"first": ["second"]}],
+        stream_timeout=PATIENCE,
+        num_retries=0,
+        enable_mid_stream_fallback_continuation=True,
+    )
 
 
 @asynccontextmanager
 async def opened(sick: str, well: str) -> AsyncIterator[Ask]:
-    deployments = [deployment("sick", sick), deployment("well", well)]
-    router = Router(model_list=deployments, fallbacks=[{"sick": ["well"]}], stream_timeout=PATIENCE, **TUNED)
+    router = (tuned if "tuned" in sys.argv else plain)(sick, well)
 
     async def ask(heard: Heard) -> None:
-        async for chunk in await router.acompletion(model="sick", messages=MESSAGES, stream=True):
+        async for chunk in await router.acompletion(model="first", messages=MESSAGES, stream=True):
             if chunk.choices:
                 heard.text += chunk.choices[0].delta.content or ""
                 heard.finish = chunk.choices[0].finish_reason or heard.finish

@@ -1,4 +1,8 @@
-"""Pointsman: events of a stream. The argument is `on_break`: ``restart``, or the default of streams, ``raise``."""
+"""Pointsman, with two targets in order.
+
+The argument is how it is asked: ``collected``, or the events of a stream with that `on_break`: ``restart`` (what
+collected answers have by default), ``raise`` (what streams have).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from harness import DEADLINE, KEY, PATIENCE, PROMPT, Ask, Heard, main
 
 import pointsman
 
+WAY = sys.argv[1]
+TARGETS = ["sick/m", "well/m"]
+
 
 def provider(url: str) -> dict[str, str]:
     return {"plugin": "openai-compatible", "base_url": url, "api_key": KEY}
@@ -17,12 +24,13 @@ def provider(url: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def opened(sick: str, well: str) -> AsyncIterator[Ask]:
-    limits = {"first_token": PATIENCE, "stall": PATIENCE, "deadline": DEADLINE, "on_break": sys.argv[1]}
+    on_break = "restart" if WAY == "collected" else WAY
+    limits = {"first_token": PATIENCE, "stall": PATIENCE, "deadline": DEADLINE, "on_break": on_break}
     settings = pointsman.Settings.of({"providers": {"sick": provider(sick), "well": provider(well)}, "engine": limits})
     async with pointsman.AsyncClient(settings=settings) as client:
 
         async def ask(heard: Heard) -> None:
-            async with client.stream(PROMPT, model=["sick/m", "well/m"]) as reply:
+            async with client.stream(PROMPT, model=TARGETS) as reply:
                 async for event in reply.events:
                     match event:
                         case pointsman.TextDelta():
@@ -32,7 +40,11 @@ async def opened(sick: str, well: str) -> AsyncIterator[Ask]:
                         case pointsman.Finished():
                             heard.finish = event.reason
 
-        yield ask
+        async def collect(heard: Heard) -> None:
+            reply = await client.chat(PROMPT, model=TARGETS)
+            heard.text, heard.finish = reply.text, reply.finish_reason
+
+        yield collect if WAY == "collected" else ask
 
 
 if __name__ == "__main__":

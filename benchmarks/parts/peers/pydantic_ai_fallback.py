@@ -1,4 +1,7 @@
-"""Pydantic AI: an agent on a `FallbackModel`, and the SDK's retries off, as its page on fallbacks recommends."""
+"""Pydantic AI: an agent on a `FallbackModel`, and the SDK's retries off, as its page on fallbacks recommends.
+
+Its newer `ModelFallback` decides by the same code, and judges no streamed response either.
+"""
 
 from __future__ import annotations
 
