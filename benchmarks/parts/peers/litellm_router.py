@@ -1,8 +1,8 @@
 """LiteLLM: a Router with fallbacks and its own number of retries, as its page on failover begins.
 
 ``tuned`` as an argument makes of it the best for this case that we found in its documentation and docstrings. Both
-deployments are in one group, with an `order`: only in a group of several does one that fails get a cooldown. The same is
-not tried twice. And an answer that broke off is continued by a model that takes a prefill, as our well server does.
+deployments are in one group, with an `order`: only in a group of several does one that fails get a cooldown. Nobody is
+asked twice. And an answer that broke off is continued by a model that takes a prefill, as our well server does.
 """
 
 from __future__ import annotations
