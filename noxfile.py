@@ -138,7 +138,7 @@ def bench(session: nox.Session) -> None:
     """Us beside our peers: every script in benchmarks/, or those named after --, with the options that follow them."""
     sync(session, "--group", "bench")
     env: dict[str, str] = {}
-    # In environments of their own: they disagree about the version of openai, and we are measured without them.
+    # In environments of their own: none decides what another gets, and we are measured without them.
     for peer, wanted in BENCH_PEERS.items():
         venv = Path(session.create_tmp()) / peer
         session.run_install("uv", "venv", "--quiet", "--clear", "--python", OLDEST, str(venv), external=True)
