@@ -7,6 +7,7 @@ is read from their `pyproject.toml`, so that a new package joins by existing.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import shutil
 import tempfile
@@ -29,6 +30,11 @@ PACKAGES = [name for name, folder in FOLDERS.items() if folder.startswith("packa
 EXAMPLES = [name for name, folder in FOLDERS.items() if folder.startswith("examples/")]
 MODULES = {
     name: [path.parent.name for path in ROOT.glob(f"{folder}/src/*/__init__.py")] for name, folder in FOLDERS.items()
+}
+BENCH_PEERS = {
+    "litellm": "litellm>=1.109",  # the first that can go on with an answer that broke off
+    "pydantic-ai": "pydantic-ai-slim[openai]>=2",
+    "langchain": "langchain-openai>=1",
 }
 PYTHONS = nox.project.python_versions(PROJECTS["packages/core"])
 OLDEST = PYTHONS[0]
@@ -129,15 +135,22 @@ def properties(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST, default=False)
 def bench(session: nox.Session) -> None:
-    """Overhead against peers: every script in benchmarks/, or those named after --."""
+    """Us beside our peers: every script in benchmarks/, or those named after --, with the options that follow them."""
     sync(session, "--group", "bench")
-    peer = Path(session.create_tmp()) / "litellm"
-    session.run_install("uv", "venv", "--quiet", "--clear", "--python", OLDEST, str(peer), external=True)
-    session.run_install("uv", "pip", "install", "--quiet", "--python", str(peer), "litellm>=1.80", external=True)
-    env = {"POINTSMAN_BENCH_LITELLM": str(peer / "bin" / "python")}
-    scripts = session.posargs or [str(path) for path in sorted(ROOT.glob("benchmarks/*.py"))]
-    for script in scripts:
-        session.run("python", script, env=env)
+    env: dict[str, str] = {}
+    # In environments of their own: none decides what another gets, and we are measured without them.
+    for peer, wanted in BENCH_PEERS.items():
+        venv = Path(session.create_tmp()) / peer
+        session.run_install("uv", "venv", "--quiet", "--clear", "--python", OLDEST, str(venv), external=True)
+        # LiteLLM wants a certifi of the day of its release, which a mirror may not have yet; any will do on loopback.
+        overrides = Path(session.create_tmp()) / "overrides.txt"
+        overrides.write_text("certifi\n")
+        install = ["uv", "pip", "install", "--quiet", "--overrides", str(overrides), "--python", str(venv)]
+        session.run_install(*install, wanted, external=True)
+        env[f"POINTSMAN_BENCH_{peer.replace('-', '_').upper()}"] = str(venv / "bin" / "python")
+    named = list(itertools.takewhile(lambda word: word.endswith(".py"), session.posargs))
+    for script in named or sorted(map(str, ROOT.glob("benchmarks/*.py"))):
+        session.run("python", script, *session.posargs[len(named) :], env=env)
 
 
 def sync(session: nox.Session, *groups: str) -> None:
