@@ -53,6 +53,7 @@ def _is_this_machine(host: str | bytes | None) -> bool:
 FOREIGN = re.compile(
     r"(POINTSMAN|OPENAI)_.*|.*_(API_KEY|TOKEN|PROXY|proxy)"  # what would change an answer
     r"|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|PYTHONWARNINGS|UV"  # what would change how it looks
+    r"|PYTHON(DONTWRITEBYTECODE|UNBUFFERED)"  # what would change how fast it is, and what leaves a buffer when
 )
 
 
@@ -65,4 +66,7 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
                 patch.delenv(name)
         for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
             patch.setenv(name, str(tmp_path_factory.mktemp("home")))
+        if sys.dont_write_bytecode:
+            # A fresh environment has no bytecode, and hundreds of processes would each compile all that they import.
+            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
         yield

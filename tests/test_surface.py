@@ -28,7 +28,7 @@ sys.addaudithook(watch)
 before = set(sys.modules)
 import pointsman
 print(json.dumps({"touched": touched, "modules": sorted(set(sys.modules) - before), "path": sys.path,
-                  "prefixes": [sys.prefix, sys.base_prefix]}))
+                  "prefixes": [sys.prefix, sys.base_prefix, sys.pycache_prefix]}))
 """
 
 
