@@ -102,7 +102,7 @@ def real(session: nox.Session) -> None:
     if not list(ROOT.glob("tests/real/test_*.py")):
         session.skip("there is no tests/real yet")
     sync(session, "--group", "real")
-    session.run("pytest", "tests/real", *session.posargs)
+    session.run("pytest", "-n0", "tests/real", *session.posargs)  # each server wants all cores for itself
 
 
 @nox.session(python=OLDEST, default=False)
@@ -114,7 +114,7 @@ def proxy(session: nox.Session) -> None:
     session.run_install("uv", "venv", "--quiet", "--clear", "--python", OLDEST, str(peer), external=True)
     session.run_install("uv", "pip", "install", "--quiet", "--python", str(peer), "litellm[proxy]>=1.80", external=True)
     env = {"POINTSMAN_PROXY_LITELLM": str(peer / "bin" / "litellm")}
-    session.run("pytest", "tests/proxy", *session.posargs, env=env)
+    session.run("pytest", "-n0", "tests/proxy", *session.posargs, env=env)  # one proxy serves all its tests
 
 
 @nox.session(python=OLDEST)
