@@ -176,24 +176,30 @@ def nested(value: Any) -> bytes:
     return dumped({"error": json.dumps(value)})
 
 
-BODIES = st.one_of(
-    st.binary(max_size=60),
-    JSON.map(dumped),
-    JSON.map(nested),
-    st.sampled_from(
-        [b"", b"[" * 100_000, b'{"error":"' + b"{" * 5000 + b'"}', b"<html>", b'{"error":"{\\"error\\":[1]}"}']
-    ),
-)
-
-
-@given(BODIES, st.sampled_from([LOCAL, CLOUD]), st.dictionaries(st.sampled_from(["retry-after"]), st.text(max_size=9)))
-def test_every_status_and_every_body_is_some_error(body: bytes, base_url: str, headers: dict[str, str]) -> None:
+def check_every_status(body: bytes, base_url: str, headers: dict[str, str]) -> None:
     for status in range(100, 600):
         error = of(status, body, base_url=base_url, headers=headers)
         assert isinstance(error, PointsmanError)
         assert error.status == status
         assert error.message
         assert len(error.message) < 1500
+
+
+BODIES = st.one_of(st.binary(max_size=60), JSON.map(dumped), JSON.map(nested))
+
+
+@given(BODIES, st.sampled_from([LOCAL, CLOUD]), st.dictionaries(st.sampled_from(["retry-after"]), st.text(max_size=9)))
+def test_every_status_and_every_body_is_some_error(body: bytes, base_url: str, headers: dict[str, str]) -> None:
+    check_every_status(body, base_url, headers)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[" * 100_000, b'{"error":"' + b"{" * 5000 + b'"}', b"<html>", b'{"error":"{\\"error\\":[1]}"}'],
+    ids=["empty", "deep", "deep-inside", "html", "list-inside"],
+)
+def test_every_status_with_an_odd_body_is_some_error(body: bytes) -> None:
+    check_every_status(body, LOCAL, {})
 
 
 @given(JSON, st.booleans())
