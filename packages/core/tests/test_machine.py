@@ -423,3 +423,19 @@ def test_reasoning_before_a_fresh_answer_is_forgotten_with_it() -> None:
     one, _ = broken(Leg(A), Leg(B), Leg(c, prefill=True), text_only=False, may_retract=True)
     one.first_output(2, 2.0)
     assert one.failed(2, StreamBroken("again", target=B), 3.0, 0.5) == [Start(3, c, "resume")]
+
+
+def test_who_will_not_take_half_an_answer_has_said_nothing_of_the_question() -> None:
+    c = Target("c", "m")
+    one, _ = broken(Leg(A), Leg(B, prefill=True), Leg(c), may_retract=True)
+    _, retracted, start = one.failed(2, InvalidRequest("the last message is the assistant's", target=B), 2.0, 0.5)
+    assert isinstance(retracted, Emit)
+    assert start == Start(3, c, "failover")
+
+
+def test_who_was_waited_for_is_still_the_first() -> None:
+    one = knowing(Known(a=Standing(3.0)), Leg(A))
+    one.start(0.0)
+    one.outlook = Known()
+    one._route.outlook = one.outlook
+    assert one.tick(3.0, 0.5) == [Start(1, A, "first")]

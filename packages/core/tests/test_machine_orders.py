@@ -213,7 +213,8 @@ class AnyOrder(RuleBasedStateMachine):
         past = self.running.pop(number)
         past.error, past.ended = error, self.now
         acted = not past.leg.idempotent and (committed or error.begun)
-        self.final = error.scope is Scope.REQUEST or acted
+        takes_no_half = not committed and self.reference.resuming and not error.begun
+        self.final = (error.scope is Scope.REQUEST and not takes_no_half) or acted
         if committed and not self.final:
             going_on = self.limits.on_break == "continue" and text_only
             self.reference.resuming = going_on

@@ -226,12 +226,12 @@ class AsyncClient:
             on_break = otherwise  # Half a call of a tool, or half a document, is nothing to go on with.
         return Limits(
             deadline=COLLECTED_DEADLINE if deadline is None and collected else deadline,
-            first_token=options.get("first_token", engine.first_token),
-            stall=options.get("stall", engine.stall),
-            min_speed=options.get("min_speed", engine.min_speed),
+            first_token=options.get("first_token") or engine.first_token,
+            stall=options.get("stall") or engine.stall,
+            min_speed=options.get("min_speed") or engine.min_speed,
             max_attempts=engine.max_attempts,
             retries=engine.retries,
-            max_wait=options.get("max_wait", engine.max_wait),
+            max_wait=engine.max_wait if (wait := options.get("max_wait")) is None else wait,
             on_break=on_break,
             may_retract=on_break == "continue" and collected,
             hedge=engine.hedge > 0 and not request.tools,

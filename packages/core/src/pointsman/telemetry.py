@@ -10,7 +10,7 @@ from .policy import Decision
 from .types import Cost, ServerTimings, Target, Timings, Unknown, Usage
 
 Outcome: TypeAlias = Literal["finished", "failed", "cancelled", "lost"]
-"""``lost``: another attempt of the same call began its answer first."""
+"""``lost``: of two attempts of the same call, the other began its answer first, or decided the call."""
 Role: TypeAlias = Literal["first", "failover", "retry", "hedge", "resume"]
 """Why an attempt was made: after another target failed, at the same one again, beside one that was late, or to go on
 with an answer that broke."""

@@ -104,7 +104,7 @@ class Machine:
 
     def start(self, now: float) -> list[Command]:
         """The call begins."""
-        return self._advance(now, "first")
+        return self._advance(now)
 
     def first_output(self, attempt: int, now: float) -> list[Command]:
         """A running attempt yielded something meaningful: the commit point. Whoever else runs has lost."""
@@ -140,8 +140,10 @@ class Machine:
         if self.phase is Phase.COMMITTED:
             return self._broken(failed, error, now)
         told = Emit(AttemptFailed(failed.way.leg.target, attempt, error))
-        if error.scope is Scope.REQUEST or _may_have_begun(failed, error):
-            return [told, *self._settle(error if error.scope is Scope.REQUEST else self._verdict(now))]
+        # A request to go on is another than the caller's: who will not take it has said nothing of that.
+        of_request = error.scope is Scope.REQUEST and (error.begun or not self.resuming)
+        if of_request or _may_have_begun(failed, error):
+            return [told, *self._settle(error if of_request else self._verdict(now))]
         if self._running:  # A hedge, or the one that it was for, may still answer.
             return [told]
         return [told, *self._advance(now)]
@@ -211,7 +213,7 @@ class Machine:
         told = Emit(Retracted(str(error)))
         return [told, *(self._settle(error) if final else self._advance(now))]
 
-    def _advance(self, now: float, role: Role | None = None) -> list[Command]:
+    def _advance(self, now: float) -> list[Command]:
         """Go to the next leg, now or once it may be asked; or settle."""
         if now >= self.deadline:
             return self._out_of_time()
@@ -223,7 +225,7 @@ class Machine:
             self._wake_at, way = found
             if way is None or self._wake_at > now:
                 return []
-            return self._begin(way, now, role or ("retry" if way.tries else "failover"))
+            return self._begin(way, now, "retry" if way.tries else "failover" if self.attempt else "first")
         if self.resuming and self.limits.may_retract:
             self.resuming = False
             return [Emit(Retracted(str(self.errors[-1]))), *self._advance(now)]

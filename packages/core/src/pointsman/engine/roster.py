@@ -132,8 +132,12 @@ class Roster:
     def check_limits(self) -> None:
         """Raises `ConfigError` for a limit on somebody who is not there."""
         for name in self.settings.limits:
-            if name.partition("/")[0] not in self.names:
-                raise ConfigError(f'[limits."{name}"]: {self._unknown(name.partition("/")[0])}')
+            try:
+                provider = Target.parse(name).provider if "/" in name else name
+            except ValueError as error:
+                raise ConfigError(f'[limits."{name}"]: {error}') from None
+            if provider not in self.names:
+                raise ConfigError(f'[limits."{name}"]: {self._unknown(provider)}')
 
     def _unknown(self, name: str) -> str:
         """There is no such provider: what there is, and how one gets it."""

@@ -12,8 +12,9 @@ ENOUGH = 20
 """Measurements before a limit is made of them."""
 REFRESH = 8
 """Measurements after which limits are worked out anew."""
-FIRST_TOKEN = (3.0, 1.0, 60.0)
-"""Times the 99th percentile; at least and at most, in seconds."""
+FIRST_TOKEN = (5.0, 5.0, 60.0)
+"""Times the 99th percentile; at least and at most, in seconds. Wide, since a prompt may be far longer than those
+before: it is for who has fallen silent. Hedging is for who is late."""
 STALL = (4.0, 5.0, 60.0)
 """The same for the longest silence within an answer."""
 SLOWEST = 0.2

@@ -1,0 +1,369 @@
+"""What a client has learnt from one call decides the next: single stories, on a virtual clock and both loops."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import pytest
+
+from pointsman import (
+    AllTargetsFailed,
+    AsyncClient,
+    AuthFailed,
+    CheckHealth,
+    ConfigError,
+    Connection,
+    Finished,
+    Health,
+    HealthState,
+    Plugins,
+    RateLimited,
+    ReasoningDelta,
+    Resumed,
+    Scope,
+    Settings,
+    StreamBroken,
+    Tool,
+    Unavailable,
+    Usage,
+    hookimpl,
+)
+from pointsman.engine.health.breaker import FIRST_PAUSE, LEAST
+from pointsman_testing import VIRTUAL_BACKENDS, Hang, ScriptedProvider, virtual_backend
+
+DONE = Finished("stop", Usage(input_tokens=3, output_tokens=2))
+
+
+@pytest.fixture(params=VIRTUAL_BACKENDS)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    return virtual_backend(request.param)
+
+
+def client(*providers: ScriptedProvider, limits: dict[str, Any] | None = None, **engine: object) -> AsyncClient:
+    plugins = Plugins.of(providers={one.name: one for one in providers})
+    return AsyncClient(settings=Settings.of({"engine": engine, "limits": limits or {}}), plugins=plugins)
+
+
+def a_and_b(*scripts: Any, **more: Any) -> tuple[ScriptedProvider, ScriptedProvider]:
+    return ScriptedProvider("a", *scripts, **more), ScriptedProvider("b", default="from b")
+
+
+# Breakers and cooldowns ----------------------------------------------------------------------------------------------
+
+
+async def test_a_target_that_keeps_failing_is_left_alone_then_probed_once_then_used_again() -> None:
+    a, b = a_and_b(default=[Unavailable])
+    async with client(a, b) as one:
+        for _ in range(20):
+            assert (await one.chat("hi")).target.provider == "b"
+        assert len(a.calls) == LEAST, "it is not hammered"
+        a.default = "from a"
+        await anyio.sleep(FIRST_PAUSE)
+        probe = await one.chat("hi")
+        assert (probe.text, probe.attempts[0].probe) == ("from a", True)
+        assert not (await one.chat("hi")).attempts[0].probe
+
+
+async def test_only_one_of_many_probes_and_the_others_go_elsewhere() -> None:
+    a, b = a_and_b(default=[Unavailable])
+    async with client(a, b) as one:
+        for _ in range(LEAST):
+            await one.chat("hi")
+        await anyio.sleep(FIRST_PAUSE)
+        a.default = [3.0, "slow but well", DONE]
+        targets: list[str] = []
+
+        async def ask() -> None:
+            targets.append((await one.chat("hi")).target.provider)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(10):
+                group.start_soon(ask)
+    assert sorted(targets) == ["a", *"b" * 9]
+
+
+async def test_a_probe_that_is_cancelled_leaves_the_next_to_probe() -> None:
+    a, b = a_and_b(default=[Unavailable])
+    async with client(a, b) as one:
+        for _ in range(LEAST):
+            await one.chat("hi")
+        await anyio.sleep(FIRST_PAUSE)
+        a.default = [Hang()]
+        with anyio.move_on_after(1):
+            await one.chat("hi")
+        a.default = "well"
+        assert (await one.chat("hi")).attempts[0].probe
+
+
+async def test_a_host_that_cannot_be_reached_is_known_for_all_its_models() -> None:
+    down = Unavailable("no connection", scope=Scope.PROVIDER)
+    a = ScriptedProvider("a", default=lambda request: [copy(down)], models=["m", "n"])
+    b = ScriptedProvider("b", default="from b")
+    async with client(a, b) as one:
+        for _ in range(LEAST):
+            await one.chat("hi", model=["a/m", "b/scripted-1"])
+        assert (await one.chat("hi", model=["a/n", "b/scripted-1"])).target.provider == "b"
+    assert {call.request.model for call in a.calls} == {"m"}
+
+
+async def test_what_a_vendor_told_one_call_holds_for_the_others() -> None:
+    a, b = a_and_b(lambda request: [RateLimited("wait", retry_at=anyio.current_time() + 7)])
+    async with client(a, b) as one:
+        await one.chat("hi")
+        for _ in range(3):
+            assert (await one.chat("hi")).target.provider == "b"
+        await anyio.sleep(7)
+        assert (await one.chat("hi")).target.provider == "a"
+    assert len(a.calls) == 2
+
+
+async def test_a_call_waits_for_a_cooldown_if_it_may_and_says_who_rests_if_not() -> None:
+    a = ScriptedProvider("a", [RateLimited("wait", retry_at=4.0)], default="ok")
+    async with client(a) as one:
+        assert (await one.chat("hi")).text == "ok"
+        assert anyio.current_time() == pytest.approx(4.0)
+        a.scripts.append([RateLimited("wait", retry_at=60.0)])
+        with pytest.raises(RateLimited):
+            await one.chat("hi")
+        began = anyio.current_time()
+        with pytest.raises(RateLimited, match=r"a/scripted-1: not asked for another 5\d.\d s") as caught:
+            await one.chat("hi", max_wait=1.0)
+        assert anyio.current_time() == began, "nobody waits for nothing"
+        assert caught.value.retry_at == 60.0
+        assert (await one.chat("hi", max_wait=90.0)).text == "ok"
+    assert len(a.calls) == 4
+
+
+async def test_a_key_that_is_refused_makes_others_be_asked_first_and_is_tried_where_nobody_else_is() -> None:
+    a, b = a_and_b([AuthFailed], default="from a")
+    async with client(a, b) as one:
+        await one.chat("hi")
+        assert (await one.chat("hi")).target.provider == "b"
+        assert (await one.chat("hi", model="a/scripted-1")).text == "from a"
+        assert (await one.chat("hi")).target.provider == "a"
+
+
+# Limits of ours ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a", "a/scripted-1"])
+async def test_no_more_run_at_once_than_allowed_and_nobody_is_passed_over(name: str) -> None:
+    most = 0
+    order: list[int] = []
+    a = ScriptedProvider("a", default=["one ", 1.0, "two", DONE])
+
+    async def ask(number: int) -> None:
+        nonlocal most
+        async with one.stream("hi") as reply:
+            async for _ in reply.events:
+                most = max(most, len(a.open_calls))
+        order.append(number)
+
+    async with client(a, limits={name: {"concurrent": 2}}) as one, anyio.create_task_group() as group:
+        for number in range(10):
+            group.start_soon(ask, number)
+            await anyio.sleep(0.01)
+    assert most == 2
+    assert order == sorted(order)
+    assert anyio.current_time() == pytest.approx(5.0, abs=0.2)
+
+
+async def test_who_waits_in_line_leaves_it_when_cancelled() -> None:
+    a = ScriptedProvider("a", default=["one ", 1.0, "two", DONE])
+    async with client(a, limits={"a": {"concurrent": 1}}) as one, one.stream("first") as reply:
+        with anyio.move_on_after(0.5) as scope:
+            await one.chat("second")
+        assert scope.cancelled_caught
+        assert (await reply.collect()).text == "one two"
+        assert (await one.chat("third")).text == "one two"
+    assert len(a.calls) == 2
+
+
+async def test_requests_beyond_the_minute_s_wait_or_go_elsewhere() -> None:
+    a, b = a_and_b(default="from a")
+    async with client(a, b, limits={"a": {"rpm": 3}}) as one:
+        answers = [(await one.chat("hi")).target.provider for _ in range(5)]
+        assert answers == ["a", "a", "a", "b", "b"]
+        assert (await one.chat("hi", model="a/scripted-1")).text == "from a"
+        assert anyio.current_time() == pytest.approx(60.0, abs=0.1)
+
+
+async def test_none_is_as_if_it_had_been_left_out() -> None:
+    async with client(ScriptedProvider("a"), stall=3.0) as one:
+        nothing: Any = dict.fromkeys(("first_token", "stall", "min_speed", "max_wait", "on_break"))
+        assert (await one.chat("hi", **nothing)).text == "ok"
+
+
+async def test_a_limit_on_half_a_target_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r'\[limits."a/"\]'):
+        async with client(ScriptedProvider("a"), limits={"a/": {"rpm": 3}}):
+            pass
+
+
+async def test_a_limit_on_somebody_who_is_not_there_is_refused_with_the_likely_name() -> None:
+    with pytest.raises(ConfigError, match=r'\[limits."acne/m"\]: .*acme'):
+        async with client(ScriptedProvider("acme"), limits={"acne/m": {"rpm": 3}}):
+            pass
+
+
+# Hedging -------------------------------------------------------------------------------------------------------------
+
+
+async def warm(one: AsyncClient, rounds: int = 30) -> None:
+    for _ in range(rounds):
+        await one.chat("hi", model="a/scripted-1")
+
+
+async def test_a_late_answer_is_overtaken_and_the_loser_is_told_as_such() -> None:
+    a, b = a_and_b(default=[0.2, "from a", DONE])
+    async with client(a, b, hedge=0.1) as one:
+        await warm(one)
+        a.scripts.append([5.0, "late", DONE])
+        reply = await one.chat("hi")
+        assert reply.text == "from b"
+        assert [(record.role, record.outcome) for record in reply.attempts] == [
+            ("first", "lost"),
+            ("hedge", "finished"),
+        ]
+        assert reply.timings.ttft is not None
+        assert reply.timings.ttft < 0.5
+        assert a.calls[-1].cancelled
+        again = await one.chat("hi")
+        assert [record.role for record in again.attempts] == ["first"]
+    assert not a.open_calls
+
+
+async def test_tools_are_never_hedged() -> None:
+    a, b = a_and_b(default=[0.2, "from a", DONE], capabilities=["tools"])
+    b.spec = replace(b.spec, capabilities=frozenset({"tools"}))
+    async with client(a, b, hedge=1.0) as one:
+        await warm(one)
+        a.scripts.append([4.0, "late", DONE])
+        assert (await one.chat("hi", tools=[Tool("f", "does", {})])).text == "late"
+    assert not b.calls
+
+
+async def test_when_everybody_is_slow_nobody_is_hedged() -> None:
+    a, b = a_and_b(default=[0.2, "from a", DONE])
+    async with client(a, b, hedge=1.0) as one:
+        await warm(one, 100)
+        a.default, b.default = [4.0, "slow a", DONE], [4.0, "slow b", DONE]
+        for _ in range(40):
+            await one.chat("hi")
+    assert 0 < len(b.calls) < 8, "some, until that was seen"
+
+
+# Going on ------------------------------------------------------------------------------------------------------------
+
+HALF = "The capital of France is "
+
+
+async def test_another_goes_on_with_an_answer_that_broke() -> None:
+    a = ScriptedProvider("a", [HALF, StreamBroken])
+    b = ScriptedProvider("b", [HALF.strip(), " Paris.", DONE], capabilities=["prefill"])
+    async with client(a, b) as one, one.stream("hi", on_break="continue", max_tokens=100) as reply:
+        shown = [text async for text in reply.text_stream]
+    assert "".join(shown) == reply.text == HALF + "Paris."
+    last = b.requests[0].messages[-1]
+    assert (last.role, last.text) == ("assistant", HALF.strip())
+    assert b.requests[0].max_tokens == 97
+    assert [(record.role, record.outcome) for record in reply.attempts] == [("first", "failed"), ("resume", "finished")]
+    assert reply.usage is not None
+    assert reply.usage.estimated
+    assert reply.usage.output_tokens == 5
+
+
+async def test_a_collected_answer_tells_that_it_was_continued() -> None:
+    a = ScriptedProvider("a", [HALF, StreamBroken])
+    b = ScriptedProvider("b", ["Paris.", DONE], capabilities=["prefill"])
+    async with client(a, b) as one:
+        reply = await one.chat("hi", on_break="continue")
+    assert reply.text == HALF + "Paris."
+    assert [type(event) for event in reply.events].count(Resumed) == 1
+
+
+async def test_an_answer_begun_anew_is_no_continuation() -> None:
+    a = ScriptedProvider("a", [HALF, StreamBroken], default=[HALF, StreamBroken])
+    b = ScriptedProvider("b", default=["The capital of France, Paris, is old.", DONE], capabilities=["prefill"])
+    async with client(a, b, retries=0) as one:
+        with pytest.raises(AllTargetsFailed) as caught:
+            async with one.stream("hi", on_break="continue") as streamed:
+                await streamed.collect()
+        assert "answered anew" in str(caught.value.exceptions[1])
+        c = ScriptedProvider("c", default="whole")
+    async with client(a, b, c, retries=0) as one:
+        assert (await one.chat("hi", on_break="continue")).text == "whole"
+
+
+@pytest.mark.parametrize("options", [{"response_schema": {"type": "object"}}, {}])
+async def test_documents_and_reasoning_are_never_gone_on_with(options: dict[str, Any]) -> None:
+    able = ["prefill", "schema"]
+    first: list[Any] = ['{"half', StreamBroken] if options else [ReasoningDelta("hm"), "half", StreamBroken]
+    a = ScriptedProvider("a", first, capabilities=able)
+    b = ScriptedProvider("b", default="whole", capabilities=able)
+    async with client(a, b) as one:
+        assert (await one.chat("hi", on_break="continue", **options)).text == "whole"
+    assert all(message.role == "user" for request in b.requests for message in request.messages)
+
+
+# Health checks -------------------------------------------------------------------------------------------------------
+
+
+class Checked(ScriptedProvider):
+    """Counts how often it is asked."""
+
+    checks = 0
+
+    @hookimpl
+    def pointsman_health(self, connection: Connection[Any]) -> CheckHealth:
+        async def check() -> Health:
+            self.checks += 1
+            return self.health
+
+        return check
+
+
+async def test_nobody_is_asked_in_the_background_unless_that_was_asked_for() -> None:
+    a = Checked("a")
+    async with client(a) as one:
+        await one.chat("hi")
+        await anyio.sleep(1000)
+    assert a.checks == 0
+
+
+async def test_a_check_that_says_well_ends_the_pause_and_one_that_says_down_sends_calls_elsewhere() -> None:
+    a, b = Checked("a", default=[Unavailable]), ScriptedProvider("b", default="from b")
+    async with client(a, b, health_checks=5.0) as one:
+        for pause in (0, 1, 2, 4, 8, 16):
+            await anyio.sleep(pause)
+            for _ in range(LEAST):
+                await one.chat("hi")
+        a.default = "from a"
+        await anyio.sleep(6)  # The pause would last longer.
+        assert (await one.chat("hi")).text == "from a"
+        a.health = Health(HealthState.DOWN)
+        await anyio.sleep(6)
+        assert (await one.chat("hi")).text == "from b"
+    assert a.checks > 5
+
+
+async def test_a_check_that_fails_or_hangs_harms_nobody() -> None:
+    class Bad(ScriptedProvider):
+        @hookimpl
+        def pointsman_health(self, connection: Connection[Any]) -> CheckHealth:
+            async def check() -> Health:
+                if anyio.current_time() < 8:
+                    raise ValueError("no")
+                await anyio.sleep_forever()
+                raise AssertionError
+
+            return check
+
+    a = Bad("a", default="from a")
+    async with client(a, health_checks=5.0) as one:
+        await one.chat("hi")
+        await anyio.sleep(100)
+        assert (await one.chat("hi")).text == "from a"
