@@ -23,9 +23,15 @@ from pointsman.types import Target
 
 PAGE = Path(__file__).parent.parent / "docs" / "engine.md"
 DEPTH = 6
-LEGS = [Leg(Target(name, "m"), prefill=True) for name in "ab"]
-CLOCKS = [(None, None), (30.0, 9.0)]
-"""Deadline, and least speed."""
+LEGS = [Leg(Target(name, "m"), prefill=name != "c") for name in "abc"]
+BREAKS = [("raise", False), ("restart", False), ("continue", False), ("continue", True)]
+"""What follows a break, and whether an answer that cannot be gone on with is retracted."""
+CLOCKS = [(None, None, True), (None, 9.0, False), (30.0, None, False)]
+"""Deadline, least speed, and whether there are hedges."""
+CASES = [
+    *itertools.product(BREAKS, [0.0], CLOCKS),
+    *itertools.product(BREAKS[:1], [2.0, inf], CLOCKS),  # Who has waited for the first goes on like others.
+]
 COMMANDS = ["Cancel", "AttemptFailed", "Retracted", "Started", "Resumed", "Start", "Settle"]
 CAUSES = {
     "FirstTokenTimeout": "no first token in time",
@@ -35,7 +41,7 @@ CAUSES = {
 }
 ERRORS: list[Callable[[float], PointsmanError]] = [
     lambda now: Unavailable("down"),
-    lambda now: RateLimited("later", retry_at=now + 1000),
+    lambda now: RateLimited("later", retry_at=now + 50),
     lambda now: InvalidRequest("what is this"),
 ]
 Edges: TypeAlias = dict[tuple[str, str, str], dict[str, None]]
@@ -136,16 +142,15 @@ class Drive:
 def calls() -> Edges:
     """All transitions of a call."""
     edges: Edges = {}
-    breaks = [("raise", False), ("restart", False), ("continue", False), ("continue", True)]
-    for (mode, retract), open_at, (deadline, speed) in itertools.product(breaks, (0.0, 2.0, inf), CLOCKS):
+    for (mode, retract), open_at, (deadline, speed, hedge) in CASES:
         limits = Limits(
             deadline=deadline,
             min_speed=speed,
-            max_attempts=3,
-            max_wait=4.0,
+            max_attempts=4,
+            max_wait=60.0,
             on_break=mode,  # type: ignore[arg-type]
             may_retract=retract,
-            hedge=True,
+            hedge=hedge,
         )
 
         def replay(path: Iterable[tuple[Any, ...]], limits: Limits = limits, open_at: float = open_at) -> Drive:
