@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import textwrap
@@ -23,8 +24,10 @@ import pytest
 
 import pointsman
 from pointsman import errors, hookspecs
+from pointsman.config.settings import Limit
 from pointsman.engine.terms import OnBreak
 from pointsman.plugins import Kind
+from pointsman.telemetry import Outcome, Role
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -124,6 +127,7 @@ def test_toml_examples_are_settings_or_a_manifest(page: str) -> None:
         else:
             settings = pointsman.Settings.of(document)
             assert all([settings.engine, settings.routing, settings.plugins])
+            assert all(settings.limits.values())
 
 
 def commands() -> dict[str, set[str]]:
@@ -174,7 +178,12 @@ def tree(parent: type[errors.PointsmanError]) -> Iterator[type[errors.PointsmanE
 
 def test_errors_page_has_a_row_for_each_error() -> None:
     assert table("docs/errors.md", "error") == [
-        [error.__name__, error.__bases__[0].__name__, error.scope.name.lower(), "yes" if error.retryable else "no"]
+        [
+            error.__name__,
+            error.__bases__[0].__name__,
+            error.scope.name.lower(),
+            *("yes" if fact else "no" for fact in (error.retryable, error.trips, error.begun)),
+        ]
         for error in tree(errors.PointsmanError)
     ]
 
@@ -189,6 +198,21 @@ def test_configuration_page_lists_every_setting(section: str) -> None:
     model = type(getattr(pointsman.Settings.of({}), section))
     chapter = text("docs/configuration.md").partition(f"### `[{section}]`")[2].partition("\n##")[0]
     assert re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE) == list(model.model_fields)
+
+
+def test_engine_page_shows_the_states_as_the_code_has_them() -> None:
+    page = text("docs/engine.md")
+    assert runpy.run_path(str(ROOT / ".ci/diagrams.py"))["written"](page) == page, "run .ci/diagrams.py"
+
+
+def test_engine_page_lists_roles_and_outcomes() -> None:
+    assert [row[0] for row in table("docs/engine.md", "role")] == list(get_args(Role))
+    assert {row[0] for row in table("docs/engine.md", "outcome")} == set(get_args(Outcome))
+
+
+def test_configuration_page_lists_every_limit() -> None:
+    chapter = text("docs/configuration.md").partition("### `[limits.")[2].partition("\n##")[0]
+    assert re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE) == list(Limit.model_fields)
 
 
 def test_concepts_page_says_what_on_break_may_be() -> None:

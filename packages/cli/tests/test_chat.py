@@ -7,12 +7,27 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import pytest
 from click.testing import Result
 
+from pointsman import (
+    AttemptFailed,
+    AttemptRecord,
+    Resumed,
+    Retracted,
+    Started,
+    Target,
+    TextDelta,
+    Unavailable,
+)
+from pointsman.telemetry import Outcome, Role
+from pointsman_cli import as_json
+from pointsman_cli.chat.printing import AnswerText, Plain
 from pointsman_testing import Answer, Fault, Hangup, Vendor
 
 Invoke = Callable[..., Result]
@@ -332,6 +347,16 @@ def test_json_restarts_by_default_and_tells_what_was_spent(run: Any, a: Vendor, 
     valid("chat.json", reply)
     assert (reply["text"], reply["target"]) == ("Anew.", "b/m1")
     assert [attempt["outcome"] for attempt in reply["attempts"]] == ["failed", "finished"]
+    assert [(attempt["role"], attempt["probe"]) for attempt in reply["attempts"]] == [
+        ("first", False),
+        ("failover", False),
+    ]
+    for role, outcome in [*product(get_args(Role), ["lost"]), *product(["first"], get_args(Outcome))]:
+        record = AttemptRecord(
+            call_id="c", attempt=2, target=Target("b", "m1"), started=1.0, first_output=None, ended=2.0,
+            role=role, outcome=outcome, probe=True,
+        )  # fmt: skip
+        valid("chat.json", reply | {"attempts": [as_json.attempt(record, 0.5)]})
 
 
 def test_json_of_a_failure_is_an_object_too(run: Any, a: Vendor, b: Vendor, valid: Any) -> None:
@@ -366,6 +391,41 @@ def test_json_events_of_a_failure_end_with_the_error(run: Any, a: Vendor, valid:
     valid("chat-event.json", last)
     assert (last["type"], last["error"]["type"], last["error"]["exit_code"]) == ("error", "StreamBroken", 3)
     assert done.returncode == 3
+
+
+def test_an_answer_that_another_goes_on_with_is_not_torn_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who failed and who went on is told below it."""
+    a, b, c = (Target(name, "m1") for name in "abc")
+    shown, reply = AnswerText(Plain(), told := []), SimpleNamespace(finish_reason="stop", text="one two three")
+    failed = AttemptFailed(b, 2, Unavailable("closed", target=b))
+    for event in [Started(a, 1), TextDelta("one two "), failed, Resumed(c), TextDelta("three")]:
+        shown.show(event, reply)  # type: ignore[arg-type]
+    assert capsys.readouterr() == ("one two three", "")
+    shown.end(reply, None)  # type: ignore[arg-type]
+    below = "✗ b/m1: closed\n→ c/m1 went on where the answer had broken off\n"
+    assert capsys.readouterr() == ("\n", below)
+    assert told == [failed.error]
+
+
+def test_what_went_on_and_was_withdrawn_is_told_above_the_new_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    a, b, c = (Target(name, "m1") for name in "abc")
+    shown, reply = AnswerText(Plain(), []), SimpleNamespace(finish_reason="stop", text="anew")
+    begun = [Started(a, 1), TextDelta("one"), Resumed(b), TextDelta(" two"), Retracted("b/m1: broke")]
+    for event in [*begun, Started(c, 3), TextDelta("anew")]:
+        shown.show(event, reply)  # type: ignore[arg-type]
+    shown.end(reply, None)  # type: ignore[arg-type]
+    out, err = capsys.readouterr()
+    assert out == "one two\nanew\n"
+    assert err.index("b/m1 went on") < err.index("✗ b/m1: broke") < err.index("→ c/m1 answers")
+
+
+def test_continue_is_understood(run: Any, a: Vendor, b: Vendor, valid: Any) -> None:
+    """Half a document is nothing to go on with, so that it breaks as it would otherwise."""
+    a.script(Answer("one two three").cut(after=2))
+    done = run("chat", "hi", "--on-break", "continue", "--json", "--schema", "{}")
+    assert done.returncode == 3
+    valid("chat.json", json.loads(done.stdout))
+    assert json.loads(done.stdout)["text"] == "one"
 
 
 def test_json_events_show_a_retraction(run: Any, a: Vendor, b: Vendor, valid: Any) -> None:

@@ -56,6 +56,7 @@ def complete(line: str) -> set[str]:
         ("pointsman chat -m sambanova/gpt", {"sambanova/gpt-oss-120b"}),
         ("pointsman route -m sambanova/gpt", {"sambanova/gpt-oss-120b"}),
         ("pointsman config get engine.st", {"engine.stall"}),
+        ("pointsman config get limits.a.r", {"limits.a.rpm"}),
         ("pointsman config set providers.a.base", {"providers.a.base_url"}),
         ("pointsman completion ", set(SHELLS)),
     ],

@@ -94,6 +94,34 @@ def test_set_writes_what_get_reads(invoke: Invoke, own: Path, key: str, text: st
     assert settings(got)[key]["value"] == value
 
 
+def test_limits_are_set_shown_and_unset(invoke: Invoke, own: Path, valid: Any) -> None:
+    name = 'limits."sambanova/a.b"'
+    done = invoke("config", "set", f"{name}.rpm", "60", "--json")
+    assert done.exit_code == 0, done.output
+    valid("change.json", json.loads(done.stdout))
+    assert tomllib.loads(own.read_text()) == {"limits": {"sambanova/a.b": {"rpm": 60}}}
+    assert invoke("config", "get", f"{name}.rpm").stdout == "60\n"
+    assert invoke("config", "get", f"{name}.tpm").stdout == ""
+    shown = invoke("config", "--json")
+    valid("config.json", json.loads(shown.stdout))
+    assert settings(shown)[f"{name}.rpm"]["origin"] == {"kind": "user file", "where": str(own)}
+    assert settings(shown)[f"{name}.tpm"] == {
+        "key": f"{name}.tpm",
+        "value": None,
+        "origin": {"kind": "default", "where": None},
+        "secret": False,
+    }
+    assert invoke("config", "unset", f"{name}.rpm").exit_code == 0
+    assert "limits" not in invoke("config").stdout
+
+
+def test_a_limit_keeps_its_provider(invoke: Invoke, own: Path) -> None:
+    write(own, '[providers.lan]\nplugin = "openai-compatible"\n[limits."lan/x"]\nrpm = 5\n')
+    done = invoke("config", "unset", "providers.lan")
+    assert done.exit_code == 2
+    assert "[limits.\"lan/x\"]: no provider is called 'lan'" in done.stderr
+
+
 def test_a_new_file_is_the_users_alone(invoke: Invoke, own: Path) -> None:
     assert invoke("config", "set", "engine.stall", "30").exit_code == 0
     assert stat.S_IMODE(own.stat().st_mode) == 0o600
@@ -111,8 +139,16 @@ def test_a_new_file_is_the_users_alone(invoke: Invoke, own: Path) -> None:
         ("stall", "3", "not a section"),
         ("engine.stall", "soon", "valid number"),
         ("engine.stall", "-3", "greater than 0"),
-        ("engine.on_break", "restrt", "'raise' or 'restart'"),
+        ("engine.on_break", "restrt", "'raise', 'restart' or 'continue'"),
         ("routing.targets", "no-target", "write provider/model"),
+        ('limits."a/m1".rpmm', "3", "did you mean 'rpm'"),
+        ('limits."a/m1".rpm', "soon", "valid integer"),
+        ('limits."a/m1".rpm', "0", "greater than 0"),
+        ('limits."a/m1".rpm.x', "3", "no table"),
+        ('limits."a/m1"', "3", 'limits."a/m1" is a table'),
+        ("limits", "3", "limits.sambanova"),
+        ("limit.a.rpm", "3", "did you mean 'limits'"),
+        ('limits."sambanvoa/m".rpm', "3", "did you mean 'sambanova'"),
         ("providers.sambanova.base_ulr", "http://x", "did you mean 'base_url'"),
         ("providers.sambanova.base_url", "x y", "base_url"),
         ("providers.lan.base_url", "http://x", "needs the plugin"),
@@ -207,7 +243,7 @@ def test_unset(invoke: Invoke, own: Path, valid: Any) -> None:
     write(own, COMMENTED)
     done = invoke("config", "unset", "engine.stall", "--json")
     valid("change.json", json.loads(done.stdout))
-    assert settings(done)["engine.stall"]["value"] == 20
+    assert settings(done)["engine.stall"]["value"] is None
     assert invoke("config", "unset", "providers").exit_code == 0
     assert tomllib.loads(own.read_text()) == {"engine": {"deadline": 60}}
     assert invoke("config", "unset", "engine.deadline").exit_code == 0
@@ -225,7 +261,8 @@ def test_unset_does_not_leave_what_is_wrong(invoke: Invoke, own: Path) -> None:
 
 
 def test_get(invoke: Invoke, own: Path) -> None:
-    assert invoke("config", "get", "engine.stall").stdout == "20.0\n"
+    assert invoke("config", "get", "engine.stall").stdout == ""
+    assert invoke("config", "get", "engine.max_wait").stdout == "5.0\n"
     assert invoke("config", "get", "engine.deadline").stdout == ""
     invoke("config", "set", "routing.targets", "a/b,c/d")
     assert invoke("config", "get", "routing.targets").stdout == "a/b,c/d\n"

@@ -87,6 +87,27 @@ def test_what_is_wrong_with_settings_is_all_told(invoke: Invoke, place: Path, ho
     assert "ready" in of(done, "a", "ok")
 
 
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ('[limits."a/m1"]\nrpmm = 3', "did you mean 'rpm'"),
+        ("[limits.a]\nrpm = 0", '[limits."a"] rpm (from user file'),
+        ("[limits.sambanvoa]\nrpm = 3", "did you mean 'sambanova'"),
+        ("[limits.nobody]\nrpm = 3\n[plugins]\nwrapers = []", "no provider is called 'nobody'"),
+    ],
+)
+def test_what_is_wrong_with_limits(invoke: Invoke, place: Path, home: Path, limits: str, said: str) -> None:
+    write(home / "config.toml", limits)
+    done = invoke("doctor", "--json")
+    assert done.exit_code == 1
+    assert said in of(done, "settings", "fail")
+
+
+def test_limits_are_settings(invoke: Invoke, place: Path, home: Path) -> None:
+    write(home / "config.toml", '[limits."a/m1"]\nrpm = 3\nconcurrent = 2\n')
+    assert "3 set" in of(invoke("doctor", "--json"), "settings", "ok")
+
+
 def test_a_section_that_is_none_fails_and_the_rest_of_the_page_is_there(
     invoke: Invoke, place: Path, home: Path
 ) -> None:

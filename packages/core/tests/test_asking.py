@@ -107,7 +107,8 @@ def test_every_option_reaches_the_request() -> None:
 
 OPTIONS = [
     "model", "system", "max_tokens", "temperature", "top_p", "stop", "seed", "reasoning_effort", "tools", "tool_choice",
-    "response_schema", "extra", "priority", "task", "require", "tags", "deadline", "first_token", "stall", "on_break",
+    "response_schema", "extra", "priority", "task", "require", "tags", "deadline", "first_token", "stall", "min_speed",
+    "max_wait", "on_break",
 ]  # fmt: skip
 
 
@@ -184,7 +185,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("priority", "hi", {"priority": "fast"}, "priority is one of balanced, speed, quality, cost, not 'fast'"),
     ("task", "hi", {"task": 5}, "task is a text, not an int"),
     ("reasoning_effort", "hi", {"reasoning_effort": 5}, "reasoning_effort is a text, not an int"),
-    ("on_break", "hi", {"on_break": "continue"}, "on_break is one of raise, restart, not 'continue'"),
+    ("on_break", "hi", {"on_break": "go on"}, "on_break is one of raise, restart, continue, not 'go on'"),
     ("an unhashable wish", "hi", {"priority": []}, "priority is one of"),
     *[
         (f"{name} of {value!r}"[:30], "hi", {name: value}, said)

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
-from pointsman import ConfigError, PluginError, ProviderSpec, Settings, Terminal
+from pointsman import AsyncClient, ConfigError, PluginError, Plugins, ProviderSpec, Settings, Terminal
 from pointsman.config import Configured, Origin, configure
 from pointsman.config.providers import own_variable
+from pointsman_testing import ScriptedProvider
 
 KEY = "sk-0123456789abcdef"
 OTHER = "sk-fedcba9876543210"
@@ -130,7 +131,7 @@ SETTINGS: dict[tuple[str, ...], tuple[str, list[tuple[Any, Any]]]] = {
     ("engine", "max_attempts"): ("POINTSMAN_ENGINE_MAX_ATTEMPTS", [(1, 1), ("2", 2), (3, 3), (4, 4)]),
     ("engine", "on_break"): (
         "POINTSMAN_ENGINE_ON_BREAK",
-        [("raise", "raise"), ("restart", "restart"), ("raise", "raise"), ("restart", "restart")],
+        [("raise", "raise"), ("restart", "restart"), ("continue", "continue"), ("restart", "restart")],
     ),
     ("routing", "targets"): (
         "POINTSMAN_ROUTING_TARGETS",
@@ -205,7 +206,7 @@ def test_what_is_handed_over_goes_before_the_environment() -> None:
 
 def test_without_any_layer_the_defaults_hold(layers: Layers) -> None:
     settings = layers.read()
-    assert (settings.engine.deadline, settings.engine.stall, settings.engine.max_attempts) == (None, 20.0, 8)
+    assert (settings.engine.deadline, settings.engine.stall, settings.engine.max_attempts) == (None, None, 8)
     assert settings.routing.targets == ()
     assert settings.plugins.disable == ()
     assert settings.provider_tables() == []
@@ -356,6 +357,9 @@ def test_the_users_own_file_need_not_exist(layers: Layers) -> None:
         ({"engine": [{"deadline": 5}]}, r"engine from argument must be a table: \[engine\]"),
         ({"providers": 5}, r"providers from argument must be a table: \[providers\.NAME\]"),
         ({"providers": {"lan": 5}}, r"providers\.lan from argument must be a table"),
+        ({"limits": 5}, r"limits from argument must be a table: \[limits\.\"NAME\"\]"),
+        ({"limits": {"rpm": 5}}, r"limits\.rpm from argument must be a table: \[limits\.\"NAME\"\]"),
+        ({"limit": {"acme": {"rpm": 5}}}, r"\[limit\] from argument is not a section: .*did you mean 'limits'\?"),
     ],
 )
 def test_what_is_no_section_is_refused_at_once(table: dict[str, Any], said: str) -> None:
@@ -374,7 +378,19 @@ def test_what_is_no_section_is_refused_at_once(table: dict[str, Any], said: str)
         ("engine", {"retries": -1}, r"retries \(from argument\)"),
         ("engine", {"max_attempts": 0}, r"max_attempts \(from argument\)"),
         ("engine", {"max_attempts": 1.5}, r"max_attempts \(from argument\)"),
-        ("engine", {"on_break": "continue"}, r"on_break \(from argument\): .*'raise' or 'restart'"),
+        ("engine", {"on_break": "go on"}, r"on_break \(from argument\): .*'raise', 'restart' or 'continue'"),
+        ("engine", {"hedge": -0.1}, r"hedge \(from argument\)"),
+        ("engine", {"hedge": True}, r"hedge \(from argument\): .*is not a switch"),
+        ("engine", {"health_checks": 0}, r"health_checks \(from argument\): .*greater than 0"),
+        (
+            "limits",
+            {"acme/a": {"rpmm": 5}},
+            r"\[limits\.\"acme/a\"\] has no setting 'rpmm' \(from argument\).*did you mean 'rpm'\?",
+        ),
+        ("limits", {"acme": {"rpm": 0}}, r"\[limits\.\"acme\"\] rpm \(from argument\): .*greater than 0"),
+        ("limits", {"acme": {"concurrent": True}}, r"concurrent \(from argument\): .*is not a switch"),
+        ("limits", {"acme": {"tpm": "many"}}, r"tpm \(from argument\): .*valid integer"),
+        ("limits", {"acme": {"rpm": {"x": 1}}}, r"rpm \(from argument\)"),
         ("routing", {"targets": "acme/a"}, r"targets \(from argument\)"),
         ("routing", {"targets": ["acme"]}, r"'acme' is not a target: write provider/model"),
         ("routing", {"targets": ["acme/a", "b/b", "acme/a"]}, r"acme/a is named more than once"),
@@ -405,6 +421,48 @@ def test_an_empty_variable_is_none() -> None:
 
 def test_endless_patience_can_be_written() -> None:
     assert Settings.of({}, {"POINTSMAN_ENGINE_STALL": "inf"}).engine.stall == float("inf")
+
+
+# Limits --------------------------------------------------------------------------------------------------------------
+
+
+def test_limits_are_for_providers_and_for_targets() -> None:
+    settings = Settings.of({"limits": {"acme": {"concurrent": 4}, "acme/a/b": {"rpm": 60, "tpm": 1000}, "idle": {}}})
+    assert {name: dict(limit) for name, limit in settings.limits.items()} == {
+        "acme": {"concurrent": 4, "rpm": None, "tpm": None},
+        "acme/a/b": {"concurrent": None, "rpm": 60, "tpm": 1000},
+        "idle": {"concurrent": None, "rpm": None, "tpm": None},
+    }
+
+
+def test_limits_of_layers_are_merged(layers: Layers) -> None:
+    layers.write("home/config.toml", '[limits."acme/a"]\nrpm = 60\nconcurrent = 2\n')
+    path = layers.write("project/pointsman.toml", '[limits."acme/a"]\nrpm = 30\n[limits.acme]\ntpm = "x"\n')
+    with pytest.raises(ConfigError, match=r'\[limits\."acme"\] tpm \(from project file .*pointsman\.toml\)'):
+        _ = layers.read().limits
+    path.write_text('[limits."acme/a"]\nrpm = 30\n')
+    limit = layers.read().limits["acme/a"]
+    assert (limit.rpm, limit.concurrent) == (30, 2)
+
+
+def limited_client(name: str) -> AsyncClient:
+    plugins = Plugins.of(providers={"acme": ScriptedProvider("acme")})
+    return AsyncClient(settings=Settings.of({"limits": {name: {"rpm": 60}}}), plugins=plugins)
+
+
+@pytest.mark.parametrize("name", ["acmee", "acmee/a"])
+async def test_a_limit_on_nobody_is_refused_when_the_client_is_opened(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        await limited_client(name).__aenter__()
+    assert str(caught.value) == (
+        f"[limits.\"{name}\"]: no provider is called 'acmee': there is acme; did you mean 'acme'?"
+    )
+
+
+@pytest.mark.parametrize("name", ["acme", "acme/scripted-1", "acme/not-listed"])
+async def test_a_limit_on_somebody_is_taken(name: str) -> None:
+    async with limited_client(name) as client:
+        assert (await client.chat("hi")).text == "ok"
 
 
 # Providers -----------------------------------------------------------------------------------------------------------

@@ -106,6 +106,8 @@ def attempt(value: AttemptRecord, began: float) -> Json:
     return {
         "attempt": value.attempt,
         "target": str(value.target),
+        "role": value.role,
+        "probe": value.probe,
         "outcome": value.outcome,
         "started": _since(began, value.started),
         "first_output": _since(began, value.first_output),

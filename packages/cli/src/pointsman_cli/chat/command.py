@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--on-break",
-    type=click.Choice(["raise", "restart"]),
-    help="When a stream breaks after its first word: fail, or start the answer anew.  "
-    "[default: raise; with --json restart]",
+    type=click.Choice(["raise", "restart", "continue"]),
+    help="When a stream breaks after its first word: fail, start the answer anew, or let another target go on with "
+    "it.  [default: raise; with --json restart]",
 )
 @click.option("--raw", is_flag=True, help="Show Markdown as it was written, also on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object once the answer is there.")

@@ -11,6 +11,7 @@ from pointsman import (
     AttemptFailed,
     PointsmanError,
     ReasoningDelta,
+    Resumed,
     Retracted,
     Started,
     StreamedReply,
@@ -120,7 +121,8 @@ class AnswerText:
     """The text, and on stderr who failed on the way.
 
     A terminal cannot take back what it has shown: a retraction draws a line, and the answer starts again below it.
-    Where stdout is no terminal and an answer may be retracted, its text is held until it is whole.
+    Where stdout is no terminal and an answer may be retracted, its text is held until it is whole. Where another target
+    goes on with an answer, that is told below it.
     """
 
     silent = False
@@ -135,6 +137,9 @@ class AnswerText:
         """Failures that say the same, and have not been shown."""
         self._said: set[tuple[object, ...]] = set()
         self._thinking = False
+        self._answering = False
+        self._below: list[str] = []
+        """What is told once the answer is over, so as not to stand in the middle of it."""
         self.reply: StreamedReply | None = None
         """Once there is a call."""
 
@@ -146,9 +151,15 @@ class AnswerText:
                     self._paper.put(text)
                 else:
                     self._held.append(text)
+            case AttemptFailed() if self._answering:
+                self.told.append(event.error)
+                self._below.append(f"✗ {event.error}")
+            case Resumed(target):
+                self._below.append(f"→ {target} went on where the answer had broken off")
             case AttemptFailed():
                 self._failed(event.error, alone=len(reply.decision.order) == 1)
             case Started(target, number):
+                self._answering = True
                 self._tell()
                 if number > 1:
                     note(f"→ {target} answers")
@@ -156,6 +167,8 @@ class AnswerText:
                 note_ = SEPARATOR if self._held is None else "What had arrived is dropped; the answer starts again."
                 self._paper.end(leave=True)
                 self._held = None if self._held is None else []
+                self._answering = False
+                self._tell_below()
                 note(f"✗ {reason}")
                 note(note_)
             case ReasoningDelta() if not self._thinking and self._terminal:
@@ -168,6 +181,7 @@ class AnswerText:
         for text in self._held or ():
             self._paper.put(text)
         self._paper.end(leave=interrupted)
+        self._tell_below()
         if failure is not None and self._untold:
             if _gist(failure) != _gist(self._untold[-1]):
                 self._tell()
@@ -190,6 +204,11 @@ class AnswerText:
         self._untold.append(error)
         if not alone:
             self._tell()
+
+    def _tell_below(self) -> None:
+        for text in self._below:
+            note(text)
+        self._below.clear()
 
     def _tell(self) -> None:
         if self._untold:

@@ -29,7 +29,7 @@ def settings(situation: Situation) -> Iterator[Check]:
     for problem in wrong:
         yield Check("settings", "fail", problem, "pointsman config set or unset it, or unset the variable")
     if not wrong:
-        count = sum(path[0] in SECTIONS for path, _ in situation.settings)
+        count = sum(path[0] != "providers" for path, _ in situation.settings)
         yield Check("settings", "ok", f"{count} set, the others by default: pointsman config")
 
 

@@ -14,7 +14,7 @@ from pointsman.config.providers import read_text
 
 from ..as_json import dumps
 from ..terminal import note, out
-from .names import Setting, checked, dotted, holds_a_key, model_of, parse
+from .names import Setting, checked, depth_of, dotted, holds_a_key, model_of, parse
 from .show import find, missing_file, own_file, written
 from .situation import Situation, unheard
 from .toml_file import TomlFile, alone_in, at, write
@@ -145,7 +145,7 @@ def _fitting(file: TomlFile, origin: Origin, key: Key, text: str, before: Situat
 def _forms(key: Key, text: str, situation: Situation) -> list[Any]:
     """What `text` may mean, likeliest first: a number or a switch, a list or a table, itself."""
     model = model_of(key, situation)
-    read = text if model is None or len(key) > (3 if key[0] == "providers" else 2) else read_text(model, key[-1], text)
+    read = text if model is None or len(key) > depth_of(key) else read_text(model, key[-1], text)
     if model is not None and isinstance(getattr(model.model_fields.get(key[-1]), "default", None), tuple):
         read = [part.strip() for part in text.split(",") if part.strip()]
     if not isinstance(read, str):

@@ -19,7 +19,7 @@ _project = click.option(
 def config(ctx: click.Context, as_json: bool) -> None:
     """Show settings, and change them. Without a command: every setting that is in force, and where it comes from.
 
-    A secret is shown as ***. A setting is named section.setting, or providers.NAME.setting.
+    A secret is shown as ***. A setting is named section.setting, providers.NAME.setting, or limits."NAME".setting.
 
     \b
     Examples:
@@ -82,6 +82,7 @@ def set_(key: str, value: str, project: bool, as_json: bool) -> None:
     Examples:
       pointsman config set engine.stall 30
       pointsman config set routing.targets sambanova/gpt-oss-120b,lan/qwen3-32b
+      pointsman config set 'limits."sambanova/gpt-oss-120b".rpm' 60
       pointsman config set providers.ollama.keep_alive -- -1    (a value that begins with -)
     """  # noqa: D301  (click wants the backspace)
     from .change import set_setting

@@ -1,4 +1,4 @@
-"""Settings by name: ``engine.stall``, ``providers.lan.base_url``; which there are, and what they are now."""
+"""Settings by name: ``engine.stall``, ``limits."lan/x".rpm``; which there are, and what they are now."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from pointsman import ConfigError, PluginError
 from pointsman.config import Origin
 from pointsman.config.layers import Key, Value
 from pointsman.config.providers import collect, is_secret
-from pointsman.config.settings import SECTIONS
+from pointsman.config.settings import SECTIONS, Limit
 from pointsman.errors import did_you_mean
 
 from .situation import Situation, unheard
 
 MASK = "***"
 DEFAULT = Origin("default")
+NAMED = ("providers", "limits")
+"""Sections with a table for each name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +68,10 @@ def checked(key: Key, situation: Situation, *, whole_tables: bool = False) -> Ke
     Of a provider whose plugin is not known yet, every setting passes.
     """
     section = key[0]
-    known = [*SECTIONS, "providers"]
+    known = [*SECTIONS, *NAMED]
     if section not in known:
         raise ConfigError(f"[{section}] is not a section: there are {', '.join(known)}{did_you_mean(section, known)}")
-    depth = 3 if section == "providers" else 2
+    depth = depth_of(key)
     if len(key) < depth:
         if whole_tables:
             return key
@@ -86,8 +88,15 @@ def checked(key: Key, situation: Situation, *, whole_tables: bool = False) -> Ke
     return key
 
 
+def depth_of(key: Key) -> int:
+    """How many names a setting in this section has."""
+    return 3 if key[0] in NAMED else 2
+
+
 def model_of(key: Key, situation: Situation) -> type[BaseModel] | None:
     """What the setting is held to; None where the provider's plugin is not known."""
+    if key[0] == "limits":
+        return Limit if len(key) > 1 else None
     if key[0] != "providers":
         return SECTIONS.get(key[0])
     try:
@@ -107,13 +116,17 @@ def holds_a_key(key: Key, situation: Situation) -> bool:
 
 
 def in_force(situation: Situation) -> Iterator[Setting]:
-    """Every setting: of the sections all, of providers those that somebody set, and the defaults of such providers."""
-    said = {path[:2]: value for path, value in situation.settings if path[0] in SECTIONS}
+    """Every setting: of the sections all, of providers and limits those that somebody set, and what goes with them."""
+    said = {path[: depth_of(path)]: value for path, value in situation.settings}
     for section in SECTIONS:
         found: BaseModel = getattr(situation.settings, section)
         for name, value in found:
             origin = said[section, name].origin if (section, name) in said else DEFAULT
             yield Setting(key=(section, name), value=_json(value), origin=origin)
+    for target, limit in situation.settings.limits.items():
+        for name, value in limit:
+            key = ("limits", target, name)
+            yield Setting(key=key, value=value, origin=said[key].origin if key in said else DEFAULT)
     with unheard():
         for name in situation.providers:
             yield from of_provider(name, situation)
@@ -154,6 +167,9 @@ def settings_there_are(situation: Situation) -> Iterator[Key]:
         yield from ((section, name) for name in _inside((section,), situation))
     for provider in situation.providers:
         yield from (("providers", provider, name) for name in _inside(("providers", provider), situation))
+    limited = [path[1] for path, _ in situation.settings if path[0] == "limits" and len(path) > 1]
+    for name in dict.fromkeys([*situation.providers, *limited]):
+        yield from (("limits", name, kind) for kind in _inside(("limits", name), situation))
 
 
 def _shown(key: Key, value: Any, origin: Origin, *, secret: bool) -> Setting:
@@ -181,7 +197,7 @@ def _json(value: Any) -> Any:
 
 def _inside(table: Key, situation: Situation) -> list[str]:
     """The names that may stand in `table`."""
-    if table == ("providers",):
+    if table in [("providers",), ("limits",)]:
         return situation.roster.names
     model = model_of(table, situation)
     plugin = ["plugin"] if table[0] == "providers" else []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -85,12 +85,21 @@ class Situation:
         """What is wrong with sections other than providers. Raises `ConfigError`."""
         settings = self.settings
         wrong: list[str] = []
-        for section in SECTIONS:
+        looks: list[Callable[[], object]] = [partial(getattr, settings, section) for section in SECTIONS]
+        for look in (*looks, self._any_roster.check_limits):
             try:
-                getattr(settings, section)
+                look()
             except ConfigError as error:
                 wrong.append(str(error))
         return wrong
+
+    @property
+    def _any_roster(self) -> Roster:
+        """The providers, also where [plugins] is wrong, which is told already: then nobody is left out."""
+        try:
+            return self.roster
+        except ConfigError:
+            return Roster(self.settings, self.installed)
 
     def problems(self) -> list[str]:
         """What is wrong with what is set; that something is missing still is no problem."""
@@ -99,10 +108,7 @@ class Situation:
         except ConfigError as error:
             return [str(error)]
         found = self.wrong_sections()
-        try:
-            roster = self.roster
-        except ConfigError:  # Of [plugins], which is told already: what is wrong with providers is told besides.
-            roster = Roster(settings, self.installed)
+        roster = self._any_roster
         with unheard():
             for name in settings.provider_tables():
                 try:
