@@ -691,6 +691,17 @@ def test_limits_follow_what_was_measured() -> None:
     assert pace.hedge_after == pytest.approx(4, rel=0.1)
 
 
+@pytest.mark.parametrize("slow", [2, 4, 6, 8])
+def test_a_hedge_does_not_wait_for_the_slow_ones_that_it_is_for(slow: int) -> None:
+    """Near a twentieth of them, it is chance on which side the 95th percentile falls."""
+    paces = Paces()
+    for number in range(1000):
+        paces.first_token(A, 5.0 if number % 100 < slow else 0.3, 0.0, None)
+    hedge_after = paces.of(A).hedge_after
+    assert hedge_after is not None
+    assert 0.3 <= hedge_after <= 0.7
+
+
 def test_where_everybody_is_late_nobody_is_hedged() -> None:
     health = Health(hedges=Budget.of_hedges(1.0))
     outlook = Outlook(health, 1)
