@@ -128,6 +128,13 @@ def properties(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST, default=False)
+def mutants(session: nox.Session) -> None:
+    """The engine's tests notice every bug of a list; words after -- select some of them."""
+    sync(session, "--group", "test")
+    session.run("python", ".ci/mutants.py", *session.posargs)
+
+
+@nox.session(python=OLDEST, default=False)
 def bench(session: nox.Session) -> None:
     """Overhead against peers: every script in benchmarks/, or those named after --."""
     sync(session, "--group", "bench")

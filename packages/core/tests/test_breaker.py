@@ -187,6 +187,26 @@ def test_successes_alone_never_open_it() -> None:
     assert breaker.opens_at() == 0
 
 
+@pytest.mark.parametrize(("well", "opens"), [(0, True), (LEAST, True), (LEAST + 1, False), (45, False), (500, False)])
+def test_failures_must_be_half_of_all(well: int, opens: bool) -> None:
+    breaker = Breaker()
+    for _ in range(well):
+        breaker.succeeded(0, began=0, probe=False)
+    for _ in range(LEAST):
+        assert breaker.opens_at() == 0
+        breaker.failed(0, began=0, probe=False)
+    assert (breaker.opens_at() > 0) == opens
+
+
+@pytest.mark.parametrize(("later", "opens"), [(0, True), (WINDOW - 1, True), (WINDOW, False), (10 * WINDOW, False)])
+def test_only_what_is_recent_counts(later: float, opens: bool) -> None:
+    breaker = Breaker()
+    for _ in range(LEAST - 1):
+        breaker.failed(100, began=99, probe=False)
+    breaker.failed(100 + later, began=99, probe=False)
+    assert (breaker.opens_at() > 0) == opens
+
+
 @pytest.mark.parametrize("late", ["while it is open", "while a probe is out", "once it is closed again"])
 def test_those_that_began_before_it_opened_say_nothing_new(late: str) -> None:
     breaker = opened()

@@ -39,7 +39,7 @@ class Breaker:
     state: State = State.CLOSED
     until: float = 0.0
     pause: float = FIRST_PAUSE
-    closed_at: float = -inf
+    _closed_at: float = -inf
     _outcomes: deque[tuple[float, bool]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def opens_at(self) -> float:
@@ -62,7 +62,7 @@ class Breaker:
     def succeeded(self, now: float, *, began: float, probe: bool) -> None:
         """The attempt yielded output, or a refusal that only somebody who is well can give."""
         if probe:
-            self.state, self.pause, self.closed_at = State.CLOSED, FIRST_PAUSE, now
+            self.state, self.pause, self._closed_at = State.CLOSED, FIRST_PAUSE, now
             self._outcomes.clear()
         elif self._counts(began):
             self._outcomes.append((now, True))
@@ -88,7 +88,7 @@ class Breaker:
             self.until = min(self.until, now)
 
     def _counts(self, began: float) -> bool:
-        return self.state is State.CLOSED and began >= self.closed_at
+        return self.state is State.CLOSED and began >= self._closed_at
 
     def _open(self, now: float) -> None:
         self.state, self.until = State.OPEN, now + self.pause
