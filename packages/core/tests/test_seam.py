@@ -136,6 +136,8 @@ def test_nothing_is_lost_or_held_back_at_the_end(before: str, said: str, cuts: l
         ("  ", "  one", "one"),
         ("ha ", "ha", "ha"),
         ("well, well, well, ", "well, well", "well, well"),
+        ("so: " + "ha" * 20, "ha" * 12 + "!", "!"),
+        ("ha" * 20, "ha" * 12 + "!", "!"),
     ],
 )
 def test_white_space_and_short_words(before: str, said: str, follows: str) -> None:
@@ -144,7 +146,7 @@ def test_white_space_and_short_words(before: str, said: str, follows: str) -> No
 
 def test_a_long_answer_with_space_before_it_may_be_echoed() -> None:
     before = "\n\n" + " ".join(map(str, range(LONGEST)))
-    assert joined(before, [before.strip(), " and on"]) == " and on"
+    assert joined(before, chunks(before.strip() + " and on", [300] * 20)) == " and on"
 
 
 def test_an_ordinary_word_is_not_held_back() -> None:
