@@ -661,6 +661,8 @@ def test_nothing_was_measured_yet() -> None:
 
 
 @given(st.lists(st.floats(0, 1e5), max_size=60), st.floats(0, 1e5))
+@example([1e5] * 40, 1e5)
+@example([0.0] * 40, 0.0)
 def test_limits_are_known_only_once_enough_was_seen_and_stay_in_their_bounds(
     seconds: list[float], speed: float
 ) -> None:
