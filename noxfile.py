@@ -134,6 +134,13 @@ def properties(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST, default=False)
+def mutants(session: nox.Session) -> None:
+    """The engine's tests notice every bug of a list; words after -- select some of them."""
+    sync(session, "--group", "test")
+    session.run("python", ".ci/mutants.py", *session.posargs)
+
+
+@nox.session(python=OLDEST, default=False)
 def bench(session: nox.Session) -> None:
     """Us beside our peers: every script in benchmarks/, or those named after --, with the options that follow them."""
     sync(session, "--group", "bench")

@@ -29,19 +29,16 @@ class Seam:
     begins with it, it is cut.
     """
 
-    __slots__ = ("_before", "_held", "_space", "closed")
+    __slots__ = ("_before", "_held", "_space", "closed", "shown")
 
     def __init__(self, before: str) -> None:
-        self._before = before.rstrip()
-        self._space = before[len(self._before) :]
+        self.shown = before.rstrip()
+        """What the model is asked to go on with."""
+        self._before = before.strip()
+        self._space = before[len(self.shown) :]
         self._held = ""
         self.closed = False
         """What comes from now on is passed through."""
-
-    @property
-    def shown(self) -> str:
-        """What the model is asked to go on with."""
-        return self._before
 
     def push(self, text: str) -> str:
         """What of `text` and all that is held can be said now. Raises `StreamBroken` for an answer begun anew."""
@@ -55,31 +52,28 @@ class Seam:
         return "" if self.closed else self._decide(over=True)
 
     def _decide(self, *, over: bool) -> str:
-        held, before = self._held, self._before
-        told = held.lstrip()
-        if not told and not over:
+        before, told = self._before, self._held.lstrip()
+        tail = before[-LONGEST:]
+        # Both are longer than what was told: what is as long is a repetition, not the beginning of one.
+        may_repeat = (before.startswith(told) and before != told) or told in tail[:-1]
+        if not over and (not told or may_repeat):
             return ""
         echoed = _common(before, told)
-        if echoed == len(told) < len(before) and not over:
-            return ""  # It may be going to repeat everything.
         if echoed == len(before) >= LEAST:
-            return self._close(told[echoed:], over=over)
-        if echoed >= LEAST:
-            raise StreamBroken("instead of going on, it answered anew, and differently", retryable=False)
-        tail = before[-LONGEST:]
-        if not over and tail.find(told, 0, len(tail) - 1) >= 0:
-            return ""  # It may be going to repeat the end.
+            return self._follow(told[echoed:], over=over)
         for start in range(len(tail) - LEAST + 1):
             if told.startswith(tail[start:]):
-                return self._close(told[len(tail) - start :], over=over)
-        return self._close(held, over=over)
+                return self._follow(told[len(tail) - start :], over=over)
+        if echoed >= LEAST:
+            raise StreamBroken("instead of going on, it answered anew, and differently", retryable=False)
+        return self._follow(self._held, over=over)
 
-    def _close(self, rest: str, *, over: bool) -> str:
+    def _follow(self, rest: str, *, over: bool) -> str:
         """`rest` follows, without the white space that stands there already."""
-        if self._space.startswith(rest) and not over:
-            return ""  # More of the white space may come.
+        if not over and rest != self._space and self._space.startswith(rest):
+            return ""  # The rest of it may be to come.
         self.closed, self._held = True, ""
-        return rest.removeprefix(self._space)
+        return rest[_common(self._space, rest) :]
 
 
 def _common(one: str, other: str) -> int:

@@ -147,14 +147,14 @@ class Health:
         ):
             if error is not None and error.scope is scope:
                 silent = ticket.cold and isinstance(error, FirstTokenTimeout)
-                place.ill(error, now, probe=probe and first, getting_ready=silent)
+                place.ill(error, now, began=ticket.began, probe=probe and first, getting_ready=silent)
             elif first and error is None:
-                place.well(now, probe=probe)
-            elif first and error is not None and error.trips and error.status is None:
-                if probe:  # The other of the two was in the way.
+                place.well(now, began=ticket.began, probe=probe)
+            elif first and error is not None and not _refused(error):
+                if probe:  # The other of the two was in the way, or we were.
                     place.breaker.abandoned(now)
-            elif first:  # Only somebody who is there can refuse.
-                place.breaker.succeeded(now, probe=probe)
+            elif first:
+                place.breaker.succeeded(now, began=ticket.began, probe=probe)
             if probe and first:
                 place.stir()
 
@@ -186,14 +186,20 @@ class Outlook:
         return self.health.hedges.allows and not self.health.paces.all_slow
 
 
+def _refused(error: PointsmanError) -> bool:
+    """Whether somebody has refused, which only those can who are there."""
+    return error.status is not None or (error.begun and not error.trips)
+
+
 def _not_asked(target: Target, places: tuple[Place, Place], shut: float, line: float, now: float) -> PointsmanError:
     """Why a target was not asked, as the error that it last gave if it gave one, with the time of its return."""
     until = max(shut, line)
     when = "until another attempt has ended" if until == inf else f"for another {until - now:.1f} s"
     if shut <= now:
         return RateLimited(f"not asked {when}: a limit of ours is used up", target=target, retry_at=_moment(until))
-    said = max(places, key=lambda place: place.shut_until()).error
-    if said is None:
+    shutting = max(places, key=lambda place: place.shut_until())
+    said = shutting.error
+    if said is None or shutting.shut_until() < shut:
         return RateLimited(f"not asked {when}: its limit is used up", target=target, retry_at=_moment(until))
     told = copy(said)
     told.args = (f"not asked {when}, since it failed before: {said.message}", *said.args[1:])

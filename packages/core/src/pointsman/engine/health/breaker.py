@@ -4,7 +4,7 @@ Rule 1: only signs of an outage count (`PointsmanError.trips`); what a caller di
 Rule 2: it opens when, within `WINDOW` seconds, at least `LEAST` attempts failed and they are half of all or more.
 Rule 3: after the pause exactly one attempt is let through, the probe. Its first output closes the breaker; its failure
         opens it for twice as long. A probe that nobody waited for proves nothing: the next attempt is the probe.
-Rule 4: while it is open, attempts that began before say nothing new, neither good nor bad.
+Rule 4: attempts that began before it opened say nothing new, neither good nor bad, even once it is closed again.
 
 The clock comes in as an argument; nothing here waits.
 """
@@ -39,6 +39,7 @@ class Breaker:
     state: State = State.CLOSED
     until: float = 0.0
     pause: float = FIRST_PAUSE
+    _closed_at: float = -inf
     _outcomes: deque[tuple[float, bool]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def opens_at(self) -> float:
@@ -58,20 +59,20 @@ class Breaker:
         self.state = State.PROBING
         return True
 
-    def succeeded(self, now: float, *, probe: bool) -> None:
+    def succeeded(self, now: float, *, began: float, probe: bool) -> None:
         """The attempt yielded output, or a refusal that only somebody who is well can give."""
         if probe:
-            self.state, self.pause = State.CLOSED, FIRST_PAUSE
+            self.state, self.pause, self._closed_at = State.CLOSED, FIRST_PAUSE, now
             self._outcomes.clear()
-        elif self.state is State.CLOSED:
+        elif self._counts(began):
             self._outcomes.append((now, True))
 
-    def failed(self, now: float, *, probe: bool) -> None:
+    def failed(self, now: float, *, began: float, probe: bool) -> None:
         """The attempt met a sign of an outage."""
         if probe:
             self.pause = min(self.pause * 2, LONGEST_PAUSE)
             self._open(now)
-        elif self.state is State.CLOSED:
+        elif self._counts(began):
             self._outcomes.append((now, False))
             recent = [well for at, well in self._outcomes if at > now - WINDOW]
             if recent.count(False) >= max(LEAST, len(recent) / 2):
@@ -85,6 +86,9 @@ class Breaker:
         """Somebody who asked says that it is well: the pause is over."""
         if self.state is State.OPEN:
             self.until = min(self.until, now)
+
+    def _counts(self, began: float) -> bool:
+        return self.state is State.CLOSED and began >= self._closed_at
 
     def _open(self, now: float) -> None:
         self.state, self.until = State.OPEN, now + self.pause

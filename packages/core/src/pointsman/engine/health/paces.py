@@ -19,8 +19,9 @@ STALL = (4.0, 5.0, 60.0)
 """The same for the longest silence within an answer."""
 SLOWEST = 0.2
 """Times the 5th percentile of speeds."""
-HEDGED = 0.95
-"""The share of answers that have begun when a hedge is worth it."""
+HEDGED = ((0.95, 1.0), (0.9, 2.0))
+"""A hedge is worth it once such a share of answers has begun, or after so many times that: whichever is sooner. One
+share alone may fall among the slow ones that hedges are for."""
 ALL_SLOW = 0.3
 """The share of late answers above which everybody is slow, and a second attempt would only add to it."""
 _MEMORY = 0.1
@@ -81,7 +82,7 @@ def _pace(found: _Measured) -> Pace:
         first_token=_limit(first, FIRST_TOKEN) if first.count >= ENOUGH else None,
         stall=_limit(silence, STALL) if silence.count >= ENOUGH else None,
         min_speed=SLOWEST * speed.quantile(0.05) if speed.count >= ENOUGH else None,
-        hedge_after=first.quantile(HEDGED) if first.count >= ENOUGH else None,
+        hedge_after=min(times * first.quantile(share) for share, times in HEDGED) if first.count >= ENOUGH else None,
     )
 
 

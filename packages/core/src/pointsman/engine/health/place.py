@@ -79,25 +79,26 @@ class Place:
             self.requests.spend(now, 1)
         return self.breaker.begin(), self.tokens.spend(now, tokens) if self.tokens else None
 
-    def well(self, now: float, *, probe: bool) -> None:
-        """It has begun to answer, or refused as only somebody can who is well."""
-        self.breaker.succeeded(now, probe=probe)
+    def well(self, now: float, *, began: float, probe: bool) -> None:
+        """It has begun to answer."""
+        self.breaker.succeeded(now, began=began, probe=probe)
         self.strikes, self.avoid_until = 0, 0.0
 
-    def ill(self, error: PointsmanError, now: float, *, probe: bool, getting_ready: bool) -> None:
+    def ill(self, error: PointsmanError, now: float, *, began: float, probe: bool, getting_ready: bool) -> None:
         """An attempt failed with `error`, which is about this place; it may only have been `getting_ready`."""
-        self.error = _remembered(error)
+        if error.trips or error.retryable or error.retry_at is not None:
+            self.error = _remembered(error)
         if error.retry_at is not None:
             self.open_at = max(self.open_at, error.retry_at)
         if isinstance(error, RequestError):
-            self.breaker.succeeded(now, probe=probe)
+            self.breaker.succeeded(now, began=began, probe=probe)
         elif getting_ready:  # No failure, yet no reason to hurry back.
             self.avoid_until = max(self.avoid_until, now + AVOIDED)
             self._excuse(now, probe=probe)
         elif error.trips:
-            self.breaker.failed(now, probe=probe)
+            self.breaker.failed(now, began=began, probe=probe)
         elif error.retryable:
-            self.breaker.succeeded(now, probe=probe)
+            self.breaker.succeeded(now, began=began, probe=probe)
             if error.retry_at is None and now >= self.open_at:  # Those that ran side by side are one strike.
                 self.open_at = max(self.open_at, now + min(FIRST_COOLDOWN * 2**self.strikes, LONGEST_COOLDOWN))
                 self.strikes = min(self.strikes + 1, 10)

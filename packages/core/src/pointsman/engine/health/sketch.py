@@ -12,10 +12,11 @@ from math import ceil, exp2, log
 
 RATIO = 1.1
 _LOG = log(RATIO)
-SMALLEST = 1e-4
+SMALLEST, LARGEST = 1e-4, 1e12
+"""What lies beyond is taken for these."""
 HALF_LIFE = 1800.0
 """Seconds after which a measurement counts half."""
-_LARGEST = 2.0**40
+_HEAVIEST = 2.0**40
 
 
 @dataclass(slots=True)
@@ -34,11 +35,11 @@ class Sketch:
         if self.origin is None:
             self.origin = now
         weight = exp2(min(60.0, (now - self.origin) / HALF_LIFE))
-        bucket = ceil(log(max(value, SMALLEST)) / _LOG)
+        bucket = ceil(log(max(SMALLEST, min(value, LARGEST))) / _LOG)
         self.buckets[bucket] = self.buckets.get(bucket, 0.0) + weight
         self.total += weight
         self.count += 1
-        if weight > _LARGEST:
+        if weight > _HEAVIEST:
             self.buckets = {key: one / weight for key, one in self.buckets.items() if one / weight > 1e-6}
             self.total, self.origin = sum(self.buckets.values()), now
 
