@@ -50,14 +50,14 @@ Story: TypeAlias = list[str]
 
 EVERYWHERE = hypothesis.settings().max_examples >= 1_000
 """After each byte, and with every `on_break` also where it makes no difference."""
-STEP = 1 if EVERYWHERE else 13
+STEP = 1 if EVERYWHERE else 17
 AT_ONCE = 20
-STALLED_AT_ONCE = 100
+STALLED_AT_ONCE = 50
 CALLS_OF_A_CLIENT = 4
 """So few that no client's breaker has learned to avoid the sick server before the last of them."""
-SILENCE = 1.5
+SILENCE = 2.5
 """Seconds after which a server that stands still is given up; the healthy one must need less, however busy all are."""
-LONG_SILENCE = 3.0
+LONG_SILENCE = 4.0
 """The same where a session itself waits for 2 s for the count of tokens."""
 
 pytestmark = pytest.mark.hypothesis  # so that the session of all properties has them, as thorough as it is
@@ -162,12 +162,12 @@ class Recording:
         said = self.texts[0].replace(TEXTS[0].encode(), text.encode())
         return self.head + chunk(said + b"".join(self.ending)) + END
 
-    def places(self, how: str) -> list[int]:
+    def places(self, how: str, step: int = STEP) -> list[int]:
         """Where the outcome turns, and just before and behind; and every so many bytes."""
         states = [Fault(self, how, at).state for at in range(len(self.wire) + 1)]
         turns = {at + by for at in range(1, len(states)) if states[at] != states[at - 1] for by in (-1, 0, 1)}
         edges = {0, 1, len(self.head) - 1, len(self.head), len(self.wire) - len(END) - 1, len(self.wire) - 1}
-        wanted = turns | edges | {*range(0, len(states), STEP)} | {len(self.wire)}
+        wanted = turns | edges | {*range(0, len(states), step)} | {len(self.wire)}
         return sorted(at for at in wanted if at < len(states))
 
 
@@ -539,7 +539,7 @@ async def test_a_server_that_stands_still() -> None:
         all_calls = {one: await stack.enter_async_context(calling(one)) for one in RECORDINGS.values()}
         async with anyio.create_task_group() as tasks:
             for one, calls in all_calls.items():
-                faults = each(one, "stall", one.places("stall"))
+                faults = each(one, "stall", one.places("stall", STEP if EVERYWHERE else 100))
                 tasks.start_soon(partial(calls.check, faults, of_a_client=1, at_once=STALLED_AT_ONCE))
 
 
