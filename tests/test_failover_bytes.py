@@ -405,13 +405,19 @@ class Calls:
         return AsyncClient(settings=self._settings, plugins=self._plugins)
 
     async def check(
-        self, faults: Iterable[Fault], *, of_a_client: int = CALLS_OF_A_CLIENT, at_once: int = AT_ONCE, **options: Any
+        self,
+        faults: Iterable[Fault],
+        *,
+        of_a_client: int = CALLS_OF_A_CLIENT,
+        at_once: int = AT_ONCE,
+        apart: float = 0.0,
+        **options: Any,
     ) -> None:
         """Every fault gives its story."""
         left, wrong = iter(faults), list[object]()
 
         async def ask_in_turn(number: int) -> None:
-            await anyio.sleep(number / 50)  # Those who stand still are not to be given up all in one instant.
+            await anyio.sleep(number * apart)  # Those who stand still are not to be given up all in one instant.
             while some := list(islice(left, of_a_client)):
                 async with self.client() as client:
                     for fault in some:
@@ -543,7 +549,7 @@ async def test_a_server_that_stands_still() -> None:
         async with anyio.create_task_group() as tasks:
             for one, calls in all_calls.items():
                 faults = each(one, "stall", one.places("stall", STEP if EVERYWHERE else 100))
-                tasks.start_soon(partial(calls.check, faults, of_a_client=1, at_once=STALLED_AT_ONCE))
+                tasks.start_soon(partial(calls.check, faults, of_a_client=1, at_once=STALLED_AT_ONCE, apart=0.05))
 
 
 @pytest.mark.parametrize("how", ["reset", "close", "garbage", *COMPLAINTS])
