@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -34,6 +35,12 @@ class Llama:
     url: str
     key: str
     process: subprocess.Popen[str]
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.url).port
+        assert port is not None
+        return port
 
     def get(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """What the server answers to us, without any client of ours."""
@@ -78,9 +85,9 @@ class Llama:
 
 
 class Start(Protocol):
-    """Starts a server whose model answers with this text; without a text, with random words."""
+    """Starts a server whose model answers with this text; without a text, with random words. Port 0 is any free one."""
 
-    def __call__(self, text: str | None = None, *, slow: bool = False) -> Llama: ...
+    def __call__(self, text: str | None = None, *, slow: bool = False, port: int = 0) -> Llama: ...
 
 
 Models = Callable[[str | None, bool], Path]
@@ -109,9 +116,9 @@ def servers(models: Models) -> Iterator[Start]:
     """Starts llama.cpp's servers, and kills them at the end."""
     with ExitStack() as stack:
 
-        def start(text: str | None = None, *, slow: bool = False) -> Llama:
+        def start(text: str | None = None, *, slow: bool = False, port: int = 0) -> Llama:
             process = subprocess.Popen(
-                [sys.executable, str(HERE / "serve_gguf.py"), str(models(text, slow)), KEY],
+                [sys.executable, str(HERE / "serve_gguf.py"), str(models(text, slow)), str(port), KEY],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,

@@ -82,6 +82,13 @@ def vocabulary(script=None):
         if (i := tokens.index(piece)) not in chain:
             chain.append(i)
             piece = ""
+    numbers = [t for t in tokens[len(letters) + len(words) :] if re.fullmatch("\u0120?[0-9]{4}", t)]
+    for t in sorted(numbers, key=len, reverse=True):  # so that a text which is given back is read as it was said
+        for i in range(1, len(t)):
+            if (pair := f"{t[:i]} {t[i]}") not in merges:
+                merges.append(pair)
+            if t[: i + 1] not in tokens:
+                tokens.append(t[: i + 1])
     return tokens + SPECIAL, merges, chain
 
 

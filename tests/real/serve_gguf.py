@@ -1,4 +1,4 @@
-"""llama.cpp's own server, in a process of its own: ``python serve_gguf.py MODEL [KEY]`` prints its address."""
+"""llama.cpp's own server, in a process of its own: ``python serve_gguf.py MODEL PORT [KEY]`` prints its address."""
 
 import sys
 import time
@@ -6,9 +6,9 @@ import time
 import xllamacpp
 
 params = xllamacpp.CommonParams()
-params.model.path, params.port = sys.argv[1], 0
+params.model.path, params.port = sys.argv[1], int(sys.argv[2])
 params.model_alias = {"toy"}
-params.api_keys = sys.argv[2:]
+params.api_keys = sys.argv[3:]
 params.n_ctx, params.n_parallel = 4096, 2  # Two slots of 2,048 tokens.
 params.cpuparams.n_threads = 1
 params.fit_params = False

@@ -52,6 +52,7 @@ class KeyConfig(BaseModel, frozen=True, extra="forbid"):
 class ServerConfig(BaseModel, frozen=True, extra="forbid"):
     base_url: str
     default_models: tuple[str, ...] = ()
+    capabilities: frozenset[str] = frozenset()
 
 
 def unopened(config: Any, context: ProviderContext) -> AbstractAsyncContextManager[Any]:
@@ -122,6 +123,14 @@ def test_a_candidate_is_what_its_model_is_known_for_else_its_provider() -> None:
     assert (small.capabilities, small.context_tokens, small.price) == ({"tools"}, None, None)
     unheard = roster().candidate(Target("alpha", "unheard-of"))
     assert (unheard.capabilities, unheard.context_tokens, unheard.price) == ({"vision"}, None, None)
+
+
+def test_its_user_may_know_that_a_server_can_do_more() -> None:
+    lan = {"plugin": "any-server", "base_url": "http://10.0.0.2/v1", "default_models": ["qwen"]}
+    for said in ((), ("prefill", "local")):
+        made = roster({"providers": {"lan": lan | {"capabilities": said}}})
+        assert made.capabilities(Target("lan", "qwen")) == SERVER.spec.capabilities.union(said)
+        assert made.candidates()[0][-1].capabilities == SERVER.spec.capabilities.union(said)
 
 
 def test_the_configured_targets_are_offered_in_their_order() -> None:

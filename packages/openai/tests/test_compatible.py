@@ -95,6 +95,12 @@ def test_settings() -> None:
     assert CompatibleConfig.model_validate({"base_url": "http://h", "default_models": ["a"]}).default_models == ("a",)
 
 
+def test_only_its_user_knows_whether_a_server_goes_on_with_an_answer() -> None:
+    assert "prefill" not in SPEC.capabilities
+    config = CompatibleConfig.model_validate({"base_url": "http://h", "capabilities": "prefill, local"})
+    assert config.capabilities == {"prefill", "local"}
+
+
 def test_a_spec_is_data() -> None:
     spec = openai_spec("acme", CompatibleConfig, quirks=Quirks(terminal=Terminal.DONE_MARKER), hosts=("acme.example",))
     assert (spec.name, spec.config, spec.terminal) == ("acme", CompatibleConfig, Terminal.DONE_MARKER)

@@ -288,6 +288,7 @@ async def test_nobody_is_there(opened: Open, vendor: Vendor) -> None:
             found = await refusal(session)
         assert type(found) is Unavailable
         assert found.retryable
+        assert not found.begun
         assert vendor.base_url.removeprefix("http://").removesuffix("/v1") in found.message
         assert "is a server listening there?" in found.message
         assert text(await ask(session)) == "acme answers."
@@ -323,6 +324,25 @@ def test_a_certificate_that_nobody_trusts() -> None:
 def test_an_error_without_words_is_called_by_its_name() -> None:
     found = unreachable(httpx2.ReadError(""), httpx2.URL("http://10.0.0.7/v1"))
     assert found.message == "10.0.0.7:80 did not answer: ReadError"
+
+
+@pytest.mark.parametrize(
+    ("kind", "begun"),
+    [
+        (httpx2.ConnectError, False),
+        (httpx2.ConnectTimeout, False),
+        (httpx2.PoolTimeout, False),
+        (httpx2.ProxyError, False),
+        (httpx2.UnsupportedProtocol, False),
+        (httpx2.WriteError, True),
+        (httpx2.WriteTimeout, True),
+        (httpx2.ReadError, True),
+        (httpx2.ReadTimeout, True),
+        (httpx2.RemoteProtocolError, True),
+    ],
+)
+def test_what_was_never_sent_was_never_begun(kind: type[httpx2.TransportError], begun: bool) -> None:
+    assert unreachable(kind("it broke"), httpx2.URL("http://h/v1")).begun is begun
 
 
 THEIRS: dict[str, type[Exception]] = {

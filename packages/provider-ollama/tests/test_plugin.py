@@ -63,6 +63,8 @@ async def test_its_plugin_answers_every_hook(opened: Open, vendor: Vendor) -> No
 def test_its_spec() -> None:
     assert SPEC.terminal is Terminal.DONE_FIELD
     assert SPEC.cold_start == 300.0
+    assert "prefill" not in SPEC.capabilities  # It depends on the model's template.
+    assert OllamaConfig.model_validate({"capabilities": ["prefill"]}).capabilities == {"prefill"}
     assert SPEC.hosts == ("ollama.com",)
     assert (SPEC.env_keys, SPEC.env_settings) == ({"api_key": "OLLAMA_API_KEY"}, {"base_url": "OLLAMA_HOST"})
 

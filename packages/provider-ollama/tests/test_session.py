@@ -95,6 +95,15 @@ async def test_the_version_is_asked_for_once(opened: Open, vendor: Vendor) -> No
     assert len({request.client for request in vendor.requests}) == 1  # Each body was read to its end.
 
 
+async def test_a_server_that_does_not_tell_its_version_has_begun_nothing(opened: Open, vendor: Vendor) -> None:
+    vendor.script(Fault(503), on="version")
+    async with opened(vendor.base_url) as session:
+        with pytest.raises(Unavailable) as caught:
+            await ask(session)
+        assert not caught.value.begun
+        assert not chats(vendor)
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 async def test_leaving_early_ends_the_connection(opened: Open, vendor: Vendor, count: int) -> None:
     vendor.script(Answer("one two three four five").stall(after=count))
@@ -159,6 +168,7 @@ async def test_nobody_listens(opened: Open, vendor: Vendor) -> None:
         with vendor.refusing(), pytest.raises(Unavailable) as caught:
             await ask(session)
         assert caught.value.scope is Scope.PROVIDER
+        assert not caught.value.begun
         assert "is a server listening there?" in str(caught.value)
 
 

@@ -212,9 +212,9 @@ class AsyncClient:
         legs: list[Leg] = []
         for target in decision.order:
             model, spec = self._roster.model(target), self._roster.declared(target.provider).spec
-            able = spec.capabilities if model is None or model.capabilities is None else model.capabilities
             context = model.context_tokens if model else None
-            legs.append(Leg(target, context, spec.cold_start, spec.idempotent, "prefill" in able))
+            prefill = "prefill" in self._roster.capabilities(target)
+            legs.append(Leg(target, context, spec.cold_start, spec.idempotent, prefill))
         return legs
 
     def _limits(self, request: ChatRequest, options: Options, *, collected: bool) -> Limits:

@@ -144,7 +144,8 @@ class ProviderSpec(Generic[ConfigT]):
     """A provider on paper: data only, cheap to build, opens nothing.
 
     Capabilities in use: ``tools``, ``schema``, ``vision``, ``reasoning``, ``embeddings``, ``prefill``, ``agentic``,
-    ``local``. A model in `models` may say more exactly which of them it has.
+    ``local``. A model in `models` may say more exactly which of them it has; a `config` may have a setting
+    ``capabilities`` for what its user knows that the server can do besides.
     """
 
     name: str

@@ -22,6 +22,8 @@ class CompatibleConfig(OpenAIConfig, frozen=True):
 
     default_models: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     """Models that a request may go to by itself, best first."""
+    capabilities: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()
+    """What the server can do besides: ``prefill`` if it goes on with a last assistant message (llama.cpp does)."""
 
 
 SPEC = openai_spec(

@@ -147,23 +147,25 @@ def refuse_page(response: httpx2.Response, target: Target) -> None:
 
 
 def unreachable(error: Exception, url: httpx2.URL, *, secrets: Sequence[str] = (), **details: Any) -> PointsmanError:
-    """The error that a failure before the response's headers stands for."""
+    """The error that a failure before the response's headers stands for; not `begun` where nothing was ever sent."""
     where = f"{url.host}:{url.port or (443 if url.scheme == 'https' else 80)}"
     said = redact(words_of(error), secrets)
     match error:
         case httpx2.InvalidURL() | httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError() | UnicodeError():
             return ConfigError(f"the request to {url} cannot be sent: {said}", **details)
         case httpx2.ConnectTimeout():
-            return Unavailable(f"no connection to {where} in time", scope=Scope.PROVIDER, **details)
+            return Unavailable(f"no connection to {where} in time", scope=Scope.PROVIDER, begun=False, **details)
         case httpx2.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in said:
             hint = "trust is decided by the system's certificate store, or by SSL_CERT_FILE"
-            return Unavailable(
-                f"the certificate of {where} is not trusted ({hint}): {said}", retryable=False, **details
-            )
+            message = f"the certificate of {where} is not trusted ({hint}): {said}"
+            return Unavailable(message, retryable=False, begun=False, **details)
         case httpx2.ConnectError():
             hint = "; is a server listening there?" if is_loopback(url.host) else ""
-            return Unavailable(f"cannot connect to {where}: {said}{hint}", scope=Scope.PROVIDER, **details)
+            message = f"cannot connect to {where}: {said}{hint}"
+            return Unavailable(message, scope=Scope.PROVIDER, begun=False, **details)
+        case httpx2.PoolTimeout():
+            return Unavailable(f"no connection to {where} was free in time", begun=False, **details)
         case httpx2.ProxyError():
-            return Unavailable(f"the proxy on the way to {where} refused: {said}", **details)
+            return Unavailable(f"the proxy on the way to {where} refused: {said}", begun=False, **details)
         case _:
             return Unavailable(f"{where} did not answer: {said}", **details)

@@ -137,5 +137,7 @@ class OllamaConfig(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """Whether, or how hard, models think where the request does not say. None: as the model is used to."""
     default_models: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     """Models that a request may go to by itself, best first."""
+    capabilities: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()
+    """What the server can do besides: ``prefill`` if its models' templates leave a last assistant message open."""
     connect_timeout: float = Field(default=5.0, gt=0)
     """Seconds."""

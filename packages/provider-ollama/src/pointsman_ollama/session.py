@@ -188,6 +188,7 @@ class Session:
                 told: Any = fields(await self._wire.json("GET", "api/version", target=target)).get("version")
             except PointsmanError as error:
                 if error.status not in (200, *_NOT_THERE):
+                    error.begun = False  # The request itself was not sent.
                     raise
                 told = ""
             self._said_version = told if isinstance(told, str) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -127,7 +127,15 @@ class Roster:
     def candidate(self, target: Target) -> Candidate:
         """What is known of one target."""
         spec = self.declared(target.provider).spec
-        return candidate(target, self.model(target), spec.capabilities, self.prices(target.provider).find(target))
+        found = candidate(target, self.model(target), spec.capabilities, self.prices(target.provider).find(target))
+        return replace(found, capabilities=self.capabilities(target))
+
+    def capabilities(self, target: Target) -> frozenset[str]:
+        """What the target can do: its own facts, else its provider's, and what the configuration says besides."""
+        model, spec = self.model(target), self.declared(target.provider).spec
+        own = spec.capabilities if model is None or model.capabilities is None else model.capabilities
+        said = getattr(self.configured(target.provider).config, "capabilities", None)
+        return own.union(said) if said else own
 
     def check_limits(self) -> None:
         """Raises `ConfigError` for a limit on somebody who is not there."""
