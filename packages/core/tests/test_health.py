@@ -689,7 +689,7 @@ def test_limits_follow_what_was_measured() -> None:
         paces.first_token(A, 2.0 if number % 2 else 4.0, 0.0, None)
         paces.answered(A, 3.0, 50.0, 0.0)
     pace = paces.of(A)
-    assert pace.first_token == pytest.approx(12, rel=0.1)
+    assert pace.first_token == pytest.approx(20, rel=0.1)
     assert pace.stall == pytest.approx(12, rel=0.1)
     assert pace.min_speed == pytest.approx(10, rel=0.1)
     assert pace.hedge_after == pytest.approx(4, rel=0.1)
