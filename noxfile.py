@@ -36,6 +36,8 @@ BENCH_PEERS = {
     "pydantic-ai": "pydantic-ai-slim[openai]>=2",
     "langchain": "langchain-openai>=1",
 }
+FEWER = {"SCHEDULES": "2000"}
+"""`uv run pytest` plays 10,000; other interpreters and wheels show whether they differ at all."""
 PYTHONS = nox.project.python_versions(PROJECTS["packages/core"])
 OLDEST = PYTHONS[0]
 
@@ -72,7 +74,7 @@ def tests(session: nox.Session) -> None:
     if session.python == os.environ.get("POINTSMAN_TESTED_LAST"):
         session.skip("`uv run pytest` comes at the end of .ci/run")
     sync(session, "--group", "test")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *session.posargs, env=FEWER)
 
 
 @nox.session(python=OLDEST)
@@ -131,6 +133,7 @@ def properties(session: nox.Session) -> None:
     sync(session, "--group", "test")
     patient = ["-o", "faulthandler_timeout=0"]
     session.run("pytest", "-m", "hypothesis", *patient, *session.posargs, env={"HYPOTHESIS_PROFILE": "deep"})
+    session.run("pytest", "packages/core/tests/test_schedules.py", *patient, env={"SCHEDULES": "100000"})
 
 
 @nox.session(python=OLDEST, default=False)
@@ -190,7 +193,7 @@ def check_installed(session: nox.Session, name: str, *resolution: str) -> None:
     shutil.copy(ROOT / "pyproject.toml", elsewhere)  # pytest's settings
     shutil.copy(ROOT / "conftest.py", elsewhere)
     session.chdir(elsewhere)
-    session.run("pytest", folder, *session.posargs)
+    session.run("pytest", folder, *session.posargs, env=FEWER)
 
 
 def build_wheels(session: nox.Session) -> Path:

@@ -217,9 +217,9 @@ def breakers() -> Edges:
                 case "an attempt begins":
                     breaker.begin()
                 case "an attempt failed" | "probe failed":
-                    breaker.failed(now, probe=probe)
+                    breaker.failed(now, began=now, probe=probe)
                 case "an attempt spoke" | "probe spoke":
-                    breaker.succeeded(now, probe=probe)
+                    breaker.succeeded(now, began=now, probe=probe)
                 case "probe abandoned":
                     breaker.abandoned(now)
                 case "a check says that all is well":

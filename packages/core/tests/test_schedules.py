@@ -19,7 +19,6 @@ from typing import Any
 import anyio
 import pytest
 import trio
-from hypothesis import settings
 
 from pointsman import (
     AllTargetsFailed,
@@ -54,7 +53,7 @@ from pointsman.engine.health.windows import RETRY_BURST
 from pointsman.engine.seam import LEAST
 from pointsman_testing import VIRTUAL_BACKENDS, Hang, ScriptedProvider, VirtualBackend, virtual_run
 
-SCHEDULES = int(os.environ.get("SCHEDULES") or (100_000 if settings().max_examples >= 5_000 else 10_000))
+SCHEDULES = int(os.environ.get("SCHEDULES") or 10_000)
 """Over both loops."""
 PARTS = 10
 DONE = Finished("stop")
