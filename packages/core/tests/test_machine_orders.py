@@ -38,6 +38,7 @@ LEGS = st.builds(
     st.sampled_from([None, 8, 32]),
     idempotent=st.sampled_from([True, True, True, False]),
     prefill=st.booleans(),
+    cold_start=st.sampled_from([0.0, 0.0, 90.0]),
 )
 
 

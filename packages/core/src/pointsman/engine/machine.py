@@ -36,7 +36,7 @@ SPEED_WINDOW = 10.0
 """Seconds over which the speed of an answer is measured."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Running:
     """An attempt that has not ended."""
 
@@ -47,7 +47,7 @@ class _Running:
     hedge_at: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Machine:
     """One call. Feed it what happens; obey the commands; call `tick` when the clock reaches `due`."""
 

@@ -17,7 +17,7 @@ BACKOFF = 0.25
 """Seconds before a target is asked again, doubled each time, times 0.5 to 1.5."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Way:
     """A leg with what has happened to it in this call."""
 
@@ -32,7 +32,7 @@ class Way:
         self.error, self.ready_at = error, max(now + pause, error.retry_at or now)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Route:
     """The legs of one call."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from ..errors import PointsmanError
 from ..telemetry import Role
@@ -13,8 +13,7 @@ from ..types import StreamEvent, Target
 OnBreak: TypeAlias = Literal["raise", "restart", "continue"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """What a call may take. Seconds. Where a clock is None, what was measured decides, or else a default."""
 
     deadline: float | None = None
@@ -33,8 +32,7 @@ class Limits:
     hedge: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(NamedTuple):
     """A target in the plan, with its context size where it is known, and what it may need to get ready, in seconds."""
 
     target: Target
@@ -89,8 +87,7 @@ class Phase(enum.Enum):
     SETTLED = "settled"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Whether a target may be asked now."""
 
     open_at: float = 0.0
@@ -103,8 +100,7 @@ class Standing:
     """What a caller is told who cannot wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """What was measured of a target's answers, as limits for the next; None where too little is known."""
 
     first_token: float | None = None

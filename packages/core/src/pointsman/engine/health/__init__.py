@@ -25,7 +25,7 @@ __all__ = ["Budget", "Caps", "Health", "Outlook", "Place", "Ticket"]
 Wake = Callable[[], None]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Ticket:
     """An attempt that has begun. It is given back with `Health.end`, once, whatever happened."""
 
@@ -45,7 +45,7 @@ class Ticket:
         return any(self.probes)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Health:
     """Shared by all calls of a client."""
 
@@ -165,7 +165,7 @@ class Health:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Outlook:
     """Health as one call's machine sees it."""
 

@@ -32,7 +32,7 @@ class State(enum.Enum):
     PROBING = "probing"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Breaker:
     """One breaker. Ask `opens_at`; tell `begin`, then one of `succeeded`, `failed`, `abandoned` for that attempt."""
 

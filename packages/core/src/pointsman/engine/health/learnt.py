@@ -9,14 +9,14 @@ from ...provider import RateLimit, RateLimits
 from ...types import Target
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Stated:
     limit: RateLimit
     since: int = 0
     """Requests, or tokens, sent since the vendor said so."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Learnt:
     """What one target's vendor has said last, by kind of limit."""
 

@@ -28,16 +28,16 @@ _MEMORY = 0.1
 """How much one answer moves that share."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Measured:
     first_token: Sketch = field(default_factory=Sketch)
     silence: Sketch = field(default_factory=Sketch)
     speed: Sketch = field(default_factory=Sketch)
-    pace: Pace = Pace()  # noqa: RUF009  (frozen)
+    pace: Pace = Pace()  # noqa: RUF009  (a tuple)
     stale: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Paces:
     """The paces of all targets."""
 

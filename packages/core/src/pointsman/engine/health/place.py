@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
 from math import inf
+from typing import NamedTuple
 
 from ...errors import PointsmanError, RequestError
 from .breaker import Breaker, State
@@ -18,8 +19,7 @@ AVOIDED = 30.0
 """Seconds during which others are asked first, after what will hardly change by itself (key, credit, model)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
+class Caps(NamedTuple):
     """Limits of ours. None is without."""
 
     concurrent: int | None = None
@@ -29,11 +29,11 @@ class Caps:
     """Tokens a minute."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Place:
     """A target or a provider."""
 
-    caps: Caps = Caps()
+    caps: Caps = Caps()  # noqa: RUF009  (a tuple)
     breaker: Breaker = field(default_factory=Breaker)
     running: int = 0
     open_at: float = 0.0

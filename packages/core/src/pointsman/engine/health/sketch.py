@@ -19,7 +19,7 @@ HALF_LIFE = 1800.0
 _HEAVIEST = 2.0**40
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Sketch:
     """Quantiles of positive values. Two sketches of the same origin can be added, bucket by bucket."""
 

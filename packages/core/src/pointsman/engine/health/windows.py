@@ -11,7 +11,7 @@ RETRY_BURST = 10.0
 HEDGE_BURST = 5.0
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Spent:
     """What one attempt counts for; put right once it is known."""
 
@@ -19,7 +19,7 @@ class Spent:
     amount: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Window:
     """At most `limit` in any minute."""
 
@@ -46,7 +46,7 @@ class Window:
         return spent
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Budget:
     """Extra attempts as a share of calls: each call adds `share`, each extra attempt takes one. Never below zero."""
 
