@@ -66,7 +66,9 @@ ENDS = {
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """RST, not FIN."""
+    """RST, not FIN; unless the caller has left by now."""
+    if writer.is_closing():
+        return
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
