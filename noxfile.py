@@ -159,8 +159,15 @@ def bench(session: nox.Session) -> None:
         session.run_install(*install, wanted, external=True)
         env[f"POINTSMAN_BENCH_{peer.replace('-', '_').upper()}"] = str(venv / "bin" / "python")
     named = list(itertools.takewhile(lambda word: word.endswith(".py"), session.posargs))
-    for script in named or sorted(map(str, ROOT.glob("benchmarks/*.py"))):
+    for script in named or sorted(str(path) for path in ROOT.glob("benchmarks/*.py") if path.name != "soak.py"):
         session.run("python", script, *session.posargs[len(named) :], env=env)
+
+
+@nox.session(python=OLDEST, default=False)
+def soak(session: nox.Session) -> None:
+    """100,000 calls with faults and cancellations leave nothing behind, and all is told; options after --."""
+    sync(session, "--group", "runner")
+    session.run("python", "benchmarks/soak.py", *session.posargs)
 
 
 def sync(session: nox.Session, *groups: str) -> None:

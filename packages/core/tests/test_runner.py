@@ -516,6 +516,41 @@ async def test_a_torn_task_group_of_a_plugin_does_not_tear_the_caller_s_body() -
     assert nothing_is_open(a)
 
 
+class Nursery:
+    """A wrapper that hands a cancellation on in a group, as trio's nurseries do."""
+
+    @hookimpl(wrapper=True)
+    def pointsman_stream(self, connection: Connection[Any]) -> Generator[None, Stream, Stream]:
+        inner = yield
+
+        @asynccontextmanager
+        async def stream(request: ChatRequest) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
+            try:
+                async with inner(request) as events:
+                    yield events
+            except anyio.get_cancelled_exc_class() as raised:
+                raise BaseExceptionGroup("Exceptions from Trio nursery", [raised]) from None
+
+        return stream
+
+
+async def test_a_cancellation_that_comes_in_a_group_is_no_failure_of_the_plugin() -> None:
+    """httpx2 connects in a nursery on trio, so that a call left meanwhile was charged to the provider."""
+    a, b = ScriptedProvider("a", [Hang()]), ScriptedProvider("b", "hello")
+    plugins = Plugins.of(providers={"a": a, "b": b}, wrappers={"nursery": Nursery()})
+    async with AsyncClient(settings=Settings.of(), plugins=plugins) as one:
+        with anyio.move_on_after(1):
+            async with one.stream("hi") as reply:
+                try:
+                    await anyio.sleep_forever()
+                finally:  # So that attempts hear of it before their call is left.
+                    with anyio.CancelScope(shield=True):
+                        await anyio.sleep(1)
+    assert [attempt.outcome for attempt in reply.attempts] == ["cancelled"]
+    assert not b.calls
+    assert nothing_is_open(a)
+
+
 async def test_a_cost_that_a_wrapper_leaves_unknown_is_asked_of_the_hook() -> None:
     price = Price(input=Decimal(1), output=Decimal(1), as_of=date(2026, 11, 1), source="a test")
     done = Finished("stop", Usage(input_tokens=1, output_tokens=1), AtLeast(0))

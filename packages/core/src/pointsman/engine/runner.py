@@ -251,6 +251,7 @@ class Call:
             # caller's body; a real interrupt goes on.
             if raised.subgroup((KeyboardInterrupt, SystemExit)) is not None:
                 raise
+            await anyio.lowlevel.checkpoint_if_cancelled()  # Trio's nurseries hand a cancellation on in a group.
             self._fail(attempt, named(RuntimeError(f"its task group ended with {raised!r}"), None, attempt))
         finally:
             if attempt.ended is None:
