@@ -50,8 +50,14 @@ class Mutant:
 
 def run_tests(package: str, tests: Sequence[str]) -> bool:
     """Whether they pass with the package that lies there. The same examples are drawn each time."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    env = {**os.environ, "PYTHONPATH": package, "HYPOTHESIS_PROFILE": "ci", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-n0", "-x", "-q", "-p", "no:cacheprovider"]
+    env = {
+        **os.environ,
+        "PYTHONPATH": package,
+        "HYPOTHESIS_PROFILE": "ci",
+        "SCHEDULES": "1000",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     try:
         files = [str(CORE / "tests" / name) for name in tests]
         done = subprocess.run([*command, *files], cwd=ROOT, env=env, capture_output=True, timeout=PATIENCE, check=False)

@@ -167,6 +167,16 @@ def test_what_is_wrong_is_not_written(invoke: Invoke, own: Path, key: str, value
     assert not own.exists()
 
 
+def test_what_is_wrong_is_not_written_either_where_a_nearer_place_decides(
+    invoke: Invoke, own: Path, nowhere: Path
+) -> None:
+    (nowhere / "pointsman.toml").write_text("[engine]\nhedge = 0.1\n")
+    done = invoke("config", "set", "engine.hedge", "lots")
+    assert done.exit_code == 2
+    assert "[engine] hedge" in done.stderr
+    assert not own.exists()
+
+
 def test_mistakes_that_were_there_do_not_stand_in_the_way(invoke: Invoke, own: Path) -> None:
     write(own, "[engine]\nstal = 3\n[providers.c]\nplugin = 'openai-compatible'\nbase_url = 'no-address'\n")
     assert invoke("config", "set", "routing.policy", "in_order").exit_code == 0

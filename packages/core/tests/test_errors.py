@@ -152,5 +152,5 @@ def test_the_sentence_says_where_and_with_which_answer() -> None:
     assert error.provider == "acme"
     assert str(PluginError("it sleeps", plugin="redact", provider="acme")) == "plugin redact: it sleeps"
     assert str(AllTargetsFailed("2 attempts failed", [error, Unavailable("gone")])) == (
-        "2 attempts failed; then acme/acme-1: wait (status 429, request id r-1); then gone"
+        "2 attempts failed: acme/acme-1: wait (status 429, request id r-1); then gone"
     )

@@ -261,9 +261,9 @@ def test_a_standing_error_names_the_target_and_when() -> None:
     error = health.standing(A2, 10.0, 1).error
     assert isinstance(error, RateLimited)
     assert (error.target, error.provider, error.retry_at, error.status) == (A2, "a", 50.0, 429)
-    assert str(error).startswith("a/other: not asked for another 40.0 s, since it failed before: slow down")
+    assert str(error).startswith("a/other: not asked for another 40.0 s, since it asked for patience: slow down")
     again = health.standing(A, 20.0, 1).error
-    assert "for another 30.0 s, since it failed before: slow down" in str(again), "told from the beginning each time"
+    assert "for another 30.0 s, since it asked for patience: slow down" in str(again), "told anew each time"
 
 
 def test_a_standing_error_is_about_what_is_in_the_way() -> None:
@@ -274,7 +274,7 @@ def test_a_standing_error_is_about_what_is_in_the_way() -> None:
     fail(health, ContextOverflow("too long"))
     limits.learn("m", RateLimit("requests", 10, 0, 50.0))
     error = health.standing(A, 10.0, 1).error
-    assert str(error) == "a/m: not asked for another 40.0 s: its limit is used up"
+    assert str(error) == "a/m: not asked for another 40.0 s: by its own headers, its limit is used up"
     fail(health, ContextOverflow("too long"), B)
     fail(health, RateLimited("slow down"), B)
     fail(health, ContextOverflow("too long"), B, 1.0)
@@ -287,14 +287,16 @@ def test_limits_of_ours_are_named_as_such() -> None:
     ticket = begin(health)
     standing = health.standing(A, 0.0, 1)
     assert standing.queue
-    assert str(standing.error) == "a/m: not asked until another attempt has ended: a limit of ours is used up"
+    assert (
+        str(standing.error) == 'a/m: not asked until another attempt has ended: [limits."a"] concurrent = 1 is used up'
+    )
     assert standing.error is not None
     assert standing.error.retry_at is None
     health.end(ticket, 0.0)
     begin(health, B)
     standing = health.standing(B, 15.0, 1)
     assert standing.queue
-    assert str(standing.error) == "b/m: not asked for another 45.0 s: a limit of ours is used up"
+    assert str(standing.error) == 'b/m: not asked for another 45.0 s: [limits."b/m"] rpm = 1 is used up'
 
 
 def test_what_is_remembered_holds_no_frames_no_causes_and_no_text() -> None:

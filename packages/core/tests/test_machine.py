@@ -185,16 +185,20 @@ def test_a_plan_without_targets_is_a_bug_of_the_caller() -> None:
 class Known(Untried):
     """What a test says of targets."""
 
-    def __init__(self, pace: Pace = Pace(), hedges: bool = True, **standings: Standing) -> None:  # noqa: B008  (frozen)
+    def __init__(self, pace: Pace = Pace(), hedges: bool = True, retries: bool = True, **standings: Standing) -> None:  # noqa: B008  (frozen)
         self.standings = standings
         self.known_pace = pace
         self.hedges = hedges
+        self.retries = retries
 
     def standing(self, target: Target, now: float) -> Standing:
         return self.standings.get(target.provider, Standing())
 
     def pace(self, target: Target) -> Pace:
         return self.known_pace
+
+    def may_retry(self) -> bool:
+        return self.retries
 
     def may_hedge(self) -> bool:
         return self.hedges
@@ -217,6 +221,12 @@ def test_who_rests_too_long_is_not_waited_for_and_the_caller_is_told_by_whom() -
     [settle] = one.start(0.0)
     assert isinstance(settle, Settle)
     assert isinstance(settle.error, RateLimited)
+
+
+def test_nobody_is_asked_again_beyond_the_budget() -> None:
+    one = knowing(Known(retries=False), Leg(A), retries=5)
+    one.start(0.0)
+    assert isinstance(failed(one, Unavailable("down", target=A))[-1], Settle)
 
 
 def test_those_who_could_not_be_asked_stand_in_the_verdict_beside_those_who_failed() -> None:

@@ -32,6 +32,7 @@ from pointsman import (
     hookimpl,
 )
 from pointsman.engine.health.breaker import FIRST_PAUSE, LEAST
+from pointsman.engine.health.windows import RETRY_BURST
 from pointsman_testing import VIRTUAL_BACKENDS, Hang, ScriptedProvider, virtual_backend
 
 DONE = Finished("stop", Usage(input_tokens=3, output_tokens=2))
@@ -144,6 +145,23 @@ async def test_a_key_that_is_refused_makes_others_be_asked_first_and_is_tried_wh
         assert (await one.chat("hi")).target.provider == "b"
         assert (await one.chat("hi", model="a/scripted-1")).text == "from a"
         assert (await one.chat("hi")).target.provider == "a"
+
+
+async def test_second_tries_are_a_share_of_calls_however_many_fail() -> None:
+    a = ScriptedProvider("a", default=lambda request: [RateLimited("wait", retry_at=anyio.current_time() + 0.01)])
+    async with client(a, retry_budget=0.2) as one:
+        for _ in range(100):
+            with pytest.raises(RateLimited):
+                await one.chat("hi")
+            await anyio.sleep(1)
+    assert 110 <= len(a.calls) <= 100 + RETRY_BURST + 0.2 * 100
+
+
+async def test_a_stream_that_ends_without_its_proof_is_left_at_once() -> None:
+    a, b = a_and_b(["half"])
+    async with client(a, b) as one:
+        assert (await one.chat("hi")).text == "from b"
+        assert anyio.current_time() == 0.0
 
 
 # Limits of ours ------------------------------------------------------------------------------------------------------

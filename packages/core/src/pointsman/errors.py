@@ -257,7 +257,9 @@ class NoCandidates(PointsmanError):
 
 
 class AllTargetsFailed(PointsmanError, ExceptionGroup[PointsmanError]):
-    """Every target failed. `exceptions` holds one error for each attempt, in order."""
+    """Every target failed. `exceptions` holds one error for each attempt, in order, then one for each target that could
+    not be asked; `retry_at` is the earliest of theirs.
+    """
 
     def __new__(cls, message: str, exceptions: Sequence[PointsmanError], **details: Any) -> Self:
         return super().__new__(cls, message, exceptions)
@@ -274,7 +276,7 @@ class AllTargetsFailed(PointsmanError, ExceptionGroup[PointsmanError]):
         return _revive, (type(self), self.message, self.exceptions), self.__dict__
 
     def __str__(self) -> str:
-        return "; then ".join([self.message, *(str(error) for error in self.exceptions)])
+        return f"{self.message}: {'; then '.join(str(error) for error in self.exceptions)}"
 
 
 def _revive(kind: type[PointsmanError], *args: Any) -> PointsmanError:

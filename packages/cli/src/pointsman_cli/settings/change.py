@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pointsman import ConfigError, PointsmanError
-from pointsman.config import Origin
+from pointsman.config import Origin, Settings
 from pointsman.config.layers import Key
 from pointsman.config.providers import read_text
 
@@ -133,7 +133,10 @@ def _fitting(file: TomlFile, origin: Origin, key: Key, text: str, before: Situat
     for value in _forms(key, text, before):
         try:
             changed = file.with_value(key, value)
-            refuse_new_problems(before, before.with_file(origin, tomllib.loads(changed)))
+            table = tomllib.loads(changed)
+            refuse_new_problems(before, before.with_file(origin, table))
+            if key[0] != "providers":  # Also where a nearer place decides now, and this value only later, or elsewhere.
+                getattr(Settings.layered([(origin, table)], {}), key[0])
         except ConfigError as error:
             refused = refused or error
         else:

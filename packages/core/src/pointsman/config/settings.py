@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -70,7 +71,7 @@ class Engine(_Numbers):
     """Attempts at a target that was asked already, as a share of calls."""
     max_wait: NonNegativeFloat = 5.0
     """How long a call waits for a cooldown to end, if nobody else can be asked."""
-    hedge: NonNegativeFloat = 0.0
+    hedge: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Second attempts beside one that is late, as a share of calls; 0 for none."""
     health_checks: PositiveFloat | None = None
     """How often each open provider is asked in the background whether it is well. Default: never."""
@@ -232,7 +233,7 @@ def _complaints(
             there = f"it has {', '.join(model.model_fields)}{did_you_mean(setting, model.model_fields)}"
             yield f"[{section}] has no setting {setting!r}{origin}: {there}"
         else:
-            yield f"[{section}] {setting}{origin}: {problem['msg']}"
+            yield f"[{section}] {setting}{origin}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[Key, Value]:

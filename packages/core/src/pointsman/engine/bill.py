@@ -31,10 +31,8 @@ class Bill:
         """The usage of a whole answer, of which `attempt` has given the last part and used `usage`."""
         if not attempt.prefix:
             return usage
-        before = floor_usage(self.request, (attempt.prefix,))
-        return Usage(
-            input_tokens=before.input_tokens, output_tokens=before.output_tokens + usage.output_tokens, estimated=True
-        )
+        before = floor_usage(self.request, (attempt.prefix,)).output_tokens
+        return Usage(input_tokens=usage.input_tokens, output_tokens=before + usage.output_tokens, estimated=True)
 
     def finished(self, attempt: Attempt, hooks: HookCallables, usage: Usage, ended: float) -> Cost:
         """What the cost hook says. The answer is here: a hook that fails leaves its cost unknown."""

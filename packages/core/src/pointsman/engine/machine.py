@@ -291,10 +291,14 @@ class Machine:
         if len({error.target for error in errors}) == 1:
             return errors[-1]
         asked, others = len(self.errors), len(errors) - len(self.errors)
-        message = f"{asked} attempt{'' if asked == 1 else 's'} failed"
-        if others:
-            message += f", {others} target{'' if others == 1 else 's'} could not be asked"
-        return AllTargetsFailed(message, errors, partial=self.errors[-1].partial if self.errors else "")
+        parts = [f"{asked} attempt{'' if asked == 1 else 's'} failed"] if asked else []
+        parts += [f"{others} target{'' if others == 1 else 's'} could not be asked"] if others else []
+        return AllTargetsFailed(
+            ", ".join(parts),
+            errors,
+            partial=self.errors[-1].partial if self.errors else "",
+            retry_at=min((error.retry_at for error in errors if error.retry_at is not None), default=None),
+        )
 
     def _settle(self, error: PointsmanError | None) -> list[Command]:
         losers = self._lose(self._running)

@@ -29,7 +29,7 @@ class Way:
     def fail(self, error: PointsmanError, now: float, dice: float) -> None:
         """The last try ended with `error`; `dice` in [0, 1) spreads the next."""
         pause: float = BACKOFF * 2 ** (self.tries - 1) * (0.5 + dice)
-        self.error, self.ready_at = error, max(now + pause, error.retry_at or now)
+        self.error, self.ready_at = error, now + pause
 
 
 @dataclass(slots=True, eq=False, repr=False)

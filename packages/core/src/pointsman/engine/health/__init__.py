@@ -84,7 +84,7 @@ class Health:
         avoided = any(place.avoid_until > now for place in places)
         if open_at <= now:
             return Standing(avoid=avoided)
-        return Standing(open_at, shut <= now, avoided, _not_asked(target, places, shut, line, now))
+        return Standing(open_at, shut <= now, avoided, _not_asked(target, places, shut, line, now, tokens))
 
     def call(self) -> None:
         """A call begins."""
@@ -191,18 +191,26 @@ def _refused(error: PointsmanError) -> bool:
     return error.status is not None or (error.begun and not error.trips)
 
 
-def _not_asked(target: Target, places: tuple[Place, Place], shut: float, line: float, now: float) -> PointsmanError:
+def _not_asked(
+    target: Target, places: tuple[Place, Place], shut: float, line: float, now: float, tokens: int
+) -> PointsmanError:
     """Why a target was not asked, as the error that it last gave if it gave one, with the time of its return."""
     until = max(shut, line)
     when = "until another attempt has ended" if until == inf else f"for another {until - now:.1f} s"
     if shut <= now:
-        return RateLimited(f"not asked {when}: a limit of ours is used up", target=target, retry_at=_moment(until))
+        used_up = (
+            (name, place.used_up(now, tokens)) for name, place in zip((target, target.provider), places, strict=True)
+        )
+        which = ", ".join(f'[limits."{name}"] {limit}' for name, limit in used_up if limit)
+        return RateLimited(f"not asked {when}: {which} is used up", target=target, retry_at=_moment(until))
     shutting = max(places, key=lambda place: place.shut_until())
     said = shutting.error
     if said is None or shutting.shut_until() < shut:
-        return RateLimited(f"not asked {when}: its limit is used up", target=target, retry_at=_moment(until))
+        stated = "by its own headers, its limit is used up"
+        return RateLimited(f"not asked {when}: {stated}", target=target, retry_at=_moment(until))
+    why = "it keeps failing" if shutting.breaker.opens_at() > shutting.open_at else "it asked for patience"
     told = copy(said)
-    told.args = (f"not asked {when}, since it failed before: {said.message}", *said.args[1:])
+    told.args = (f"not asked {when}, since {why}: {said.message}", *said.args[1:])
     told.target, told.provider, told.retry_at, told.partial = target, target.provider, _moment(until), ""
     told.__cause__ = None
     return told

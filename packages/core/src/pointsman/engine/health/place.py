@@ -72,6 +72,14 @@ class Place:
         opens = self.requests.opens_at(now, 1) if self.requests else 0.0
         return max(opens, self.tokens.opens_at(now, tokens)) if self.tokens else opens
 
+    def used_up(self, now: float, tokens: int) -> str:
+        """Which limit of ours keeps a request waiting; nothing if none does."""
+        if self.full:
+            return f"concurrent = {self.caps.concurrent}"
+        if self.requests and self.requests.opens_at(now, 1) > now:
+            return f"rpm = {self.caps.rpm}"
+        return f"tpm = {self.caps.tpm}" if self.line_opens_at(now, tokens) > now else ""
+
     def begin(self, now: float, tokens: int) -> tuple[bool, Spent | None]:
         """An attempt begins: whether it is the probe, and what it was taken to spend."""
         self.running += 1
