@@ -254,6 +254,17 @@ async def test_a_late_answer_is_overtaken_and_the_loser_is_told_as_such() -> Non
     assert not a.open_calls
 
 
+async def test_hedges_are_a_share_of_calls_however_many_are_late() -> None:
+    a, b = a_and_b(default=[0.2, "from a", DONE])
+    async with client(a, b, hedge=0.1) as one:
+        await warm(one)
+        for number in range(100):
+            if number % 5 == 0:
+                a.scripts.append([4.0, "late", DONE])
+            await one.chat("hi")
+    assert 8 <= len(b.calls) <= 13
+
+
 async def test_tools_are_never_hedged() -> None:
     a, b = a_and_b(default=[0.2, "from a", DONE], capabilities=["tools"])
     b.spec = replace(b.spec, capabilities=frozenset({"tools"}))
