@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypedDict, Unpack
 
@@ -25,7 +26,7 @@ from .engine.runner import Call
 from .engine.terms import Leg, Limits, OnBreak
 from .errors import ConfigError, NoCandidates
 from .plugins import HookCallables, Plugins
-from .policy import Decision
+from .policy import Decision, Policy
 from .recording import record
 from .reply import Reply, StreamedReply
 from .telemetry import Sink
@@ -190,11 +191,15 @@ class AsyncClient:
         if model is not None and model != "auto":
             return self._pinned(model)
         candidates, unready = self._roster.candidates()
-        policy = self._plugins.policy(self._settings.routing.policy)
-        decision = decide(policy, request, candidates, unready, now, random.getrandbits(32))
+        decision = decide(self._policy, request, candidates, unready, now, random.getrandbits(32))
         if not decision.order:
             raise NoCandidates(f"no target can take this request.\n{decision.explain()}")
         return decision
+
+    @cached_property
+    def _policy(self) -> Policy:
+        """One for all calls, since it may keep something between them. Raises like `Plugins.policy`."""
+        return self._plugins.policy(self._settings.routing.policy)
 
     def _pinned(self, model: Model) -> Decision:
         try:

@@ -235,6 +235,9 @@ class Plugins:
 class _Manager(pluggy.PluginManager):
     """Looks only at names that may be a hook's: else that takes most of the time in which a client opens."""
 
+    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
+        return super().parse_hookspec_opts(module_or_class, name) if name.startswith("pointsman_") else None
+
     def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
         return None if name.startswith("_") else super().parse_hookimpl_opts(plugin, name)
 
