@@ -32,7 +32,7 @@ from pointsman import (
     TooSlow,
     Unavailable,
 )
-from pointsman.engine.health import Budget, Caps, Health, Outlook, Ticket
+from pointsman.engine.health import Budget, Caps, Health, Ticket
 from pointsman.engine.health.breaker import LEAST, State
 from pointsman.engine.health.paces import ALL_SLOW, ENOUGH, REFRESH, Paces
 from pointsman.engine.health.place import AVOIDED, FIRST_COOLDOWN, LONGEST_COOLDOWN
@@ -194,7 +194,8 @@ def test_a_probe_that_shows_nothing_lets_the_next_one_probe(how: str) -> None:
     assert waiting.error is not None
     assert "until another attempt has ended" in str(waiting.error)
     woken: list[str] = []
-    assert health.line_up([A], lambda: woken.append("me"))
+    waiting_call = health.call(1)
+    waiting_call.line_up([A], 1.0, lambda: woken.append("me") or waiting_call.step_out())
     END_OF_PROBE[how](health, ticket)
     health.end(ticket, 1.5)
     assert woken == ["me"]
@@ -207,7 +208,8 @@ def test_the_first_thing_that_a_probe_shows_decides_and_wakes_those_in_line(well
     health = broken()
     ticket = begin(health, now=1.0)
     woken: list[str] = []
-    health.line_up([A], lambda: woken.append("me"))
+    waiting = health.call(1)
+    waiting.line_up([A], 1.0, lambda: woken.append("me") or waiting.step_out())
     if well:
         health.spoke(ticket, 2.0)
     else:
@@ -345,7 +347,7 @@ def test_no_minute_ever_holds_more_than_the_limit(limit: int, sent: list[tuple[f
         assert sum(recent) + min(amount, limit) <= limit
         spent = window.spend(now, amount)
         if really is not None:
-            spent.amount = really
+            spent.correct(really)
         begun.append((now, spent.amount))
 
 
@@ -374,91 +376,6 @@ def test_tokens_a_minute_are_put_right_once_they_are_known() -> None:
     begin(health, now=1.0, tokens=90)
     assert opens(health, now=2.0, tokens=1000) == 1.0 + MINUTE, "what never fits goes alone"
     assert opens(health, now=2.0, tokens=10) == MINUTE
-
-
-class Caller:
-    """A call that waits for a slot and takes it as soon as it is told, or lines up again."""
-
-    def __init__(self, health: Health, target: Target, number: int, taken: list[int]) -> None:
-        self.health, self.target, self.number, self.taken = health, target, number, taken
-        self.ticket: Ticket | None = None
-
-    def poke(self) -> None:
-        assert self.ticket is None, "only those who wait are woken"
-        if self.health.standing(self.target, 0.0, 1).open_at <= 0.0:
-            self.ticket = self.health.begin(self.target, 0.0, 1, cold=False)
-            self.taken.append(self.number)
-        else:
-            assert self.health.line_up([self.target], self.poke), "it waits for somebody"
-
-
-@given(
-    st.integers(1, 3),
-    st.none() | st.integers(1, 3),
-    st.lists(st.tuples(st.sampled_from([A, A2]), st.booleans()), max_size=30),
-    st.randoms(use_true_random=False),
-)
-def test_slots_are_never_exceeded_nor_left_free_while_somebody_waits(
-    whole: int, mine: int | None, story: list[tuple[Target, bool]], dice: random.Random
-) -> None:
-    health = capped(a=Caps(concurrent=whole), a_m=Caps(concurrent=mine))
-    callers: list[Caller] = []
-    taken: list[int] = []
-
-    def check() -> None:
-        running = [one for one in callers if one.ticket]
-        waiting = [one for one in callers if one.number not in taken]
-        mine_running = sum(one.target == A for one in running)
-        assert health.place("a").running == len(running) <= whole
-        assert health.place("a/m").running == mine_running <= (mine or whole)
-        for one in waiting:
-            full = len(running) == whole or (one.target == A and mine_running == mine)
-            assert full, "a wake-up was lost"
-        for target in (A, A2) if mine is None else ():
-            order = [number for number in taken if callers[number].target == target]
-            assert order == sorted(order), "first come, first served"
-
-    def end_one() -> None:
-        running = [one for one in callers if one.ticket]
-        if running:
-            one = dice.choice(running)
-            ticket, one.ticket = one.ticket, None
-            assert ticket is not None
-            callers[one.number].ticket = None
-            health.end(ticket, 0.0)
-
-    for target, ends in story:
-        one = Caller(health, target, len(callers), taken)
-        callers.append(one)
-        one.poke()
-        check()
-        if ends:
-            end_one()
-            check()
-    while any(one.ticket for one in callers):
-        end_one()
-        check()
-    assert sorted(taken) == list(range(len(story))), "everybody had a turn"
-    assert health.place("a").running == health.place("a/m").running == 0
-    assert not health.place("a").line
-    assert not health.place("a/m").line
-
-
-def test_who_lines_up_twice_keeps_the_place_that_he_had() -> None:
-    health = capped(a=Caps(concurrent=1))
-    ticket = begin(health)
-    woken: list[str] = []
-
-    def first() -> None:
-        woken.append("first")
-
-    def second() -> None:
-        woken.append("second")
-
-    for wake in (first, second, first):
-        health.line_up([A, A2], wake)
-    health.end(ticket, 0.0)
-    assert woken == ["first", "second"], "once each, since nobody took the slot"
 
 
 @given(
@@ -710,9 +627,9 @@ def test_a_hedge_does_not_wait_for_the_slow_ones_that_it_is_for(slow: int) -> No
 
 def test_where_everybody_is_late_nobody_is_hedged() -> None:
     health = Health(hedges=Budget.of_hedges(1.0))
-    outlook = Outlook(health, 1)
+    outlook = health.call(1)
     for _ in range(100):
-        health.call()
+        health.call(1)
         ticket = begin(health)
         health.spoke(ticket, 0.5)
         health.end(ticket, 0.5)

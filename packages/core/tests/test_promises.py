@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from pointsman import (
-    AllTargetsFailed,
     AsyncClient,
     AuthFailed,
     CheckHealth,
@@ -21,11 +20,8 @@ from pointsman import (
     HealthState,
     Plugins,
     RateLimited,
-    ReasoningDelta,
-    Resumed,
     Scope,
     Settings,
-    StreamBroken,
     Tool,
     Unavailable,
     Usage,
@@ -285,59 +281,6 @@ async def test_when_everybody_is_slow_nobody_is_hedged() -> None:
     assert 0 < len(b.calls) < 8, "some, until that was seen"
 
 
-# Going on ------------------------------------------------------------------------------------------------------------
-
-HALF = "The capital of France is "
-
-
-async def test_another_goes_on_with_an_answer_that_broke() -> None:
-    a = ScriptedProvider("a", [HALF, StreamBroken])
-    b = ScriptedProvider("b", [HALF.strip(), " Paris.", DONE], capabilities=["prefill"])
-    async with client(a, b) as one, one.stream("hi", on_break="continue", max_tokens=100) as reply:
-        shown = [text async for text in reply.text_stream]
-    assert "".join(shown) == reply.text == HALF + "Paris."
-    last = b.requests[0].messages[-1]
-    assert (last.role, last.text) == ("assistant", HALF.strip())
-    assert b.requests[0].max_tokens == 97
-    assert [(record.role, record.outcome) for record in reply.attempts] == [("first", "failed"), ("resume", "finished")]
-    assert reply.usage is not None
-    assert reply.usage.estimated
-    assert reply.usage.output_tokens == 5
-
-
-async def test_a_collected_answer_tells_that_it_was_continued() -> None:
-    a = ScriptedProvider("a", [HALF, StreamBroken])
-    b = ScriptedProvider("b", ["Paris.", DONE], capabilities=["prefill"])
-    async with client(a, b) as one:
-        reply = await one.chat("hi", on_break="continue")
-    assert reply.text == HALF + "Paris."
-    assert [type(event) for event in reply.events].count(Resumed) == 1
-
-
-async def test_an_answer_begun_anew_is_no_continuation() -> None:
-    a = ScriptedProvider("a", [HALF, StreamBroken], default=[HALF, StreamBroken])
-    b = ScriptedProvider("b", default=["The capital of France, Paris, is old.", DONE], capabilities=["prefill"])
-    async with client(a, b, retries=0) as one:
-        with pytest.raises(AllTargetsFailed) as caught:
-            async with one.stream("hi", on_break="continue") as streamed:
-                await streamed.collect()
-        assert "answered anew" in str(caught.value.exceptions[1])
-        c = ScriptedProvider("c", default="whole")
-    async with client(a, b, c, retries=0) as one:
-        assert (await one.chat("hi", on_break="continue")).text == "whole"
-
-
-@pytest.mark.parametrize("options", [{"response_schema": {"type": "object"}}, {}])
-async def test_documents_and_reasoning_are_never_gone_on_with(options: dict[str, Any]) -> None:
-    able = ["prefill", "schema"]
-    first: list[Any] = ['{"half', StreamBroken] if options else [ReasoningDelta("hm"), "half", StreamBroken]
-    a = ScriptedProvider("a", first, capabilities=able)
-    b = ScriptedProvider("b", default="whole", capabilities=able)
-    async with client(a, b) as one:
-        assert (await one.chat("hi", on_break="continue", **options)).text == "whole"
-    assert all(message.role == "user" for request in b.requests for message in request.messages)
-
-
 # Health checks -------------------------------------------------------------------------------------------------------
 
 
@@ -396,3 +339,17 @@ async def test_a_check_that_fails_or_hangs_harms_nobody() -> None:
         await one.chat("hi")
         await anyio.sleep(100)
         assert (await one.chat("hi")).text == "from a"
+
+
+async def test_a_check_that_says_well_tells_those_who_wait() -> None:
+    a = ScriptedProvider("a", default=[Unavailable("down", retryable=False)])
+    async with client(a, health_checks=1.0) as one:
+        a.health = Health(HealthState.UNKNOWN)
+        breaker = one._health.place("a/scripted-1").breaker
+        while breaker.until - anyio.current_time() < 20:
+            with pytest.raises(Unavailable):
+                await one.chat("hi", max_wait=100)
+        a.default, a.health = "well", Health(HealthState.UP)
+        began = anyio.current_time()
+        assert (await one.chat("hi", max_wait=100)).text == "well"
+        assert anyio.current_time() - began < 1.5

@@ -257,7 +257,9 @@ class World:
         for place in health._places.values():
             assert place.running == 0, "every place in use is given back"
             assert not place.line, "nobody stands in a line"
+            assert not place.tokens or place.tokens.total == sum(one.amount for one in place.tokens._spent)
             assert place.breaker.state is not State.PROBING, "no probe is lost"
+        assert not health.waiting
         calls = len(self.said)
         hedges = sum(one.role == "hedge" for said in self.said for one in said.attempts)
         assert hedges <= self.engine["hedge"] * calls + 1e-9, "the budget of hedges"

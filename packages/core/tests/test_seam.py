@@ -166,12 +166,13 @@ DONE = Finished("stop")
 async def test_events_pass_in_order_and_what_is_held_comes_before_the_end() -> None:
     thought = ReasoningDelta("hm")
     held = stream(TextDelta("The tr"), thought, TextDelta("ain"), DONE)
-    events = [event async for event in Seamed(held, Seam("The train leaves at noon."))]
+    events = [event async for event in Seamed(held, Seam("The train leaves at noon."), lambda: None)]
     assert [event for event in events if event != TextDelta("")] == [thought, TextDelta("The train"), DONE]
 
 
 async def test_nothing_is_added_where_all_was_said() -> None:
-    events = [event async for event in Seamed(stream(TextDelta("two"), TextDelta(""), DONE), Seam("one "))]
+    said = stream(TextDelta("two"), TextDelta(""), DONE)
+    events = [event async for event in Seamed(said, Seam("one "), lambda: None)]
     assert events == [TextDelta("two"), TextDelta(""), DONE]
 
 

@@ -116,9 +116,12 @@ class AsyncClient:
         assert connections is not None
         self._group = self._connections = None
         try:
+            calls = list(self._calls)
+            for call in calls:
+                call.abandon(ConfigError("the client was closed under this stream: read it before"))
             with anyio.move_on_after(CLOSING_GRACE):
-                for call in list(self._calls):
-                    await call.abandon(ConfigError("the client was closed under this stream: read it before"))
+                for call in calls:
+                    await call.ended()
             await connections.close()
         finally:
             group.cancel_scope.cancel()

@@ -129,6 +129,7 @@ class ConfigError(PointsmanError):
 
     begun = False
     scope = Scope.PROVIDER
+    missing: bool = False
 
     def __init__(self, message: str, *, missing: bool = False, **details: Any) -> None:
         super().__init__(message, **details)
@@ -140,6 +141,7 @@ class PluginError(PointsmanError):
 
     trips = True
     scope = Scope.PROVIDER
+    plugin: str = ""
 
     def __init__(self, message: str, *, plugin: str, **details: Any) -> None:
         super().__init__(message, **details)
@@ -148,7 +150,7 @@ class PluginError(PointsmanError):
     @property
     def where(self) -> str | None:
         """The plugin."""
-        return f"plugin {self.plugin}"
+        return f"plugin {self.plugin}" if self.plugin else super().where
 
 
 class RequestError(PointsmanError):
@@ -250,6 +252,8 @@ class NoCandidates(PointsmanError):
 
     `none_ready` is True if the cause is that no provider is ready, rather than that none can do it.
     """
+
+    none_ready: bool = False
 
     def __init__(self, message: str, *, none_ready: bool = False, **details: Any) -> None:
         super().__init__(message, **details)

@@ -6,6 +6,7 @@ import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from .cost import Price, PriceBook
@@ -114,7 +115,10 @@ class RateLimits:
     seen: dict[tuple[str, str], RateLimit] = field(default_factory=dict[tuple[str, str], RateLimit])
 
     def learn(self, model: str, limit: RateLimit) -> None:
-        """Remember what the vendor said last."""
+        """Remember what the vendor said last. Raises `TypeError` for what nobody could reckon with."""
+        numbers = [one for one in (limit.limit, limit.remaining, limit.reset_at) if one is not None]
+        if type(limit.kind) is not str or not all(type(one) in (int, float) and isfinite(one) for one in numbers):
+            raise TypeError(f"a RateLimit has a kind, and finite numbers or None: not {limit!r}")
         self.seen[model, limit.kind] = limit
 
 

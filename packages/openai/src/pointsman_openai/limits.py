@@ -45,7 +45,8 @@ def wait_seconds(text: str, epoch: float) -> float | None:
     """
     text = text.strip()
     if _DURATION.fullmatch(text):
-        return sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(text))
+        told = sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(text))
+        return told if math.isfinite(told) else None
     try:
         number = float(text)
     except ValueError:

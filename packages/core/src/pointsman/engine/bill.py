@@ -44,7 +44,9 @@ class Bill:
             if type(cost) is not Cost:
                 raise TypeError(f"pointsman_cost must answer with a Cost, not with {cost!r}")
             return cost
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # Nothing can be cancelled here, since nothing is awaited.
             self.redact(error)
             log.exception("the cost of an attempt at %s is unknown: its hook failed", attempt.target, exc_info=error)
             return Unknown

@@ -11,6 +11,7 @@ from ..errors import PointsmanError
 from ..plugins import HookCallables
 from ..provider import HealthState
 from .connections import Connections
+from .contain import contained
 from .health import Health
 
 PATIENCE = 10.0
@@ -34,10 +35,12 @@ async def _check(name: str, hooks: HookCallables, health: Health, clock: Callabl
         try:
             state = (await hooks.health()).state
             well = {HealthState.UP: True, HealthState.DEGRADED: True, HealthState.DOWN: False}.get(state)
-        except PointsmanError:
-            well = False
-        except Exception:
-            log.exception("the health check of %s failed", name)
+        except BaseException as raised:
+            error = await contained(raised)
+            if isinstance(error, PointsmanError):
+                well = False
+            else:
+                log.error("the health check of %s failed", name, exc_info=error)
     if scope.cancelled_caught:
         well = False
     if well is not None:

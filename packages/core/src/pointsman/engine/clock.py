@@ -1,12 +1,10 @@
-"""What is particular to an event loop: its clock, and whether a cancellation is really one."""
+"""The clock of an event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 
-import anyio
 from anyio.lowlevel import current_token
 
 
@@ -21,9 +19,3 @@ def loop_clock() -> Callable[[], float]:
     from trio.lowlevel import current_clock  # The only other loop that anyio knows; loaded, since it is running.
 
     return current_clock().current_time
-
-
-def forged(raised: asyncio.CancelledError) -> bool:
-    """Whether nobody cancelled this task: asyncio's exception is also what awaiting a cancelled future raises."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() == 0 and anyio.current_effective_deadline() != -math.inf

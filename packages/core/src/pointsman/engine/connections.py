@@ -6,10 +6,10 @@ open that fails is forgotten, and tried anew by the next attempt that wants it.
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
-from copy import copy
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,12 +17,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..config import RedactingLog
-from ..errors import PluginError, PointsmanError, Scope
+from ..errors import PluginError, PointsmanError, Scope, Unavailable
 from ..plugins import HookCallables, compose
 from ..provider import Connection, Health, ModelInfo, ProviderContext, RateLimits
-from .clock import forged
+from .contain import contained, own
 from .roster import Roster
 
+OPENING = 30.0
+"""Seconds that a provider may take to open. Without an end, one that hangs would be waited for by every later call."""
 CLOSING_GRACE = 5.0
 """Seconds that a provider may take to close before it is cancelled."""
 
@@ -64,9 +66,7 @@ class Connections:
             await slot.settled.wait()
         if slot.hooks is None:
             assert slot.error is not None
-            error = copy(slot.error)  # Each waiter's own, since each writes its target into it.
-            error.__cause__ = slot.error.__cause__
-            raise error
+            raise own(slot.error)  # Each waiter's own.
         return slot.hooks
 
     def opened(self) -> list[tuple[str, HookCallables]]:
@@ -86,19 +86,18 @@ class Connections:
     async def _hold(self, name: str, slot: _Slot) -> None:
         """Keep one provider open until the client closes. Never raises: that would cancel the client's body."""
         try:
+            slot.scope.deadline = self._clock() + OPENING
             with slot.scope:
                 connection = self._connection(name)
                 async with connection.spec.open(connection.config, connection.context) as session:
                     plugin = self._roster.declared(name).plugin
                     hooks = compose(replace(connection, session=session), plugin, self._wrappers)
                     slot.hooks = self._discreet(hooks)
+                    slot.scope.deadline = math.inf
                     slot.settled.set()
                     await self._closing.wait()
-        except asyncio.CancelledError as raised:
-            if not forged(raised):
-                raise
-            slot.error = _as_ours(RuntimeError("it cancelled itself"), name)
-        except Exception as error:
+        except BaseException as raised:
+            error = await contained(raised)
             if slot.hooks is not None:
                 connection_log = RedactingLog(log, self._roster.redactor)
                 connection_log.warning("%s did not close cleanly: %s", name, error)
@@ -109,6 +108,9 @@ class Connections:
                 del self._slots[name]
             if slot.hooks is None and slot.error is None:
                 slot.error = PluginError("opening was cancelled", plugin=name, provider=name)
+                if slot.scope.cancelled_caught and not self._closing.is_set():
+                    late = f"it was not open within {OPENING:g} s"
+                    slot.error = Unavailable(late, provider=name, scope=Scope.PROVIDER)
             slot.settled.set()
             slot.gone.set()
 
@@ -151,13 +153,11 @@ class Connections:
 
 
 def _as_ours(error: Exception, name: str) -> PointsmanError:
-    if isinstance(error, PointsmanError):
-        return error
-    ours = PluginError(
-        f"opening it raised {type(error).__name__}: {error}".rstrip(": "),
-        plugin=name,
-        provider=name,
-        scope=Scope.PROVIDER,
-    )
+    said = type(error).__name__
+    with suppress(Exception):  # What cannot be shown, or copied for each who waits, stands in `__cause__` alone.
+        if isinstance(error, PointsmanError):
+            return own(error)
+        said = f"{said}: {error}".rstrip(": ")
+    ours = PluginError(f"opening it raised {said}", plugin=name, provider=name, scope=Scope.PROVIDER)
     ours.__cause__ = error
     return ours

@@ -22,7 +22,7 @@ from math import inf
 
 from ..errors import AllTargetsFailed, DeadlineExceeded, FirstTokenTimeout, PointsmanError, Scope, Stalled, TooSlow
 from ..telemetry import Role
-from ..types import AttemptFailed, Resumed, Retracted, Started
+from ..types import AttemptFailed, Resumed, Retracted, Started, Target
 from .route import Route, Way
 from .terms import Cancel, Command, Emit, Leg, Limits, Outlook, Phase, Settle, Start, Untried
 
@@ -100,6 +100,11 @@ class Machine:
             case _:
                 return self.deadline
 
+    @property
+    def queue(self) -> Sequence[Target]:
+        """Whom it waits for, while it does."""
+        return self._route.queue
+
     # What can happen ------------------------------------------------------------------------------------------------
 
     def start(self, now: float) -> list[Command]:
@@ -147,6 +152,11 @@ class Machine:
         if self._running:  # A hedge, or the one that it was for, may still answer.
             return [told]
         return [told, *self._advance(now)]
+
+    def heard(self, attempt: int, now: float) -> None:
+        """A running attempt has said something that is no output yet: it is not silent."""
+        if (one := self._find(attempt)) is not None:
+            one.first_token_by = max(one.first_token_by, now + (self.limits.stall or STALL))
 
     def tick(self, now: float, dice: float, written: int = 0) -> list[Command]:
         """The clock has reached `due`. Harmless at any other time. `written`: characters of the answer so far."""
@@ -278,6 +288,7 @@ class Machine:
         over = DeadlineExceeded(f"the call was not done within {self.limits.deadline} s")
         if self.errors:
             over.__cause__ = self._told(self.errors)
+            over.partial = self.errors[-1].partial if self.resuming else ""
         running: list[Command] = [Cancel(one.number, over) for one in self._running]
         self._running.clear()
         return [*running, *self._settle(over)]

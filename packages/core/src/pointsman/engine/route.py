@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from ..errors import ContextOverflow, PointsmanError, Scope
+from ..types import Target
 from .terms import Leg, Limits, Outlook, Standing
 
 BACKOFF = 0.25
@@ -41,6 +42,8 @@ class Route:
     outlook: Outlook
     waiting_since: float | None = None
     """When the call began to wait for somebody who may be asked."""
+    queue: list[Target] = field(default_factory=list[Target])
+    """Whom `next` found that the call waits for."""
     ways: list[Way] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,6 +56,7 @@ class Route:
         patient_until = self.waiting_since + self.limits.max_wait
         ranked: list[tuple[float, bool, bool, int]] = []
         look_again: list[float] = []
+        self.queue.clear()
         for index, way in enumerate(self.ways):
             if (resuming and not way.leg.prefill) or not self._eligible(way):
                 continue
@@ -60,10 +64,15 @@ class Route:
             bound = inf if standing.queue else patient_until
             told = way.error.retry_at if way.error else None
             opens = max(now, standing.open_at, told or now)
+            at = max(opens, way.ready_at)
             if opens == inf and now < bound:  # Another call is in the way; its end will poke this one.
                 look_again.append(bound)
-            elif opens <= max(bound, now) and (at := max(opens, way.ready_at)) < deadline:
+            elif opens <= max(bound, now) and at < deadline:
                 ranked.append((at, way.tries > 0, standing.avoid, index))
+            else:
+                continue
+            if at == opens > now:  # Else it is not ready itself, and would keep others waiting.
+                self.queue.append(way.leg.target)
         first = min(ranked, default=None)
         if first is not None and first[0] <= min(look_again, default=inf):
             return first[0], self.ways[first[3]]

@@ -13,12 +13,11 @@ Whatever an attempt shows is told to `Health` before the machine looks there for
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import random
 from collections.abc import Callable, Sequence
-from types import NoneType, TracebackType
+from types import TracebackType
 from typing import Protocol, Self
 
 import anyio
@@ -30,23 +29,20 @@ from ..errors import ConfigError, DeadlineExceeded, PointsmanError, Refused, Str
 from ..plugins import HookCallables
 from ..types import (
     ChatRequest,
-    Cost,
     Finished,
     ReasoningDelta,
     Retracted,
-    ServerTimings,
     TextDelta,
     Timings,
     ToolCallDelta,
     Unknown,
-    Usage,
 )
 from .attempt import Attempt
 from .bill import Bill
 from .channel import WINDOW, Channel
-from .clock import forged
-from .faults import locate, named, refuse_more
-from .health import Health, Outlook, Place
+from .contain import contained
+from .faults import locate, named, refuse_more, refuse_odd
+from .health import Health
 from .machine import Machine
 from .seam import Seamed, sequel
 from .terms import Cancel, Command, Emit, Leg, Limits, Phase, Settle, Start
@@ -97,20 +93,23 @@ class Call:
         """When the answer that stands began."""
         self._ended: float | None = None
         self._left = False
-        self._machine = Machine(plan, limits, self._began, Outlook(health, self._tokens))
+        self._outlook = health.call(self._tokens)
+        self._machine = Machine(plan, limits, self._began, self._outlook)
         self._group: TaskGroup | None = None
         self._watch: anyio.Event | None = None
         self._watching_until = math.inf
-        self._lines: list[Place] = []
 
     # The caller's side ---------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._health.call()
-        self._obey(self._machine.start(self._began))
-        self._group.start_soon(self._watchdog, name="pointsman watchdog")
+        try:
+            self._obey(self._machine.start(self._began))
+            self._group.start_soon(self._watchdog, name="pointsman watchdog")
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
@@ -132,7 +131,7 @@ class Call:
                 if not self.channel.closed:
                     self.channel.close(ConfigError("this stream has been left: read it inside its `async with`"))
 
-    async def abandon(self, error: PointsmanError) -> None:
+    def abandon(self, error: PointsmanError) -> None:
         """End the call from another task: its reader, who is not cancelled, gets `error`, unless it has its answer."""
         if self.channel.closed:
             return
@@ -142,6 +141,10 @@ class Call:
         self.channel.close(error)
         for attempt in self.attempts:
             attempt.scope.cancel()
+
+    async def ended(self) -> None:
+        """Until no attempt runs any more."""
+        for attempt in self.attempts:
             await attempt.done.wait()
 
     def timings(self) -> Timings:
@@ -158,7 +161,7 @@ class Call:
 
     def _leave(self) -> None:
         self._left = True
-        self._step_out_of_line()
+        self._outlook.step_out()
 
     # The machine's side --------------------------------------------------------------------------------------------
 
@@ -182,10 +185,10 @@ class Call:
                     self.error = error
                     self._note_end()
                     self.channel.close(error)
-        if self._machine.phase is Phase.WAITING:
-            self._stand_in_line()
-        elif self._lines:
-            self._step_out_of_line()
+        if self._machine.phase is Phase.WAITING and not self._left:
+            self._outlook.line_up(self._machine.queue, self._clock(), self._poke)
+        else:
+            self._outlook.step_out()
         if self._watch is not None and self._machine.due < self._watching_until:
             self._watch.set()
 
@@ -215,16 +218,6 @@ class Call:
                 await self._watch.wait()
             self._watch = None
 
-    def _stand_in_line(self) -> None:
-        """Where another call's attempt is in the way, its end will tell."""
-        if not self._left:
-            self._lines = self._health.line_up(self._legs, self._poke)
-
-    def _step_out_of_line(self) -> None:
-        for place in self._lines:
-            place.line.pop(self._poke, None)
-        self._lines = []
-
     def _poke(self) -> None:
         self._obey(self._machine.poke(self._clock()))
 
@@ -240,19 +233,9 @@ class Call:
             with attempt.scope:
                 hooks = await self._connections.open(attempt.target.provider)
                 await self._converse(attempt, hooks)
-        except Exception as raised:
-            self._fail(attempt, named(raised, hooks, attempt))
-        except asyncio.CancelledError as raised:
-            if not forged(raised):
-                raise
-            self._fail(attempt, named(RuntimeError("it cancelled itself"), None, attempt))
-        except BaseExceptionGroup as raised:
-            # A plugin's task group around a generator that was closed, or cancelled in part. It must not tear down the
-            # caller's body; a real interrupt goes on.
-            if raised.subgroup((KeyboardInterrupt, SystemExit)) is not None:
-                raise
-            await anyio.lowlevel.checkpoint_if_cancelled()  # Trio's nurseries hand a cancellation on in a group.
-            self._fail(attempt, named(RuntimeError(f"its task group ended with {raised!r}"), None, attempt))
+        except BaseException as raised:
+            error = await contained(raised)
+            self._fail(attempt, named(error, hooks if error is raised else None, attempt))
         finally:
             if attempt.ended is None:
                 attempt.ended = self._clock()
@@ -267,7 +250,7 @@ class Call:
         empty, silence = 0, 0.0
         request, seam = sequel(self.request.for_model(attempt.target.model), attempt.prefix)
         async with hooks.stream(request) as stream:
-            events = stream if seam is None else Seamed(stream, seam)
+            events = stream if seam is None else Seamed(stream, seam, lambda: machine.heard(attempt.number, clock()))
             async for event in events:
                 if attempt.ended is not None:
                     refuse_more(attempt, event)
@@ -327,12 +310,7 @@ class Call:
         """The provider says that its answer is whole."""
         if said.reason == "content_filter" and attempt.first_output is None:
             raise Refused("the vendor's content filter declined to answer")
-        if (
-            type(said.cost) is not Cost
-            or type(said.usage) not in (Usage, NoneType)
-            or type(said.server) not in (ServerTimings, NoneType)
-        ):
-            raise TypeError(f"Finished carries a Usage, a Cost and ServerTimings, or None: not {said!r}")
+        refuse_odd(said)
         now = self._clock()
         self.winner = attempt
         self._note_pace(attempt, now)

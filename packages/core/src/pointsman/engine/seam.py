@@ -9,7 +9,7 @@ Pure: text in, text out.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Self
 
@@ -92,13 +92,14 @@ def _common(one: str, other: str) -> int:
 
 
 class Seamed:
-    """A model's events with the seam closed: its first texts are held back, cut, or refused."""
+    """A model's events with the seam closed: its first texts are held back (`heard` is told), cut, or refused."""
 
-    __slots__ = ("_ended", "_events", "_seam")
+    __slots__ = ("_ended", "_events", "_heard", "_seam")
 
-    def __init__(self, events: AsyncIterator[StreamEvent], seam: Seam) -> None:
+    def __init__(self, events: AsyncIterator[StreamEvent], seam: Seam, heard: Callable[[], None]) -> None:
         self._events = events
         self._seam = seam
+        self._heard = heard
         self._ended: StreamEvent | None = None
 
     def __aiter__(self) -> Self:
@@ -110,6 +111,8 @@ class Seamed:
             return event
         event = await anext(self._events)
         if type(event) is TextDelta and not self._seam.closed:
+            if event.text:
+                self._heard()
             return TextDelta(self._seam.push(event.text))
         if isinstance(event, Finished) and (last := self._seam.end()):
             self._ended = event

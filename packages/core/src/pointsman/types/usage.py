@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from math import inf
 
 MONEY = Context(prec=60)
 """Arithmetic on money, whatever the thread's own context: sums of all that can be owed are exact in it."""
@@ -12,7 +13,10 @@ MONEY = Context(prec=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one attempt. Parts are inside their wholes: cached within input, reasoning within output."""
+    """Tokens of one attempt. Parts are inside their wholes: cached within input, reasoning within output.
+
+    Raises `ValueError` for what is no whole number from 0: a vendor's null stands for no `Usage` at all.
+    """
 
     input_tokens: int = 0
     cached_input_tokens: int = 0
@@ -21,17 +25,26 @@ class Usage:
     estimated: bool = False
     """True if the vendor sent no count; the numbers are then a floor (see `pointsman.cost.floor_usage`)."""
 
+    def __post_init__(self) -> None:
+        for count in (self.input_tokens, self.cached_input_tokens, self.output_tokens, self.reasoning_tokens):
+            if type(count) is not int or count < 0:
+                raise ValueError(f"tokens are counted in whole numbers from 0, not {count!r}")
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """USD that are known to be owed, and whether that is all of it.
 
     Sums add the known parts and are complete only if every part is, so addition is commutative and associative, and
-    ``Exact(0)`` is neutral.
+    ``Exact(0)`` is neutral. Raises `ValueError` for what is no finite `Decimal` from 0.
     """
 
     known: Decimal
     complete: bool
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.known, Decimal) and self.known.is_finite() and self.known >= 0):
+            raise ValueError(f"a cost is a finite Decimal from 0, not {self.known!r}")
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(MONEY.add(self.known, other.known), self.complete and other.complete)
@@ -95,6 +108,11 @@ class ServerTimings:
     output: float | None = None
     """To write the answer."""
     total: float | None = None
+
+    def __post_init__(self) -> None:
+        for seconds in (self.load, self.prompt, self.output, self.total):
+            if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds < inf):
+                raise ValueError(f"seconds are a number from 0, or None where nobody said: not {seconds!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ here with its time; nothing waits, reads a clock or draws dice, so that whole hi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from itertools import count
 from math import inf
 
 from ...errors import FirstTokenTimeout, PointsmanError, RateLimited, Scope
@@ -16,13 +17,12 @@ from ...provider import RateLimits
 from ...types import Target
 from ..terms import Pace, Standing
 from .learnt import Learnt
+from .line import Wake
 from .paces import Paces
 from .place import Caps, Place
 from .windows import Budget, Spent
 
 __all__ = ["Budget", "Caps", "Health", "Outlook", "Place", "Ticket"]
-
-Wake = Callable[[], None]
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -59,6 +59,9 @@ class Health:
     _places: dict[str, Place] = field(default_factory=dict[str, Place])
     _both: dict[Target, tuple[Place, Place]] = field(default_factory=dict[Target, tuple[Place, Place]])
     _learnt: dict[Target, Learnt] = field(default_factory=dict[Target, Learnt])
+    _arrivals: Iterator[int] = field(default_factory=count)
+    waiting: dict[float, Wake] = field(default_factory=dict[float, Wake])
+    """The calls that wait for somebody, in line or for a time that was told."""
 
     def place(self, name: str) -> Place:
         """What is known of ``provider`` or ``provider/model``."""
@@ -74,22 +77,32 @@ class Health:
             found = self._both[target] = self.place(str(target)), self.place(target.provider)
         return found
 
-    def standing(self, target: Target, now: float, tokens: int) -> Standing:
-        """Whether `target` may be asked now, for a request of about so many `tokens`."""
+    def standing(self, target: Target, now: float, tokens: int, order: float = inf) -> Standing:
+        """Whether the call number `order` may ask `target` now, with a request of about so many `tokens`."""
         places = self.both(target)
-        shut = max(place.shut_until() for place in places)
-        shut = max(shut, self._learnt_of(target).opens_at(now, tokens))
-        line = max(place.line_opens_at(now, tokens) for place in places)
+        shut = self._shut_until(target, now, tokens)
+        line = max(place.line_opens_at(now, tokens, order) for place in places)
         open_at = max(shut, line)
         avoided = any(place.avoid_until > now for place in places)
         if open_at <= now:
             return Standing(avoid=avoided)
-        return Standing(open_at, shut <= now, avoided, _not_asked(target, places, shut, line, now, tokens))
+        used_up = self._used_up(target, now, tokens, order) if shut <= now else ""
+        return Standing(open_at, shut <= now, avoided, _not_asked(target, places, shut, open_at, now, used_up))
 
-    def call(self) -> None:
-        """A call begins."""
+    def obstacles(self, target: Target, now: float, tokens: int, order: float) -> list[Place]:
+        """Where the call has to stand in line for `target`: the places that open last."""
+        places = self.both(target)
+        opens = [inf if place.blocked else place.line_opens_at(now, tokens, order) for place in places]
+        latest = max(opens)
+        if latest <= now or (latest < inf and self._shut_until(target, now, tokens) > now):
+            return []
+        return [place for place, at in zip(places, opens, strict=True) if at == latest]
+
+    def call(self, tokens: int) -> Outlook:
+        """A call begins, with a request of about so many `tokens`."""
         self.retries.earn()
         self.hedges.earn()
+        return Outlook(self, tokens, next(self._arrivals))
 
     def begin(self, target: Target, now: float, tokens: int, *, cold: bool) -> Ticket:
         """An attempt begins at a target that stands open."""
@@ -112,7 +125,7 @@ class Health:
     def end(self, ticket: Ticket, now: float, tokens: int | None = None) -> None:
         """The attempt holds nothing any more. `tokens`: what it really used."""
         for spent in ticket.spent if tokens is not None else ():
-            spent.amount = tokens or 0
+            spent.correct(tokens or 0)
         late = ticket.hedge_after is not None and now - ticket.began > ticket.hedge_after
         if late and not ticket.spoke:  # It would have taken longer still. What ended sooner says nothing of its pace.
             self.paces.first_token(ticket.target, now - ticket.began, now, ticket.hedge_after)
@@ -130,14 +143,8 @@ class Health:
         for name, one in self._places.items():
             if name == provider or name.startswith(f"{provider}/"):
                 one.breaker.well(now)
-        place.stir()
-
-    def line_up(self, targets: Iterable[Target], wake: Wake) -> list[Place]:
-        """Have `wake` called once another call's attempt is no longer in the way. The places where it now waits."""
-        blocked = [place for target in targets for place in self.both(target) if place.blocked]
-        for place in blocked:
-            place.line.setdefault(wake)
-        return blocked
+        for wake in list(self.waiting.values()):
+            wake()
 
     def _judge(self, ticket: Ticket, now: float, error: PointsmanError | None) -> None:
         """Tell both places what the attempt shows of them. Only the first thing that it shows decides a probe."""
@@ -158,6 +165,17 @@ class Health:
             if probe and first:
                 place.stir()
 
+    def _used_up(self, target: Target, now: float, tokens: int, order: float) -> str:
+        """Which limits of ours keep a request waiting."""
+        named = zip((target, target.provider), self.both(target), strict=True)
+        told = ((name, place.used_up(now, tokens, order)) for name, place in named)
+        return ", ".join(f'[limits."{name}"] {limit}' for name, limit in told if limit)
+
+    def _shut_until(self, target: Target, now: float, tokens: int) -> float:
+        """When `target` may be asked, for all that it has said and shown."""
+        shut = max(place.shut_until() for place in self.both(target))
+        return max(shut, self._learnt_of(target).opens_at(now, tokens))
+
     def _learnt_of(self, target: Target) -> Learnt:
         found = self._learnt.get(target)
         if found is None:
@@ -167,14 +185,17 @@ class Health:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Outlook:
-    """Health as one call's machine sees it."""
+    """Health as one call's machine sees it, and where the call waits."""
 
     health: Health
     tokens: int
     """About how many tokens its request may take."""
+    order: float
+    """How many calls came before it."""
+    _lines: list[Place] = field(default_factory=list[Place])
 
     def standing(self, target: Target, now: float) -> Standing:
-        return self.health.standing(target, now, self.tokens)
+        return self.health.standing(target, now, self.tokens, self.order)
 
     def pace(self, target: Target) -> Pace:
         return self.health.paces.of(target)
@@ -185,6 +206,28 @@ class Outlook:
     def may_hedge(self) -> bool:
         return self.health.hedges.allows and not self.health.paces.all_slow
 
+    def line_up(self, targets: Iterable[Target], now: float, wake: Wake) -> None:
+        """Wait for one of `targets`: have `wake` called once others are no longer in the way."""
+        self.health.waiting[self.order] = wake
+        obstacles = self.health.obstacles
+        lines = [place for target in targets for place in obstacles(target, now, self.tokens, self.order)]
+        for place in lines:
+            place.line.join(self.order, wake)
+        self._keep_to(lines)
+
+    def step_out(self) -> None:
+        """Wait no longer."""
+        if self.health.waiting.pop(self.order, None) is not None:
+            self._keep_to([])
+
+    def _keep_to(self, lines: list[Place]) -> None:
+        """Leave every line but `lines`; who stands behind is told, and may in turn tell this call."""
+        left, self._lines = [place for place in self._lines if place not in lines], lines
+        for place in left:
+            place.line.leave(self.order)
+        for place in left:
+            place.stir()
+
 
 def _refused(error: PointsmanError) -> bool:
     """Whether somebody has refused, which only those can who are there."""
@@ -192,17 +235,15 @@ def _refused(error: PointsmanError) -> bool:
 
 
 def _not_asked(
-    target: Target, places: tuple[Place, Place], shut: float, line: float, now: float, tokens: int
+    target: Target, places: tuple[Place, Place], shut: float, until: float, now: float, used_up: str
 ) -> PointsmanError:
     """Why a target was not asked, as the error that it last gave if it gave one, with the time of its return."""
-    until = max(shut, line)
-    when = "until another attempt has ended" if until == inf else f"for another {until - now:.1f} s"
-    if shut <= now:
-        used_up = (
-            (name, place.used_up(now, tokens)) for name, place in zip((target, target.provider), places, strict=True)
-        )
-        which = ", ".join(f'[limits."{name}"] {limit}' for name, limit in used_up if limit)
-        return RateLimited(f"not asked {when}: {which} is used up", target=target, retry_at=_moment(until))
+    when = f"for another {until - now:.1f} s"
+    if until == inf:
+        blocked = any(place.blocked for place in places)
+        when = f"until {'another attempt has ended' if blocked else 'those before it in line were'}"
+    if used_up:
+        return RateLimited(f"not asked {when}: {used_up} is used up", target=target, retry_at=_moment(until))
     shutting = max(places, key=lambda place: place.shut_until())
     said = shutting.error
     if said is None or shutting.shut_until() < shut:

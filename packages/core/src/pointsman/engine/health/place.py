@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
 from math import inf
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 from ...errors import PointsmanError, RequestError
 from .breaker import Breaker, State
+from .line import Line
 from .windows import Spent, Window
 
 FIRST_COOLDOWN = 1.0
@@ -42,8 +42,7 @@ class Place:
     avoid_until: float = 0.0
     error: PointsmanError | None = None
     """What it said last, where that keeps others from asking."""
-    line: dict[Callable[[], None], None] = field(default_factory=dict[Callable[[], None], None])
-    """Whom to tell when a slot is free or a probe has ended, in order of arrival."""
+    line: Line = field(default_factory=Line)
     requests: Window | None = field(init=False)
     tokens: Window | None = field(init=False)
 
@@ -65,20 +64,20 @@ class Place:
         """When it may be asked, for all that it has said and shown."""
         return max(self.open_at, self.breaker.opens_at())
 
-    def line_opens_at(self, now: float, tokens: int) -> float:
-        """When it may be asked, for all that we have sent."""
-        if self.full:
+    def line_opens_at(self, now: float, tokens: int, order: float) -> float:
+        """When the call number `order` may ask it, for all that we have sent; ``inf`` if others come first."""
+        if self.full or self.line.before(order):
             return inf
         opens = self.requests.opens_at(now, 1) if self.requests else 0.0
         return max(opens, self.tokens.opens_at(now, tokens)) if self.tokens else opens
 
-    def used_up(self, now: float, tokens: int) -> str:
+    def used_up(self, now: float, tokens: int, order: float) -> str:
         """Which limit of ours keeps a request waiting; nothing if none does."""
         if self.full:
             return f"concurrent = {self.caps.concurrent}"
-        if self.requests and self.requests.opens_at(now, 1) > now:
-            return f"rpm = {self.caps.rpm}"
-        return f"tpm = {self.caps.tpm}" if self.line_opens_at(now, tokens) > now else ""
+        if self.requests and (self.requests.opens_at(now, 1) > now or not self.tokens):
+            return f"rpm = {self.caps.rpm}" if self.line_opens_at(now, tokens, order) > now else ""
+        return f"tpm = {self.caps.tpm}" if self.line_opens_at(now, tokens, order) > now else ""
 
     def begin(self, now: float, tokens: int) -> tuple[bool, Spent | None]:
         """An attempt begins: whether it is the probe, and what it was taken to spend."""
@@ -124,13 +123,8 @@ class Place:
         self.stir()
 
     def stir(self) -> None:
-        """Tell those who wait, in order, for as long as there is room."""
-        for _ in range(len(self.line)):
-            if self.blocked or not self.line:
-                return
-            wake = next(iter(self.line))
-            del self.line[wake]
-            wake()
+        """Something has changed: tell those who wait, for as long as there is room."""
+        self.line.tell(unless=lambda: self.blocked)
 
 
 def _remembered(error: PointsmanError) -> PointsmanError:

@@ -13,10 +13,17 @@ HEDGE_BURST = 5.0
 
 @dataclass(slots=True, eq=False, repr=False)
 class Spent:
-    """What one attempt counts for; put right once it is known."""
+    """What one attempt counts for."""
 
     at: float
     amount: int
+    window: Window | None
+
+    def correct(self, amount: int) -> None:
+        """It was another amount, as is known now."""
+        if self.window is not None:
+            self.window.total += amount - self.amount
+        self.amount = amount
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -24,13 +31,17 @@ class Window:
     """At most `limit` in any minute."""
 
     limit: int
+    total: int = 0
+    """What those still in the window amount to."""
     _spent: deque[Spent] = field(default_factory=deque[Spent])
 
     def opens_at(self, now: float, amount: int) -> float:
         """When `amount` more fits. What is larger than the limit fits once nothing else is left in the window."""
         while self._spent and self._spent[0].at <= now - MINUTE:
-            self._spent.popleft()
-        over = sum(one.amount for one in self._spent) + min(amount, self.limit) - self.limit
+            gone = self._spent.popleft()
+            gone.correct(0)
+            gone.window = None
+        over = self.total + min(amount, self.limit) - self.limit
         opens = 0.0
         for one in self._spent:
             if over <= 0:
@@ -41,8 +52,9 @@ class Window:
 
     def spend(self, now: float, amount: int) -> Spent:
         """Count `amount` from now on."""
-        spent = Spent(now, amount)
+        spent = Spent(now, amount, self)
         self._spent.append(spent)
+        self.total += amount
         return spent
 
 
