@@ -330,6 +330,7 @@ def test_what_is_remembered_holds_no_frames_no_causes_and_no_text() -> None:
     st.integers(1, 10),
     st.lists(st.tuples(st.floats(0, 40), st.integers(0, 14), st.none() | st.integers(0, 14)), max_size=40),
 )
+@example(1, [(0.0, 1, None), (59.5, 1, None)])
 def test_no_minute_ever_holds_more_than_the_limit(limit: int, sent: list[tuple[float, int, int | None]]) -> None:
     """What is larger than the limit goes alone; what turned out otherwise counts as what it was."""
     window, now = Window(limit), 0.0
