@@ -181,7 +181,7 @@ def test_variables(invoke: Invoke, place: Path, home: Path, monkeypatch: pytest.
     assert "POINTSMAN_HISTORY" not in done.output
     told = of(done, "variables", "warn")
     assert "nobody reads POINTSMAN_SAMBANVOA_API_KEY" in told
-    assert "did you mean POINTSMAN_SAMBANOVA_" in told
+    assert "did you mean POINTSMAN_SAMBANOVA_API_KEY?" in told
     assert "x-y and x.y share the variables POINTSMAN_X_Y_" in told
     assert "POINTSMAN_A_API_KEY is read by the provider a-api, not by a" in told
     assert "would share the variables" in of(done, "x.y", "fail")

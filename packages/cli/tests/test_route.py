@@ -123,6 +123,27 @@ def test_a_wrong_setting_is_told_as_chat_tells_it(invoke: Invoke, place: Path, a
 
 
 @pytest.mark.parametrize("verb", ["chat", "route"])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("POINTSMAN_ENGIN_HEDGE", "; did you mean POINTSMAN_ENGINE_HEDGE?"),
+        ("POINTSMAN_SAMBANVOA_API_KEY", "; did you mean POINTSMAN_SAMBANOVA_API_KEY?"),
+        ("POINTSMAN_OPENAI_COMPATIBEL_BASE_URL", "; did you mean POINTSMAN_OPENAI_COMPATIBLE_BASE_URL?"),
+        ("POINTSMAN_CONFG", "; did you mean POINTSMAN_CONFIG?"),
+        ("POINTSMAN_WEATHER", ""),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_told_once(
+    invoke: Invoke, place: Path, monkeypatch: pytest.MonkeyPatch, verb: str, name: str, meant: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("POINTSMAN_HISTORY", "1")
+    done = invoke(verb, "hi")
+    assert done.exit_code == 0
+    assert done.stderr == f"Warning: nobody reads {name}: no section and no provider has that name{meant}\n"
+
+
+@pytest.mark.parametrize("verb", ["chat", "route"])
 def test_a_variable_for_a_setting_that_a_section_does_not_have_is_an_error(
     invoke: Invoke, place: Path, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:

@@ -27,6 +27,7 @@ from ..chat.prompt import checked
 from ..chat.streaming import converse
 from ..context import debugging, remember
 from ..report import log_to_stderr, report
+from ..settings.variables import warn_of_unread
 from ..terminal import is_terminal, note
 from .commands import HELP, MEANS, Commands, remark
 from .lines import Lines, unechoed
@@ -45,6 +46,7 @@ def talk(options: dict[str, Any], attached: list[Attachment], *, raw: bool) -> N
         portal.wrap_async_context_manager(AsyncClient(settings=Settings.discover())) as client,
     ):
         remember(client)
+        warn_of_unread(client.roster)
         first = conversation.decided(client)
         Session(portal, client, conversation, raw=raw).run(first)
 

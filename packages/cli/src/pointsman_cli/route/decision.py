@@ -17,6 +17,7 @@ from ..context import debugging, remember
 from ..listing import wrapped
 from ..models import facts
 from ..report import log_to_stderr
+from ..settings.variables import warn_of_unread
 from ..terminal import harmless, out, show, styled
 
 
@@ -28,6 +29,7 @@ def show_decision(prompt: str, options: dict[str, Any], *, as_json: bool) -> Non
     client = AsyncClient(settings=settings)  # Which is never entered, so that it could not open anything.
     client.roster.check_limits()
     remember(client)
+    warn_of_unread(client.roster)
     decision = client.decide(prompt, **cast(Options, options))
     known = [client.roster.candidate(target) for target in decision.order]
     if as_json:
