@@ -155,6 +155,7 @@ def test_a_new_file_is_the_users_alone(invoke: Invoke, own: Path) -> None:
         ("stall", "3", "not a section"),
         ("engine.stall", "soon", "valid number"),
         ("engine.stall", "-3", "greater than 0"),
+        ("providers.ollama.capabilities", "prefil", "did you mean 'prefill'?"),
         ("engine.on_break", "restrt", "'raise', 'restart' or 'continue'"),
         ("routing.targets", "no-target", "write provider/model"),
         ('limits."a/m1".rpmm', "3", "did you mean 'rpm'"),
