@@ -150,6 +150,13 @@ def test_a_variable_that_nobody_reads_is_told_once(start: Any) -> None:
     assert typist.leaves() == 0
 
 
+def test_why_nothing_will_be_continued_is_told_once(start: Any) -> None:
+    typist = start("--on-break", "continue")
+    assert "nothing will be continued: a and b do not say" in typist.sees(PROMPT)
+    assert "continued" not in typist.asks("one") + typist.asks("two")
+    assert typist.leaves() == 0
+
+
 def test_ctrl_c_stops_the_answer_and_keeps_the_session(start: Any, labs: Any, a: Vendor) -> None:
     a.script(SLOW, Answer("Shorter."))
     typist = start()

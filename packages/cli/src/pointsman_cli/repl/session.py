@@ -22,6 +22,7 @@ from pointsman import PointsmanError, Settings
 from pointsman.client import AsyncClient, Options
 
 from ..chat.attachments import Attachment
+from ..chat.going_on import warn_if_nobody_goes_on
 from ..chat.printing import AnswerText, paper
 from ..chat.prompt import checked
 from ..chat.streaming import converse
@@ -48,6 +49,7 @@ def talk(options: dict[str, Any], attached: list[Attachment], *, raw: bool) -> N
         remember(client)
         warn_of_unread(client.roster)
         first = conversation.decided(client)
+        warn_if_nobody_goes_on(client, "?", options)
         Session(portal, client, conversation, raw=raw).run(first)
 
 
