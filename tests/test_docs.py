@@ -28,6 +28,7 @@ from pointsman.config.settings import Limit
 from pointsman.engine.terms import OnBreak
 from pointsman.plugins import Kind
 from pointsman.telemetry import Outcome, Role
+from pointsman_testing.mishaps import MISHAPS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -213,6 +214,10 @@ def test_engine_page_lists_roles_and_outcomes() -> None:
 def test_configuration_page_lists_every_limit() -> None:
     chapter = text("docs/configuration.md").partition("### `[limits.")[2].partition("\n##")[0]
     assert re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE) == list(Limit.model_fields)
+
+
+def test_readme_of_the_lab_lists_its_faults() -> None:
+    assert dict(table("packages/testing/README.md", "--fault")) == dict(MISHAPS)
 
 
 def test_concepts_page_says_what_on_break_may_be() -> None:
