@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 
@@ -65,6 +66,16 @@ def test_refuses_faults_that_it_cannot_make(options: list[str], said: str) -> No
     process = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert process.returncode == 2
     assert said in process.stderr
+
+
+def test_says_that_its_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-W", "error", "-m", "pointsman_testing", "--port", port]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith(f"python -m pointsman_testing: error: port {port} on 127.0.0.1: ")
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.parametrize("vendor", ["lab", "ollama"])

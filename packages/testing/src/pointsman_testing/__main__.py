@@ -11,21 +11,28 @@ from .lab import DEFAULT_SPEED, PROFILES, Answer, Lab, OllamaApi
 from .mishaps import MISHAPS, failing
 
 
-async def _serve(args: argparse.Namespace) -> None:
+async def _serve(args: argparse.Namespace) -> str | None:
+    """Until interrupted or terminated. Returns what kept it from that."""
     answer, ollama = Answer(args.text or f"{args.vendor} answers."), args.vendor == "ollama"
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with Lab(speed=args.speed) as lab:
-            vendor = lab.vendor(
-                args.vendor,
-                profile=PROFILES.get(args.vendor),
-                models=args.model,
-                default=failing(args.fault, answer, every=args.every or 1, lines=ollama) if args.fault else answer,
-                dialect=OllamaApi() if ollama else None,
-                port=args.port,
-            )
+            try:
+                vendor = lab.vendor(
+                    args.vendor,
+                    profile=PROFILES.get(args.vendor),
+                    models=args.model,
+                    default=failing(args.fault, answer, every=args.every or 1, lines=ollama) if args.fault else answer,
+                    dialect=OllamaApi() if ollama else None,
+                    port=args.port,
+                )
+            except (OSError, OverflowError) as error:
+                return (
+                    f"port {args.port} on 127.0.0.1: {getattr(error, 'strerror', None) or error}; 0 is any that is free"
+                )
             print(vendor.base_url, flush=True)
             async for _ in signals:
-                return
+                break
+    return None
 
 
 def main() -> None:
@@ -49,7 +56,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.every and not args.fault:
         parser.error("--every says how often --fault happens: name one")
-    anyio.run(_serve, args)
+    if problem := anyio.run(_serve, args):
+        parser.error(problem)
 
 
 def _count(text: str) -> int:
