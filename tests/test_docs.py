@@ -17,6 +17,7 @@ import textwrap
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
@@ -218,6 +219,14 @@ def test_configuration_page_lists_every_limit() -> None:
 
 def test_readme_of_the_lab_lists_its_faults() -> None:
     assert dict(table("packages/testing/README.md", "--fault")) == dict(MISHAPS)
+
+
+def test_concepts_page_lists_the_fields_of_an_attempt() -> None:
+    rows = table("docs/concepts.md", "field")
+    assert [row[0] for row in rows] == [field.name for field in fields(pointsman.AttemptRecord)]
+    for name, words in (("outcome", get_args(Outcome)), ("role", get_args(Role))):
+        (said,) = [row[1] for row in rows if row[0] == name]
+        assert all(f"`{word}" in said for word in words)
 
 
 def test_concepts_page_says_what_on_break_may_be() -> None:
