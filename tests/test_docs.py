@@ -11,12 +11,15 @@ import json
 import os
 import re
 import runpy
+import shutil
+import socket
 import subprocess
 import sys
 import textwrap
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
@@ -28,6 +31,7 @@ from pointsman.config.settings import Limit
 from pointsman.engine.terms import OnBreak
 from pointsman.plugins import Kind
 from pointsman.telemetry import Outcome, Role
+from pointsman_testing.mishaps import MISHAPS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -213,6 +217,61 @@ def test_engine_page_lists_roles_and_outcomes() -> None:
 def test_configuration_page_lists_every_limit() -> None:
     chapter = text("docs/configuration.md").partition("### `[limits.")[2].partition("\n##")[0]
     assert re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE) == list(Limit.model_fields)
+
+
+def test_readme_of_the_lab_lists_its_faults() -> None:
+    assert dict(table("packages/testing/README.md", "--fault")) == dict(MISHAPS)
+
+
+def test_concepts_page_lists_the_fields_of_an_attempt() -> None:
+    rows = table("docs/concepts.md", "field")
+    assert [row[0] for row in rows] == [field.name for field in fields(pointsman.AttemptRecord)]
+    for name, words in (("outcome", get_args(Outcome)), ("role", get_args(Role))):
+        (said,) = [row[1] for row in rows if row[0] == name]
+        assert all(f"`{word}" in said for word in words)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the commands are for a POSIX shell")
+def test_tutorial_fails_over_as_it_says(tmp_path: Path) -> None:
+    """Its commands in their order, on ports that are free, and no faster than servers come and go."""
+    bash, chapter = shutil.which("bash"), text("docs/tutorial.md").partition("## See it fail over")[2]
+    found = [(kind, source) for _, kind, _, source in FENCE.findall(chapter.partition("\n## ")[0])]
+    shown = [source for kind, source in found if kind == "text"]
+    if bash is None or shutil.which("jq") is None:
+        pytest.skip("bash or jq is missing")
+    script, ports = "set -m\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\n", dict[str, str]()
+    for port in ("8001", "8002"):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports[port] = str(free.getsockname()[1])
+    for kind, source in found:
+        for port in ports:
+            source = source.replace(port, ports[port])
+        if kind == "toml":
+            (tmp_path / "pointsman.toml").write_text(source)
+        elif kind == "sh":
+            script += re.sub(r"^(kill (.*))$", r"\1; wait \2 2>/dev/null", source, flags=re.MULTILINE)
+            for port in re.findall(r"--port (\d+)", source):
+                there = f"(: < /dev/tcp/127.0.0.1/{port}) 2>/dev/null"
+                script += f"for _ in {{1..300}}; do {there} && break; sleep 0.1; done\n"
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        [bash, "-c", script],
+        env=env,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    heard = done.stdout.replace(ports["8001"], "8001")
+    assert shown[0] in heard
+    assert heard.count("The first server answers.") == 1
+    assert "Error: one/any: the connection was lost" in heard
+    assert "→ two/any answers\nThe second server answers.\n[" in heard
+    assert heard.count('"role": "failover"') == 1
 
 
 def test_concepts_page_says_what_on_break_may_be() -> None:

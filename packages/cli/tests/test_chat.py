@@ -428,6 +428,53 @@ def test_continue_is_understood(run: Any, a: Vendor, b: Vendor, valid: Any) -> N
     assert json.loads(done.stdout)["text"] == "one"
 
 
+def nothing(why: str) -> str:
+    return f"Warning: nothing will be continued: {why}\n"
+
+
+IF_IT_DOES = 'if its server does, set capabilities = ["prefill"] in'
+NONE = f"a and b do not say to go on with an answer; {IF_IT_DOES} [providers.a]"
+PINNED = f"b does not say to go on with an answer; {IF_IT_DOES} [providers.b]"
+VENDOR = (
+    "sambanova does not say to go on with an answer; that takes a server behind openai-compatible, with "
+    'capabilities = ["prefill"]'
+)
+SCHEMA = "half a document that is to fit a schema is nothing to go on with"
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "said"),
+    [
+        (["--on-break", "continue"], {}, nothing(NONE)),
+        (["--on-break", "continue", "--json"], {}, nothing(NONE)),
+        (["--on-break", "continue", "-m", "b/m1"], {}, nothing(PINNED)),
+        (["--on-break", "continue", "--schema", "{}"], {"POINTSMAN_A_CAPABILITIES": "prefill"}, nothing(SCHEMA)),
+        ([], {"POINTSMAN_ENGINE_ON_BREAK": "continue"}, nothing(NONE)),
+        (["--on-break", "restart"], {"POINTSMAN_ENGINE_ON_BREAK": "continue"}, ""),
+        (["--on-break", "continue"], {"POINTSMAN_B_CAPABILITIES": "prefill"}, ""),
+        (["--on-break", "continue", "-m", "b/m1"], {"POINTSMAN_A_CAPABILITIES": "prefill"}, nothing(PINNED)),
+        ([], {}, ""),
+    ],
+)
+def test_why_nothing_will_be_continued_is_told_once(
+    invoke: Invoke, a: Vendor, monkeypatch: pytest.MonkeyPatch, args: list[str], env: dict[str, str], said: str
+) -> None:
+    a.script(Answer("{}"))
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    done = invoke("chat", "hi", *args)
+    assert (done.exit_code, done.stderr) == (0, said)
+
+
+def test_a_vendor_that_does_not_go_on_has_no_setting_for_it(
+    invoke: Invoke, a: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_SAMBANOVA_BASE_URL", a.base_url)
+    monkeypatch.setenv("POINTSMAN_SAMBANOVA_API_KEY", os.environ["POINTSMAN_A_API_KEY"])
+    done = invoke("chat", "hi", "--on-break", "continue", "-m", "sambanova/m1")
+    assert (done.exit_code, done.stderr) == (0, nothing(VENDOR))
+
+
 def test_json_events_show_a_retraction(run: Any, a: Vendor, b: Vendor, valid: Any) -> None:
     a.script(Answer("one two three").cut(after=2))
     b.script(Answer("Anew."))

@@ -94,6 +94,22 @@ def test_set_writes_what_get_reads(invoke: Invoke, own: Path, key: str, text: st
     assert settings(got)[key]["value"] == value
 
 
+@pytest.mark.parametrize("key", ["providers.a.capabilities", "providers.a.default_models", "plugins.disable"])
+def test_what_is_empty_is_shown_as_it_may_be_set(invoke: Invoke, place: Path, own: Path, key: str, valid: Any) -> None:
+    assert f"{key}\t[]\tdefault" in invoke("config").stdout
+    got = invoke("config", "get", key, "--json")
+    valid("config.json", json.loads(got.stdout))
+    assert settings(got)[key]["value"] == []
+    assert invoke("config", "get", key).stdout == "\n"
+    assert invoke("config", "set", key, "[]").exit_code == 0
+    assert settings(invoke("config", "get", key, "--json"))[key] == {
+        "key": key,
+        "value": [],
+        "origin": {"kind": "user file", "where": str(own)},
+        "secret": False,
+    }
+
+
 def test_limits_are_set_shown_and_unset(invoke: Invoke, own: Path, valid: Any) -> None:
     name = 'limits."sambanova/a.b"'
     done = invoke("config", "set", f"{name}.rpm", "60", "--json")
@@ -139,6 +155,7 @@ def test_a_new_file_is_the_users_alone(invoke: Invoke, own: Path) -> None:
         ("stall", "3", "not a section"),
         ("engine.stall", "soon", "valid number"),
         ("engine.stall", "-3", "greater than 0"),
+        ("providers.ollama.capabilities", "prefil", "did you mean 'prefill'?"),
         ("engine.on_break", "restrt", "'raise', 'restart' or 'continue'"),
         ("routing.targets", "no-target", "write provider/model"),
         ('limits."a/m1".rpmm', "3", "did you mean 'rpm'"),

@@ -119,6 +119,24 @@ def test_a_section_that_is_none_fails_and_the_rest_of_the_page_is_there(
     assert of(done, "terminal", "ok")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[plugins]\nwrapers = []\n", "did you mean 'wrappers'"),
+        ("[routing]\ntarget = []\n", "did you mean 'targets'"),
+        ("[engin]\nstall = 3\n", "did you mean 'engine'"),
+    ],
+)
+def test_what_is_in_the_way_of_several_checks_is_told_once(
+    invoke: Invoke, place: Path, home: Path, text: str, said: str
+) -> None:
+    write(home / "config.toml", text)
+    done = invoke("doctor", "--json")
+    assert done.exit_code == 1
+    assert [one["name"] for one in findings(done) if said in one["said"]] == ["settings"]
+    assert "policy, at least not to the end" in of(done, "not checked", "warn")
+
+
 def test_targets_that_are_not_ready(invoke: Invoke, place: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POINTSMAN_ROUTING_TARGETS", "a/m1,sambanova/x")
     assert "pointsman keys set sambanova" in of(invoke("doctor", "--json"), "policy", "warn")
@@ -163,7 +181,7 @@ def test_variables(invoke: Invoke, place: Path, home: Path, monkeypatch: pytest.
     assert "POINTSMAN_HISTORY" not in done.output
     told = of(done, "variables", "warn")
     assert "nobody reads POINTSMAN_SAMBANVOA_API_KEY" in told
-    assert "did you mean POINTSMAN_SAMBANOVA_" in told
+    assert "did you mean POINTSMAN_SAMBANOVA_API_KEY?" in told
     assert "x-y and x.y share the variables POINTSMAN_X_Y_" in told
     assert "POINTSMAN_A_API_KEY is read by the provider a-api, not by a" in told
     assert "would share the variables" in of(done, "x.y", "fail")

@@ -143,6 +143,20 @@ def test_conversation_is_kept_and_ctrl_d_leaves(start: Any, a: Vendor) -> None:
     assert said(a, 1) == [("user", "one"), ("assistant", "The **first**."), ("user", "two")]
 
 
+def test_a_variable_that_nobody_reads_is_told_once(start: Any) -> None:
+    typist = start(env={"POINTSMAN_ENGIN_HEDGE": "1"})
+    assert "did you mean POINTSMAN_ENGINE_HEDGE?" in typist.sees(PROMPT)
+    assert "POINTSMAN_ENGIN" not in typist.asks("one") + typist.asks("two")
+    assert typist.leaves() == 0
+
+
+def test_why_nothing_will_be_continued_is_told_once(start: Any) -> None:
+    typist = start("--on-break", "continue")
+    assert "nothing will be continued: a and b do not say" in typist.sees(PROMPT)
+    assert "continued" not in typist.asks("one") + typist.asks("two")
+    assert typist.leaves() == 0
+
+
 def test_ctrl_c_stops_the_answer_and_keeps_the_session(start: Any, labs: Any, a: Vendor) -> None:
     a.script(SLOW, Answer("Shorter."))
     typist = start()

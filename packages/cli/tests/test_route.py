@@ -103,6 +103,57 @@ def test_who_is_not_ready_is_left_out_with_the_reason(
     assert "sambanova/x: sambanova: no api_key" in " ".join(done.stdout.split())
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[engine]\nstal = 3\n",
+        "[engine]\ndeadline = -1\n",
+        "[limits.nobody]\nrpm = 3\n",
+        "[limits.a]\nrpm = 0\n",
+        "[engine]\nstall = 0\n[limits.nobody]\nrpm = 3\n",
+    ],
+)
+def test_a_wrong_setting_is_told_as_chat_tells_it(invoke: Invoke, place: Path, a: Vendor, text: str) -> None:
+    with (place / "pointsman.toml").open("a") as file:
+        file.write(text)
+    chat, route = invoke("chat", "hi"), invoke("route", "hi")
+    assert (route.exit_code, route.stdout, route.stderr) == (2, "", chat.stderr)
+    assert chat.exit_code == 2
+    assert not a.requests
+
+
+@pytest.mark.parametrize("verb", ["chat", "route"])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("POINTSMAN_ENGIN_HEDGE", "; did you mean POINTSMAN_ENGINE_HEDGE?"),
+        ("POINTSMAN_SAMBANVOA_API_KEY", "; did you mean POINTSMAN_SAMBANOVA_API_KEY?"),
+        ("POINTSMAN_OPENAI_COMPATIBEL_BASE_URL", "; did you mean POINTSMAN_OPENAI_COMPATIBLE_BASE_URL?"),
+        ("POINTSMAN_CONFG", "; did you mean POINTSMAN_CONFIG?"),
+        ("POINTSMAN_WEATHER", ""),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_told_once(
+    invoke: Invoke, place: Path, monkeypatch: pytest.MonkeyPatch, verb: str, name: str, meant: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("POINTSMAN_HISTORY", "1")
+    done = invoke(verb, "hi")
+    assert done.exit_code == 0
+    assert done.stderr == f"Warning: nobody reads {name}: no section and no provider has that name{meant}\n"
+
+
+@pytest.mark.parametrize("verb", ["chat", "route"])
+def test_a_variable_for_a_setting_that_a_section_does_not_have_is_an_error(
+    invoke: Invoke, place: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setenv("POINTSMAN_ENGINE_HEDG", "1")
+    done = invoke(verb, "hi")
+    assert done.exit_code == 2
+    assert "[engine] has no setting 'hedg' (from environment POINTSMAN_ENGINE_HEDG)" in done.stderr
+    assert "did you mean 'hedge'?" in done.stderr
+
+
 def test_nobody_ready(invoke: Invoke, nowhere: Path) -> None:
     done = invoke("route", "hi")
     assert (done.exit_code, done.stdout) == (4, "")

@@ -380,6 +380,13 @@ def test_what_is_no_section_is_refused_at_once(table: dict[str, Any], said: str)
         ("engine", {"max_attempts": 1.5}, r"max_attempts \(from argument\)"),
         ("engine", {"on_break": "go on"}, r"on_break \(from argument\): .*'raise', 'restart' or 'continue'"),
         ("engine", {"hedge": -0.1}, r"hedge \(from argument\)"),
+        ("engine", {"hedge": 5}, r"hedge \(from argument\): is a share of calls, from 0 to 1: 5 is none"),
+        ("engine", {"retry_budget": 1.01}, r"retry_budget \(from argument\): is a share of calls, .*: 1.01 is none"),
+        ("engine", {"retry_budget": 20}, r"\[engine\] retry_budget \(from argument\): .*: 20 is none; 0.2 allows one"),
+        ("engine", {"retry_budget": -0.1}, r"retry_budget \(from argument\): is a share of calls"),
+        ("engine", {"retry_budget": float("nan")}, r"retry_budget \(from argument\): is a share of calls"),
+        ("engine", {"retry_budget": float("inf")}, r"retry_budget \(from argument\): is a share of calls"),
+        ("engine", {"retry_budget": "all"}, r"retry_budget \(from argument\): .*valid number"),
         ("engine", {"hedge": True}, r"hedge \(from argument\): .*is not a switch"),
         ("engine", {"health_checks": 0}, r"health_checks \(from argument\): .*greater than 0"),
         (
@@ -400,6 +407,12 @@ def test_what_is_no_section_is_refused_at_once(table: dict[str, Any], said: str)
 def test_what_is_no_setting_is_refused_with_its_origin(section: str, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         getattr(Settings.of({section: settings}), section)
+
+
+def test_a_share_of_calls_is_from_none_to_all() -> None:
+    for share in (0, 0.2, 1, "1"):
+        engine = Settings.of({"engine": {"retry_budget": share, "hedge": share}}).engine
+        assert engine.retry_budget == engine.hedge == float(share)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,25 @@ def test_its_user_may_know_that_a_server_can_do_more() -> None:
         assert made.candidates()[0][-1].capabilities == SERVER.spec.capabilities.union(said)
 
 
+@pytest.mark.parametrize("said", [["prefil"], ["tools", "prefil"], ("prefil",)])
+def test_what_nobody_can_do_is_no_capability(said: Any) -> None:
+    lan = {"plugin": "any-server", "base_url": "http://10.0.0.2/v1", "capabilities": said}
+    with pytest.raises(ConfigError) as raised:
+        roster({"providers": {"lan": lan}}).configured("lan")
+    assert raised.value.message == (
+        "capabilities (argument): there is no 'prefil': there are tools, schema, vision, reasoning, embeddings, "
+        "prefill, agentic, local; did you mean 'prefill'?"
+    )
+    assert raised.value.missing is False
+    assert raised.value.provider == "lan"
+
+
+def test_what_a_spec_declares_by_a_name_of_its_own_may_be_said_too() -> None:
+    poet = Plugin("poet", ServerConfig, capabilities=frozenset({"haiku"}))
+    made = roster({"providers": {"poet": {"base_url": "http://10.0.0.2/v1", "capabilities": ["haiku"]}}}, None, poet)
+    assert made.capabilities(Target("poet", "basho")) == {"haiku"}
+
+
 def test_the_configured_targets_are_offered_in_their_order() -> None:
     targets = ["vault/v9", "alpha/small", "vault/v1"]
     made = roster({"routing": {"targets": targets}}, {"VAULT_API_KEY": KEY})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 
@@ -49,3 +50,47 @@ def test_refuses_a_vendor_that_it_does_not_know() -> None:
     process = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert process.returncode == 2
     assert "invalid choice" in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--fault", "flood"], "invalid choice"),
+        (["--fault", "cut", "--every", "0"], "from 1 on"),
+        (["--fault", "cut", "--every", "two"], "invalid"),
+        (["--every", "2"], "name one"),
+    ],
+)
+def test_refuses_faults_that_it_cannot_make(options: list[str], said: str) -> None:
+    command = [sys.executable, "-m", "pointsman_testing", *options]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 2
+    assert said in process.stderr
+
+
+def test_says_that_its_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-W", "error", "-m", "pointsman_testing", "--port", port]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith(f"python -m pointsman_testing: error: port {port} on 127.0.0.1: ")
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("vendor", ["lab", "ollama"])
+def test_fails_as_often_as_it_is_told_to(vendor: str) -> None:
+    command = [sys.executable, "-W", "error", "-m", "pointsman_testing", "--vendor", vendor, "--speed", "1000"]
+    options = ["--model", "m", "--fault", "down", "--every", "3"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            base_url = process.stdout.readline().strip()
+            chat, models = ("/api/chat", "/api/tags") if vendor == "ollama" else ("/chat/completions", "/models")
+            statuses: list[int] = []
+            for _ in range(6):
+                assert httpx2.get(base_url + models).status_code == 200
+                statuses.append(httpx2.post(base_url + chat, json=ASKED).status_code)
+            assert statuses == [200, 200, 503] * 2
+        finally:
+            process.kill()

@@ -47,6 +47,10 @@ class Terminal(enum.Enum):
     BODY_LENGTH = "the end of the body, with its length"
 
 
+CAPABILITIES = ("tools", "schema", "vision", "reasoning", "embeddings", "prefill", "agentic", "local")
+"""What a target may be able to do, by the names in use; ``prefill`` is going on with what another has begun."""
+
+
 class HealthState(enum.StrEnum):
     """How a provider is, as far as it can be known without spending tokens."""
 
@@ -147,9 +151,9 @@ class OpenProvider(Protocol[ConfigT_contra]):
 class ProviderSpec(Generic[ConfigT]):
     """A provider on paper: data only, cheap to build, opens nothing.
 
-    Capabilities in use: ``tools``, ``schema``, ``vision``, ``reasoning``, ``embeddings``, ``prefill``, ``agentic``,
-    ``local``. A model in `models` may say more exactly which of them it has; a `config` may have a setting
-    ``capabilities`` for what its user knows that the server can do besides.
+    `CAPABILITIES` are those in use. A model in `models` may say more exactly which of them it has; a `config` may have
+    a setting ``capabilities`` for what its user knows that the server can do besides: one of these, or a name that
+    the spec declares itself.
     """
 
     name: str

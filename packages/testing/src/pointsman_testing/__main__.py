@@ -8,22 +8,31 @@ import signal
 import anyio
 
 from .lab import DEFAULT_SPEED, PROFILES, Answer, Lab, OllamaApi
+from .mishaps import MISHAPS, failing
 
 
-async def _serve(args: argparse.Namespace) -> None:
+async def _serve(args: argparse.Namespace) -> str | None:
+    """Until interrupted or terminated. Returns what kept it from that."""
+    answer, ollama = Answer(args.text or f"{args.vendor} answers."), args.vendor == "ollama"
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with Lab(speed=args.speed) as lab:
-            vendor = lab.vendor(
-                args.vendor,
-                profile=PROFILES.get(args.vendor),
-                models=args.model,
-                default=Answer(args.text) if args.text else None,
-                dialect=OllamaApi() if args.vendor == "ollama" else None,
-                port=args.port,
-            )
+            try:
+                vendor = lab.vendor(
+                    args.vendor,
+                    profile=PROFILES.get(args.vendor),
+                    models=args.model,
+                    default=failing(args.fault, answer, every=args.every or 1, lines=ollama) if args.fault else answer,
+                    dialect=OllamaApi() if ollama else None,
+                    port=args.port,
+                )
+            except (OSError, OverflowError) as error:
+                return (
+                    f"port {args.port} on 127.0.0.1: {getattr(error, 'strerror', None) or error}; 0 is any that is free"
+                )
             print(vendor.base_url, flush=True)
             async for _ in signals:
-                return
+                break
+    return None
 
 
 def main() -> None:
@@ -41,7 +50,21 @@ def main() -> None:
     )
     parser.add_argument("--model", action="append", default=[], help="a model that it lists and knows; may be repeated")
     parser.add_argument("--text", help="what it answers")
-    anyio.run(_serve, parser.parse_args())
+    kinds = "; ".join(f"{name}: {said}" for name, said in MISHAPS.items())
+    parser.add_argument("--fault", choices=MISHAPS, help=f"what goes wrong with a chat. {kinds}")
+    parser.add_argument("--every", type=_count, metavar="N", help="only with each Nth chat (default: with all)")
+    args = parser.parse_args()
+    if args.every and not args.fault:
+        parser.error("--every says how often --fault happens: name one")
+    if problem := anyio.run(_serve, args):
+        parser.error(problem)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 on is needed")
+    return number
 
 
 if __name__ == "__main__":

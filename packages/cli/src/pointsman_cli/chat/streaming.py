@@ -17,7 +17,9 @@ from pointsman.client import COLLECTED_DEADLINE, AsyncClient, Options
 
 from ..context import debugging, remember
 from ..report import log_to_stderr
+from ..settings.variables import warn_of_unread
 from ..terminal import harmless, takes_passing_lines
+from .going_on import warn_if_nobody_goes_on
 from .printing import Mode, Printer, printer
 from .waiting import WaitingForReply
 
@@ -58,6 +60,8 @@ async def _ask(prompt: Prompt, options: dict[str, Any], mode: Mode, raw: bool) -
     restarts = options.get("on_break", settings.engine.on_break) == "restart"
     async with AsyncClient(settings=settings) as client:
         remember(client)
+        warn_of_unread(client.roster)
+        warn_if_nobody_goes_on(client, prompt, options)
         call = cast(Options, options)
         await warm_up(client, prompt, call)
         return (await converse(client, prompt, call, printer(mode, restarts=restarts, raw=raw))).text

@@ -17,6 +17,8 @@ from ..terminal import out
 from . import machine, setup
 from .findings import Check
 
+MEND = "mend what it names, and run pointsman doctor again"
+
 
 def diagnose(*, live: bool, as_json: bool) -> None:
     """Make every check, and print them. Exits."""
@@ -49,14 +51,25 @@ def _all(situation: Situation, *, live: bool, debug: bool) -> Iterator[Check]:
     ]
     if live:
         areas = [*areas, ("health", setup.health)]
+    told: set[str] = set()
+    skipped: list[str] = []
     for name, area in areas:
         try:
-            yield from area()
+            for check in area():
+                told.add(check.said)
+                yield check
         except Exception as error:
             if debug:
                 raise
             said = str(error) or type(error).__name__
-            yield Check(name, "fail", said, "mend what it names, and run pointsman doctor again")
+            if said in told:
+                skipped.append(name)
+                continue
+            told.add(said)
+            yield Check(name, "fail", said, MEND)
+    if skipped:
+        said = f"{', '.join(skipped)}, at least not to the end: what is told above is in the way"
+        yield Check("not checked", "warn", said, MEND)
 
 
 def _discreet(check: Check, situation: Situation) -> Check:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from itertools import combinations
 
 import anyio
 
 from pointsman import ConfigError, NoCandidates, PointsmanError, Target
 from pointsman.config.providers import own_variable
-from pointsman.config.settings import SECTIONS
 
 from ..advice import another_key
 from ..exits import Exit
 from ..plugins.inventory import ALWAYS_IN_USE, chain_of, said_of, take_stock
 from ..providers.roll_call import Row, all_on_paper, ask_after
 from ..settings.situation import Situation
+from ..settings.variables import of_settings, unread
 from .findings import Check
-
-OURS = {"POINTSMAN_CONFIG", "POINTSMAN_HISTORY"}
-"""Variables that are no setting."""
 
 
 def settings(situation: Situation) -> Iterator[Check]:
@@ -36,19 +32,13 @@ def settings(situation: Situation) -> Iterator[Check]:
 def variables(situation: Situation) -> Iterator[Check]:
     """Variables that nobody reads, and those that two would."""
     names = situation.roster.names
-    prefixes = {**{own_variable(section): section for section in SECTIONS}, **{own_variable(n): n for n in names}}
-    found = sorted(one for one in situation.environ if one.startswith("POINTSMAN_") and one not in OURS)
+    found = of_settings(situation.environ)
     fine = True
-    for variable in found:
-        if not variable.startswith(tuple(prefixes)):
-            fine = False
-            head = variable.rpartition("_")[0] + "_"
-            near = get_close_matches(head, prefixes, n=1)
-            said = f"nobody reads {variable}: no section and no provider has that name"
-            advice = (
-                f"did you mean {near[0]}...?" if near else f"unset it; the providers are {', '.join(names) or 'none'}"
-            )
-            yield Check("variables", "warn", said, advice)
+    for stray in unread(situation.roster):
+        fine = False
+        unset = f"unset it; the providers are {', '.join(names) or 'none'}"
+        advice = f"did you mean {stray.meant}?" if stray.meant else unset
+        yield Check("variables", "warn", str(stray), advice)
     for one, other in combinations(names, 2):
         if why := _clash(one, other, situation) or _clash(other, one, situation):
             fine = False

@@ -22,11 +22,13 @@ from pointsman import PointsmanError, Settings
 from pointsman.client import AsyncClient, Options
 
 from ..chat.attachments import Attachment
+from ..chat.going_on import warn_if_nobody_goes_on
 from ..chat.printing import AnswerText, paper
 from ..chat.prompt import checked
 from ..chat.streaming import converse
 from ..context import debugging, remember
 from ..report import log_to_stderr, report
+from ..settings.variables import warn_of_unread
 from ..terminal import is_terminal, note
 from .commands import HELP, MEANS, Commands, remark
 from .lines import Lines, unechoed
@@ -45,7 +47,9 @@ def talk(options: dict[str, Any], attached: list[Attachment], *, raw: bool) -> N
         portal.wrap_async_context_manager(AsyncClient(settings=Settings.discover())) as client,
     ):
         remember(client)
+        warn_of_unread(client.roster)
         first = conversation.decided(client)
+        warn_if_nobody_goes_on(client, "?", options)
         Session(portal, client, conversation, raw=raw).run(first)
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import click
 
-from pointsman import Decision
+from pointsman import Decision, Settings
 from pointsman.client import AsyncClient, Options
 from pointsman.policy import Candidate
 
@@ -17,14 +17,19 @@ from ..context import debugging, remember
 from ..listing import wrapped
 from ..models import facts
 from ..report import log_to_stderr
+from ..settings.variables import warn_of_unread
 from ..terminal import harmless, out, show, styled
 
 
 def show_decision(prompt: str, options: dict[str, Any], *, as_json: bool) -> None:
-    """Decide, and print that. Raises what `AsyncClient.decide` raises."""
+    """Decide, and print that. Raises what `AsyncClient.decide` raises, and opening the client for wrong settings."""
     log_to_stderr(debug=debugging(click.get_current_context()))
-    client = AsyncClient()  # Which is never entered, so that it could not open anything.
+    settings = Settings.discover()
+    _ = settings.engine  # As in `chat`, what is wrong there is told first, though nobody is asked.
+    client = AsyncClient(settings=settings)  # Which is never entered, so that it could not open anything.
+    client.roster.check_limits()
     remember(client)
+    warn_of_unread(client.roster)
     decision = client.decide(prompt, **cast(Options, options))
     known = [client.roster.candidate(target) for target in decision.order]
     if as_json:

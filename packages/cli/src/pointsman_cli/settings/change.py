@@ -147,6 +147,8 @@ def _fitting(file: TomlFile, origin: Origin, key: Key, text: str, before: Situat
 
 def _forms(key: Key, text: str, situation: Situation) -> list[Any]:
     """What `text` may mean, likeliest first: a number or a switch, a list or a table, itself."""
+    if text.strip() == "[]":  # As an empty list is shown. Others are divided by commas, without brackets.
+        return [cast("list[str]", []), text]
     model = model_of(key, situation)
     read = text if model is None or len(key) > depth_of(key) else read_text(model, key[-1], text)
     if model is not None and isinstance(getattr(model.model_fields.get(key[-1]), "default", None), tuple):

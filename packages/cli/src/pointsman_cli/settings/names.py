@@ -191,6 +191,8 @@ def _json(value: Any) -> Any:
             return {str(name): _json(one) for name, one in cast(Mapping[Any, Any], value).items()}
         case list() | tuple():
             return [_json(one) for one in cast(list[Any], value)]
+        case set() | frozenset():
+            return sorted(_json(one) for one in cast(set[Any], value))
         case _:
             return str(value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -113,7 +114,7 @@ def _value(one: Setting) -> str:
     if one.value is None:
         return "-"
     if one.value in ([], {}, ""):
-        return "none"
+        return json.dumps(one.value)  # As TOML has it, too; `written` would be nothing at all.
     return harmless(written(one.value))
 
 

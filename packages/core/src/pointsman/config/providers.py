@@ -11,7 +11,7 @@ from typing import Any, cast, get_args, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from ..errors import ConfigError, PluginError, did_you_mean
-from ..provider import ProviderSpec
+from ..provider import CAPABILITIES, ProviderSpec
 from .layers import KEYS_FILE, PROJECT_FILE, USER_FILE, Origin, Value
 from .secrets import host_of, is_loopback, unfit
 from .settings import ARGUMENT, Settings
@@ -125,6 +125,8 @@ def _checked(
     for setting in spec.env_keys:
         if isinstance(fields.get(setting), str):
             raise PluginError(f"its setting {setting} holds a key, so it must be a SecretStr", plugin=spec.name)
+    if "capabilities" in values:
+        _check_capabilities(name, spec, fields.get("capabilities"), values["capabilities"].origin)
     secrets = {setting: value for setting, value in fields.items() if isinstance(value, SecretStr)}
     for setting, secret in secrets.items():
         if reason := unfit(secret.get_secret_value(), host):
@@ -138,6 +140,17 @@ def _checked(
     origins = {key: value.origin for key, value in values.items()}
     said = tuple(f"{name}: {warning}" for warning in warnings)
     return Configured(name, config, secrets, frozenset(_secret_texts(fields)), origins, said)
+
+
+def _check_capabilities(name: str, spec: ProviderSpec[Any], said: Any, origin: Origin) -> None:
+    """Raises `ConfigError` for one that nobody asks for: a mistyped one would be as good as none, in silence."""
+    if not isinstance(said, AbstractSet | list | tuple):
+        return
+    known = [*CAPABILITIES, *sorted(spec.capabilities.difference(CAPABILITIES))]
+    for one in cast(Iterable[Any], said):
+        if one not in known:
+            there = f"there are {', '.join(known)}{did_you_mean(str(one), known)}"
+            raise ConfigError(f"capabilities ({origin}): there is no {one!r}: {there}", provider=name)
 
 
 def _own_variables(

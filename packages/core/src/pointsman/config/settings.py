@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
-    Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -52,6 +52,15 @@ class _Numbers(_Section):
         return value
 
 
+def _is_a_share(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise ValueError(f"is a share of calls, from 0 to 1: {value:g} is none; 0.2 allows one for every five calls")
+    return value
+
+
+Share: TypeAlias = Annotated[float, AfterValidator(_is_a_share)]
+
+
 class Engine(_Numbers):
     """``[engine]``: what a call may take. Seconds."""
 
@@ -67,11 +76,11 @@ class Engine(_Numbers):
     max_attempts: PositiveInt = 8
     retries: NonNegativeInt = 1
     """How often a target is asked again, once no other is left."""
-    retry_budget: NonNegativeFloat = 0.2
-    """Attempts at a target that was asked already, as a share of calls."""
+    retry_budget: Share = 0.2
+    """Attempts at a target that was asked already, as a share of calls; 1 for as many as there are calls."""
     max_wait: NonNegativeFloat = 5.0
     """How long a call waits for a cooldown to end, if nobody else can be asked."""
-    hedge: Annotated[float, Field(ge=0, le=1)] = 0.0
+    hedge: Share = 0.0
     """Second attempts beside one that is late, as a share of calls; 0 for none."""
     health_checks: PositiveFloat | None = None
     """How often each open provider is asked in the background whether it is well. Default: never."""
