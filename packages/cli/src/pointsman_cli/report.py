@@ -8,9 +8,8 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pointsman as p
 from pointsman.config import Origin
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from pointsman.engine.roster import Roster
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class Means(NamedTuple):
     """What whoever reads an advice can do, in the words of where they are."""
 
     several: str
