@@ -16,7 +16,7 @@ from pointsman import (
 from pointsman.client import COLLECTED_DEADLINE, AsyncClient, Options
 
 from ..context import debugging, remember
-from ..report import log_to_stderr
+from ..log import log_to_stderr
 from ..terminal import harmless, takes_passing_lines
 from .printing import Mode, Printer, printer
 from .waiting import WaitingForReply
