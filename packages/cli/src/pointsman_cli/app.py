@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from click.shell_completion import CompletionItem
 
 from .context import debug_option, debugging, remembered, told
 from .exits import Exit
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 GROUP = "pointsman.commands"
 
@@ -79,6 +81,8 @@ class Verbs(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """As click does it, but without importing every verb."""
+        from click.shell_completion import CompletionItem
+
         lines = {name: line for name, (line, _) in VERBS.items()} | {
             name: f"from {o}" for name, o in _strangers().items()
         }

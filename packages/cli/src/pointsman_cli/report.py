@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pointsman as p
 from pointsman.config import Origin
@@ -25,8 +23,7 @@ if TYPE_CHECKING:
     from pointsman.engine.roster import Roster
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class Means(NamedTuple):
     """What whoever reads an advice can do, in the words of where they are."""
 
     several: str
@@ -111,29 +108,6 @@ def _wrong_setting(error: BaseException, roster: Roster | None) -> p.ConfigError
         except p.PluginError:
             pass
     return None
-
-
-def log_to_stderr(*, debug: bool) -> None:
-    """Show warnings of core and plugins as notes; their tracebacks only if they are wanted."""
-    handler = _Notes()
-    handler.setFormatter(_Formatter(debug))
-    root = logging.getLogger()
-    root.handlers[:] = [one for one in root.handlers if not isinstance(one, _Notes)] + [handler]
-
-
-class _Notes(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.WARNING:
-            note(f"{record.levelname.capitalize()}: {self.format(record)}", dim=True)
-
-
-class _Formatter(logging.Formatter):
-    def __init__(self, debug: bool) -> None:
-        super().__init__()
-        self._debug = debug
-
-    def format(self, record: logging.LogRecord) -> str:
-        return super().format(record) if self._debug else record.getMessage()
 
 
 def _fitted(line: str, margin: str) -> str:

@@ -1,14 +1,13 @@
 """Pointsman: one streaming API over many LLM providers, each a plugin; the answer arrives whole, or you are told.
 
 Names are imported from here, by applications and by plugins alike. What needs pydantic, an event loop library or a
-configuration is loaded when it is first used.
+configuration is loaded when it is first used; so is what only policies, sinks, stores and verbs name.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .commands import CommandSpec
 from .cost import Price, PriceBook
 from .errors import (
     AllTargetsFailed,
@@ -35,7 +34,6 @@ from .errors import (
     Unavailable,
     error_for_status,
 )
-from .policy import Candidate, Decision, Exclusion, Policy
 from .provider import (
     CheckHealth,
     Connection,
@@ -54,8 +52,6 @@ from .provider import (
     Stream,
     Terminal,
 )
-from .stores import StoreSpec
-from .telemetry import AttemptRecord, CallRecord, Sink
 from .types import (
     AtLeast,
     AttemptFailed,
@@ -89,20 +85,33 @@ from .types import (
 
 if TYPE_CHECKING:
     from .client import AsyncClient
+    from .commands import CommandSpec
     from .config import Settings
     from .hookspecs import hookimpl
     from .plugins import Plugins
+    from .policy import Candidate, Decision, Exclusion, Policy
     from .reply import Reply, StreamedReply, SyncStreamedReply
+    from .stores import StoreSpec
     from .sync import Client, chat
+    from .telemetry import AttemptRecord, CallRecord, Sink
     from .unwinding import unwind
     from .wrapping import map_events, map_request, short_circuit
 
 _LAZY = {
     "AsyncClient": "client",
+    "AttemptRecord": "telemetry",
+    "CallRecord": "telemetry",
+    "Candidate": "policy",
     "Client": "sync",
+    "CommandSpec": "commands",
+    "Decision": "policy",
+    "Exclusion": "policy",
     "Plugins": "plugins",
+    "Policy": "policy",
     "Reply": "reply",
     "Settings": "config",
+    "Sink": "telemetry",
+    "StoreSpec": "stores",
     "StreamedReply": "reply",
     "SyncStreamedReply": "reply",
     "chat": "sync",

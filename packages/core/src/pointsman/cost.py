@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal, localcontext
+from typing import TYPE_CHECKING
 
 from .types import AtLeast, ChatRequest, Cost, Exact, Target, Timings, Unknown, Usage
 from .types.usage import MONEY
+
+if TYPE_CHECKING:
+    from datetime import date
 
 _MILLION = Decimal(1_000_000)
 

@@ -73,11 +73,11 @@ def candidate(target: Target, model: ModelInfo | None, capabilities: frozenset[s
     )
 
 
-@dataclass(frozen=True, slots=True)
 class InOrder:
     """Candidates as they stand, without those that cannot do what the request needs."""
 
-    name: str = "in_order"
+    def __init__(self, name: str = "in_order") -> None:
+        self.name = name
 
     def rank(self, request: ChatRequest, candidates: Sequence[Candidate], now: float, seed: int) -> Decision:
         excluded = tuple(

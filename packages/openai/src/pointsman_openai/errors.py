@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pointsman import (
     PointsmanError,
@@ -37,8 +36,7 @@ _MESSAGE_FIELDS = ("error", "message", "detail", "error_description", "msg", "ti
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-trace-id", "cf-ray")
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(NamedTuple):
     """What the vendor said, whatever its shape."""
 
     message: str = ""

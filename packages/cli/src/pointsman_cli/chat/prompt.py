@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import shlex
 import sys
 from typing import TextIO
 
@@ -37,6 +36,8 @@ def read_prompt(argument: str | None) -> str:
 def alone(argument: str | None, surplus: tuple[str, ...]) -> None:
     """Raises `click.UsageError` for a prompt that the shell has divided at its spaces."""
     if surplus:
+        import shlex
+
         verb = click.get_current_context().command_path
         whole = " ".join([argument or "", *surplus])
         raise click.UsageError(f"PROMPT is one argument, so put it in quotes: {verb} {shlex.quote(whole)}")

@@ -16,7 +16,7 @@ from pointsman import (
 from pointsman.client import COLLECTED_DEADLINE, AsyncClient, Options
 
 from ..context import debugging, remember
-from ..report import log_to_stderr
+from ..log import log_to_stderr
 from ..settings.variables import warn_of_unread
 from ..terminal import harmless, takes_passing_lines
 from .going_on import warn_if_nobody_goes_on

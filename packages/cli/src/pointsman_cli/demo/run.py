@@ -13,7 +13,7 @@ from pointsman_testing import Lab
 
 from .. import as_json as shapes
 from ..context import debugging
-from ..report import log_to_stderr
+from ..log import log_to_stderr
 from ..terminal import out
 from .cases import Case
 from .screen import Screen

@@ -15,8 +15,8 @@ from ..as_json import dumps
 from ..context import debugging
 from ..exits import Exit, gravest
 from ..listing import show_states
+from ..log import log_to_stderr
 from ..providers.roll_call import Row, ask_after
-from ..report import log_to_stderr
 from ..terminal import note, out
 
 

@@ -18,9 +18,10 @@ from pointsman.client import AsyncClient
 from ..as_json import dumps
 from ..context import debugging, remember
 from ..exits import Exit, exit_code, gravest
+from ..log import log_to_stderr
 from ..plugins.roster import ready_names
 from ..providers.roll_call import nobody
-from ..report import alone, log_to_stderr, words_of
+from ..report import alone, words_of
 from ..rounds import ask_each
 from ..terminal import note, out
 from . import facts

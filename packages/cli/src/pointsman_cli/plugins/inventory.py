@@ -15,7 +15,8 @@ from pointsman.plugins import Kind, PluginInfo
 from ..as_json import dumps
 from ..context import debugging
 from ..listing import show_states, wrapped
-from ..report import log_to_stderr, words_of
+from ..log import log_to_stderr
+from ..report import words_of
 from ..terminal import note, out
 from .impatience import PATIENCE, Tried, tried
 from .versions import misfit

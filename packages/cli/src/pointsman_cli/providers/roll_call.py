@@ -22,8 +22,9 @@ from ..as_json import dumps
 from ..context import debugging, remember
 from ..exits import Exit, exit_code, gravest
 from ..listing import show_states
+from ..log import log_to_stderr
 from ..plugins.roster import SLOW, said, slow_names
-from ..report import alone, log_to_stderr, words_of
+from ..report import alone, words_of
 from ..rounds import ask_each
 from ..terminal import note, out
 

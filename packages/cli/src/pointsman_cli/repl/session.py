@@ -27,7 +27,8 @@ from ..chat.printing import AnswerText, paper
 from ..chat.prompt import checked
 from ..chat.streaming import converse
 from ..context import debugging, remember
-from ..report import log_to_stderr, report
+from ..log import log_to_stderr
+from ..report import report
 from ..settings.variables import warn_of_unread
 from ..terminal import is_terminal, note
 from .commands import HELP, MEANS, Commands, remark

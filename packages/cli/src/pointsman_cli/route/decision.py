@@ -15,8 +15,8 @@ from pointsman.policy import Candidate
 from .. import as_json as js
 from ..context import debugging, remember
 from ..listing import wrapped
+from ..log import log_to_stderr
 from ..models import facts
-from ..report import log_to_stderr
 from ..settings.variables import warn_of_unread
 from ..terminal import harmless, out, show, styled
 

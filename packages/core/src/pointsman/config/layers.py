@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from ..errors import ConfigError
 
@@ -21,8 +20,7 @@ PROJECT_FILE = "project file"
 """The kind of origin that may be a stranger's: whoever enters a folder reads the file that lies there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a value was found: an environment variable, a file, an argument, or the built-in default."""
 
     kind: str
@@ -93,19 +91,24 @@ def nested(values: Mapping[Key, Value], *above: str) -> dict[str, Value]:
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises `ConfigError` if it cannot be read; {} if there is none."""
     try:
-        return tomllib.loads(_text(path))
+        text = _text(path)
     except FileNotFoundError:
         return {}
     except OSError as error:
         fault = f"cannot be read: {error.strerror or error}"
     except UnicodeDecodeError as error:
         fault = f"cannot be read: it is not UTF-8 (byte {error.start})"
-    except tomllib.TOMLDecodeError as error:
-        fault = f"is not valid TOML: {error}"
-    except RecursionError:
-        fault = "is not valid TOML: it is nested too deeply"
-    except ValueError:  # What a number is made of has a limit of its own, and that error quotes nothing.
-        fault = "is not valid TOML: it holds a number that is too long"
+    else:
+        import tomllib
+
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            fault = f"is not valid TOML: {error}"
+        except RecursionError:
+            fault = "is not valid TOML: it is nested too deeply"
+        except ValueError:  # What a number is made of has a limit of its own, and that error quotes nothing.
+            fault = "is not valid TOML: it holds a number that is too long"
     raise ConfigError(f"{path} {fault}")  # Not from the other error: that one holds the text, and so its keys.
 
 

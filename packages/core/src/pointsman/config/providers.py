@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, cast, get_args, get_origin
+from typing import Any, NamedTuple, cast, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -17,7 +17,7 @@ from .secrets import host_of, is_loopback, unfit
 from .settings import ARGUMENT, Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Configured:
     """A provider that may be opened."""
 
@@ -30,8 +30,7 @@ class Configured:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(NamedTuple):
     """What is said of one provider, by whomever, before anybody holds it to the provider's config."""
 
     values: Mapping[str, Value]

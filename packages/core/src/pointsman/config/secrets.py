@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
-from html import escape
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -19,6 +18,8 @@ REDACTED = "[redacted]"
 
 _ESCAPES = re.compile(r"[%\\&]")
 """Without one of these, text is in no notation that writes a key differently."""
+
+_IN_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
 _COLLECTIONS: Mapping[object, Callable[[Iterable[Any]], Any]] = {kind: kind for kind in (tuple, list, set, frozenset)}
 """Those that can be built anew; how kinds of somebody's own are made nobody knows."""
@@ -190,7 +191,7 @@ def _any_form_of(part: str) -> str:
         return rf"(?:{escaped}|\\){{{len(part)},}}+"  # Possessive: nothing to be gained from trying fewer.
     if char.isalnum():
         return f"(?:{char}|{escaped})"
-    return rf"(?:\\*+{re.escape(char)}|{escaped}|{re.escape(escape(char))}|&#{ord(char)};)"
+    return rf"(?:\\*+{re.escape(char)}|{escaped}|{re.escape(_IN_HTML.get(char, char))}|&#{ord(char)};)"
 
 
 def _reachable(error: BaseException) -> list[BaseException]:

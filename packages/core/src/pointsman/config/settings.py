@@ -40,7 +40,7 @@ from .layers import (
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class _Numbers(_Section):
@@ -225,6 +225,8 @@ class Settings:
 
     def _section(self, name: str, model: type[SectionT], *table: str) -> SectionT:
         own = nested(self._values, name, *table)
+        if not own:
+            return model.model_construct()  # The defaults hold; to build a validator for them takes milliseconds.
         shown = ".".join((name, *(f'"{part}"' for part in table)))
         try:
             return model.model_validate({setting: value.value for setting, value in own.items()})

@@ -12,7 +12,7 @@ from ..types import Cost, ReasoningDelta, ServerTimings, Target, ToolCallDelta, 
 from .health import Ticket
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Attempt:
     """What the runner knows of one attempt. Times are seconds on the client's clock."""
 

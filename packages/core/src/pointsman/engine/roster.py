@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..config import Configured, Redactor, Settings, configure, own_variable
 from ..cost import Price, PriceBook
@@ -19,8 +19,7 @@ from ..types import Target
 log = logging.getLogger("pointsman")
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(NamedTuple):
     """A provider of this configuration, on paper."""
 
     name: str

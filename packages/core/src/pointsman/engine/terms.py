@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from ..errors import PointsmanError
@@ -44,8 +43,7 @@ class Leg(NamedTuple):
     """It goes on with an answer that another has begun."""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """Begin attempt number `attempt` at `target`; `role` says why. A ``resume`` goes on with the answer so far."""
 
     attempt: int
@@ -53,23 +51,20 @@ class Start:
     role: Role = "first"
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(NamedTuple):
     """End attempt number `attempt`: `error` is what it is charged with; None if it only came too late."""
 
     attempt: int
     error: PointsmanError | None
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(NamedTuple):
     """Tell the reader."""
 
     event: StreamEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """The call is over: with success if `error` is None."""
 
     error: PointsmanError | None

@@ -29,7 +29,7 @@ from .blame import Blame, Layer
 from .discovery import implements, manager_of, said
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HookCallables:
     """What a connection can do, wrappers included. `embed` is None where the vendor has no embeddings."""
 

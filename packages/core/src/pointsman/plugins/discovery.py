@@ -9,18 +9,21 @@ import enum
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Self, cast
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import pluggy
 
 from .. import hookspecs
-from ..commands import CommandSpec
 from ..errors import ConfigError, PluginError, did_you_mean
 from ..policy import Policy
 from ..provider import ProviderSpec
 from ..telemetry import Sink
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+    from ..commands import CommandSpec
 
 
 class Kind(enum.StrEnum):
@@ -39,8 +42,7 @@ class Kind(enum.StrEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class PluginInfo:
+class PluginInfo(NamedTuple):
     """One plugin as its metadata shows it. `name` is the provider's, the verb's or the scheme's."""
 
     kind: Kind
@@ -70,14 +72,9 @@ class Plugins:
         from importlib.metadata import entry_points
 
         everything = entry_points()
+        about = cache(_about)  # A distribution parses its metadata anew whenever it is asked.
         found = [
-            PluginInfo(
-                kind=kind,
-                name=entry.name,
-                origin=f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value,
-                distribution=re.sub(r"[-_.]+", "-", entry.dist.name).lower() if entry.dist else "",
-                load=entry.load,
-            )
+            PluginInfo(kind, entry.name, *(about(entry.dist) if entry.dist else (entry.value, "")), load=entry.load)
             for kind in Kind
             for entry in everything.select(group=kind.value)
         ]
@@ -265,6 +262,12 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".strip().rstrip(":")
 
 
+def _about(distribution: Distribution) -> tuple[str, str]:
+    """Its name and version, and its name in normal form."""
+    metadata = distribution.metadata
+    return f"{metadata['Name']} {metadata['Version']}", re.sub(r"[-_.]+", "-", metadata["Name"]).lower()
+
+
 def _load(infos: Sequence[PluginInfo], kind: Kind, name: str) -> object:
     if len(infos) > 1:
         rivals = " and ".join(info.origin for info in infos)
@@ -308,6 +311,8 @@ def _is_provider(one: object) -> bool:
 
 
 def _is_command(one: object) -> bool:
+    from ..commands import CommandSpec
+
     return isinstance(one, CommandSpec)
 
 

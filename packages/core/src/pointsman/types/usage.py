@@ -43,7 +43,7 @@ class Cost:
     complete: bool
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.known, Decimal) and self.known.is_finite() and self.known >= 0):
+        if type(self.known) is not Decimal or not self.known.is_finite() or self.known < 0:
             raise ValueError(f"a cost is a finite Decimal from 0, not {self.known!r}")
 
     def __add__(self, other: Cost) -> Cost:
@@ -111,7 +111,7 @@ class ServerTimings:
 
     def __post_init__(self) -> None:
         for seconds in (self.load, self.prompt, self.output, self.total):
-            if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds < inf):
+            if seconds is not None and not (type(seconds) in (int, float) and 0 <= seconds < inf):
                 raise ValueError(f"seconds are a number from 0, or None where nobody said: not {seconds!r}")
 
 
