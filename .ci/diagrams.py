@@ -28,9 +28,11 @@ BREAKS = [("raise", False), ("restart", False), ("continue", False), ("continue"
 """What follows a break, and whether an answer that cannot be gone on with is retracted."""
 CLOCKS = [(None, None, True), (None, 9.0, False), (30.0, None, False)]
 """Deadline, least speed, and whether there are hedges."""
+AT_ONCE, SOON, TOLD = 0.0, 2.0, inf
+"""When a target may be asked: `TOLD` is once another call has ended."""
 CASES = [
-    *itertools.product(BREAKS, [0.0], CLOCKS),
-    *itertools.product(BREAKS[:1], [2.0, inf], CLOCKS),  # Who has waited for the first goes on like others.
+    *itertools.product(BREAKS, [(AT_ONCE, AT_ONCE, AT_ONCE), (AT_ONCE, SOON, TOLD)], CLOCKS),
+    *itertools.product(BREAKS[:1], [(SOON, SOON, SOON), (TOLD, TOLD, TOLD)], CLOCKS),  # What follows is as above.
 ]
 COMMANDS = ["Cancel", "AttemptFailed", "Retracted", "Started", "Resumed", "Start", "Settle"]
 CAUSES = {
@@ -49,15 +51,16 @@ Edges: TypeAlias = dict[tuple[str, str, str], dict[str, None]]
 
 
 class Tracks(Outlook):
-    """Who may be asked: at once, after 2 seconds, or once another call has ended."""
+    """Who may be asked when."""
 
-    def __init__(self, open_at: float) -> None:
-        self.open_at = open_at
+    def __init__(self, opens: tuple[float, ...]) -> None:
+        self.opens = opens
 
     def standing(self, target: Target, now: float) -> Standing:
-        if self.open_at <= now:
+        open_at = self.opens["abc".index(target.provider)]
+        if open_at <= now:
             return Standing()
-        return Standing(self.open_at, error=RateLimited("not asked", target=target))
+        return Standing(open_at, error=RateLimited("not asked", target=target))
 
     def pace(self, target: Target) -> Pace:
         return Pace(hedge_after=1.0)
@@ -72,9 +75,9 @@ class Tracks(Outlook):
 class Drive:
     """One call, with its clock."""
 
-    def __init__(self, limits: Limits, open_at: float) -> None:
+    def __init__(self, limits: Limits, opens: tuple[float, ...]) -> None:
         self.now = 0.0
-        self.tracks = Tracks(open_at)
+        self.tracks = Tracks(opens)
         self.machine = Machine(LEGS, limits, 0.0, self.tracks)
         self.begun = False
 
@@ -114,7 +117,7 @@ class Drive:
                 self.now = machine.deadline if machine.deadline < inf else self.now
                 return machine.tick(self.now, 0.5)
             case "another call ended", _:
-                self.tracks.open_at = 0.0
+                self.tracks.opens = (AT_ONCE, AT_ONCE, AT_ONCE)
                 return machine.poke(self.now)
             case "pause", _:
                 machine.pause()
@@ -136,13 +139,13 @@ class Drive:
             (one.number, one.first_token_by - self.now, one.hedge_at - self.now) for one in machine._running
         )
         flags = (self.begun, machine.phase, machine.attempt, machine.paused, machine.text_only, machine.resuming)
-        return flags, ways, running, self.tracks.open_at, machine.due - self.now, machine.deadline - self.now
+        return flags, ways, running, self.tracks.opens, machine.due - self.now, machine.deadline - self.now
 
 
 def calls() -> Edges:
     """All transitions of a call."""
     edges: Edges = {}
-    for (mode, retract), open_at, (deadline, speed, hedge) in CASES:
+    for (mode, retract), opens, (deadline, speed, hedge) in CASES:
         limits = Limits(
             deadline=deadline,
             min_speed=speed,
@@ -153,8 +156,8 @@ def calls() -> Edges:
             hedge=hedge,
         )
 
-        def replay(path: Iterable[tuple[Any, ...]], limits: Limits = limits, open_at: float = open_at) -> Drive:
-            drive = Drive(limits, open_at)
+        def replay(path: Iterable[tuple[Any, ...]], limits: Limits = limits, opens: tuple[float, ...] = opens) -> Drive:
+            drive = Drive(limits, opens)
             for step in path:
                 drive.put(*step)
             return drive

@@ -32,6 +32,7 @@ def contenders() -> list[Contender]:
         Contender("Pointsman, collected", "pointsman_events.py", ["collected"]),
         Contender("Pointsman, stream, `restart`", "pointsman_events.py", ["restart"]),
         Contender("Pointsman, stream, `raise`", "pointsman_events.py", ["raise"]),
+        Contender("Pointsman, stream, `continue`", "pointsman_events.py", ["continue"]),
         Contender("LiteLLM Router", "litellm_router.py", ["plain"], litellm),
         Contender("LiteLLM Router, tuned", "litellm_router.py", ["tuned"], litellm),
         Contender("pydantic-ai FallbackModel", "pydantic_ai_fallback.py", [], pydantic),
@@ -41,15 +42,13 @@ def contenders() -> list[Contender]:
 
 
 def jobs(who: str, server: dict[str, Any]) -> dict[str, Any]:
-    well = f"{server['well']}/v1"
-
     def pair(fault: str) -> list[str]:
         host = server["refused"] if fault == "refused" else server["sick"]
-        return [f"{host}/{who}/{fault}/v1", well]
+        return [f"{host}/{who}/{fault}/v1", f"{server['well']}/{fault}/v1"]
 
     return {
-        "well": well,
-        "whole": server["whole"],
+        "well": f"{server['well']}/v1",
+        "wholes": server["wholes"],
         "cap": CAP,
         "calls": CALLS,
         "row_cap": ROW_CAP,
@@ -107,7 +106,7 @@ def put_into(page: Path, markdown: str) -> None:
 
 def main() -> int:
     options = argparse.ArgumentParser()
-    options.add_argument("--only", action="append", help="how a contender's script-argument begins; may be repeated")
+    options.add_argument("--only", action="append", help="how the title of a contender begins; may be repeated")
     options.add_argument("--into", type=Path, help="a page with two marks, between which the Markdown goes")
     options.add_argument("--verbose", action="store_true", help="say on stderr what each call ended with")
     arguments = options.parse_args()
@@ -119,7 +118,8 @@ def main() -> int:
         assert process.stdout is not None
         server = json.loads(process.stdout.readline())
         for contender in contenders():
-            if arguments.only and not any(contender.who.startswith(name) for name in arguments.only):
+            named = (contender.who, contender.title)
+            if arguments.only and not any(one.startswith(name) for name in arguments.only for one in named):
                 continue
             began = time.monotonic()
             if reason := contend(contender, server):
@@ -134,7 +134,8 @@ def main() -> int:
         process.kill()
         process.wait()
     if not ran:
-        print("\n".join(left_out))
+        there = ", ".join(f'"{one.title}"' for one in contenders())
+        print("\n".join(left_out) or f"--only names nobody: there are {there}", file=sys.stderr)
         return 1
     markdown = report(ran, left_out, server["faults"])
     print(markdown)

@@ -16,6 +16,8 @@ ONCE = "500-once"
 """Fails as `500` when it is asked first, and is healthy from then on."""
 
 Fault = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+SURE = ["Sure: "]
+"""How the other begins where it answers anew in other words."""
 FAULTS: dict[str, str] = {}
 """What each fault is called in a table, by its name in a path."""
 HANDLERS: dict[str, Fault] = {}
@@ -134,6 +136,8 @@ async def begin(writer: asyncio.StreamWriter) -> None:
     await say(writer, WORDS[:BREAKS_AT])
 
 
+@fault("sure", "word 12: reset; the other answers anew, in other words")
+@fault("anew", "word 12: reset; the other answers anew")
 @fault("cut", "word 12: reset")
 async def _(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await begin(writer)

@@ -1,7 +1,7 @@
 """A vendor that fails as its path says, and one that is well, on loopback.
 
 Prints a line of JSON: where the sick one is, where the well one is, a port where nobody listens, which faults there
-are, and what a whole answer says. The path says which fault is meant and who asks:
+are, and what a whole answer says then. The path says which fault is meant and who asks:
 ``/<who>/<fault>/v1/chat/completions``. GET /counts on the sick one says how many requests came, by ``<who>/<fault>``.
 """
 
@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from faults import DONE, END, FAULTS, HANDLERS, ONCE, ROLE, STOP, STREAM, WORDS, say
+from faults import DONE, END, FAULTS, HANDLERS, ONCE, ROLE, STOP, STREAM, SURE, WORDS, say
 
 counts: Counter[str] = Counter()
 
@@ -34,11 +34,16 @@ async def sick(path: str, body: bytes, reader: asyncio.StreamReader, writer: asy
 
 
 async def well(path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Goes on where a last message of the assistant stops, since one peer asks for that; without one, begins."""
+    """Goes on where a last message of the assistant stops, if its path does not say otherwise; without one, begins."""
     last = json.loads(body)["messages"][-1]
     said = str(last.get("content")) if last["role"] == "assistant" else ""
     writer.write(STREAM + ROLE)
-    await say(writer, [f"{word} " for word in "".join(WORDS).removeprefix(said).split()])
+    if path.startswith("/sure/"):
+        await say(writer, [*SURE, *WORDS])
+    elif path.startswith("/anew/"):
+        await say(writer, WORDS)
+    else:
+        await say(writer, [f"{word} " for word in "".join(WORDS).removeprefix(said).split()])
     writer.write(STOP + DONE + END)
 
 
@@ -66,7 +71,9 @@ async def main() -> None:
     nobody.bind(("127.0.0.1", 0))
     refused = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     urls = {"sick": await listen(sick), "well": await listen(well), "refused": refused}
-    print(json.dumps({**urls, "faults": FAULTS, "whole": "".join(WORDS)}), flush=True)
+    whole = "".join(WORDS)
+    others = {"sure": "".join([*SURE, whole])}
+    print(json.dumps({**urls, "faults": FAULTS, "wholes": {**dict.fromkeys(FAULTS, whole), **others}}), flush=True)
     await asyncio.Event().wait()
 
 

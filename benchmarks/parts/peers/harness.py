@@ -57,7 +57,7 @@ async def cell(opened: Opened, job: dict[str, Any], number: int, name: str) -> N
     await asyncio.sleep(number * APART)
     # A client of its own: what one fault teaches a library must not help it with the next.
     async with opened(*job["cells"][name]) as ask:
-        print(json.dumps({"cell": name, **await once(ask, job["whole"], job["cap"])}), flush=True)
+        print(json.dumps({"cell": name, **await once(ask, job["wholes"][name], job["cap"])}), flush=True)
 
 
 async def row(opened: Opened, job: dict[str, Any], name: str) -> None:
@@ -67,7 +67,7 @@ async def row(opened: Opened, job: dict[str, Any], name: str) -> None:
     async with opened(*job["rows"][name]) as ask:
         for _ in range(job["calls"]):
             left = job["row_cap"] - (time.perf_counter() - began)
-            result = await once(ask, job["whole"], max(left, 0.001))
+            result = await once(ask, job["wholes"]["healthy"], max(left, 0.001))
             if result["outcome"] == "HANG":
                 break
             done += 1

@@ -1,7 +1,7 @@
 """Pointsman, with two targets in order.
 
 The argument is how it is asked: ``collected``, or the events of a stream with that `on_break`: ``restart`` (what
-collected answers have by default), ``raise`` (what streams have).
+collected answers have by default), ``raise`` (what streams have), ``continue``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from harness import DEADLINE, KEY, PATIENCE, PROMPT, Ask, Heard, main
 
@@ -18,8 +19,9 @@ WAY = sys.argv[1]
 TARGETS = ["sick/m", "well/m"]
 
 
-def provider(url: str) -> dict[str, str]:
-    return {"plugin": "openai-compatible", "base_url": url, "api_key": KEY}
+def provider(url: str) -> dict[str, Any]:
+    able = ["prefill"] if WAY == "continue" else []
+    return {"plugin": "openai-compatible", "base_url": url, "api_key": KEY, "capabilities": able}
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -15,13 +16,16 @@ from pointsman import (
     CheckHealth,
     ConfigError,
     Connection,
+    DeadlineExceeded,
     Finished,
     Health,
     HealthState,
+    NoCandidates,
     Plugins,
     RateLimited,
     Scope,
     Settings,
+    StreamBroken,
     Tool,
     Unavailable,
     Usage,
@@ -353,3 +357,24 @@ async def test_a_check_that_says_well_tells_those_who_wait() -> None:
         began = anyio.current_time()
         assert (await one.chat("hi", max_wait=100)).text == "well"
         assert anyio.current_time() - began < 1.5
+
+
+# What is told -------------------------------------------------------------------------------------------------------
+
+
+async def test_the_error_of_a_chat_has_the_records_of_its_attempts() -> None:
+    a, b = ScriptedProvider("a", default=["half", StreamBroken("gone")]), ScriptedProvider("b", default=[Hang()])
+    async with client(a, b, retries=0) as one:
+        with pytest.raises(DeadlineExceeded) as caught:
+            await one.chat("hi", deadline=3)
+    records = caught.value.attempts
+    assert [(str(record.target), record.outcome) for record in records] == [
+        ("a/scripted-1", "failed"),
+        ("b/scripted-1", "failed"),
+    ]
+    assert records[1].ended - records[1].started == pytest.approx(3)
+    assert pickle.loads(pickle.dumps(caught.value)).attempts == records
+    async with client() as none:
+        with pytest.raises(NoCandidates) as unasked:
+            await none.chat("hi")
+    assert unasked.value.attempts == ()

@@ -24,7 +24,7 @@ from .engine.health import Budget, Caps, Health
 from .engine.roster import Roster
 from .engine.runner import Call
 from .engine.terms import Leg, Limits, OnBreak
-from .errors import ConfigError, NoCandidates
+from .errors import ConfigError, NoCandidates, PointsmanError
 from .plugins import HookCallables, Plugins
 from .policy import Decision, Policy
 from .recording import record
@@ -139,10 +139,16 @@ class AsyncClient:
     async def chat(self, prompt: Prompt, **options: Unpack[Options]) -> Reply:
         """Ask, and get the whole answer: a collected stream. An answer that breaks is started anew by default.
 
-        Raises the error tree of `pointsman.errors`.
+        Raises the error tree of `pointsman.errors`, with the records of its `attempts`.
         """
-        async with self._call(prompt, options, collected=True) as reply:
-            return await reply.collect()
+        reply: StreamedReply | None = None
+        try:
+            async with self._call(prompt, options, collected=True) as reply:
+                return await reply.collect()
+        except PointsmanError as error:
+            if reply is not None:  # All have ended by now, so that each cost is there.
+                error.attempts = reply.attempts
+            raise
 
     async def connect(self, provider: str) -> HookCallables:
         """What an open provider can do, wrappers included: its health, its models. Raises what opening it raised."""

@@ -33,9 +33,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .types import Target
+
+if TYPE_CHECKING:
+    from .telemetry import AttemptRecord
 
 
 class Scope(enum.IntEnum):
@@ -69,6 +72,8 @@ class PointsmanError(Exception):
     request_id: str | None = None
     retry_at: float | None = None
     partial: str = ""
+    attempts: tuple[AttemptRecord, ...] = ()
+    """What became of each attempt, on an error that `chat` raises: there is no reply to ask."""
 
     def __init__(
         self,
