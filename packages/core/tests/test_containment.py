@@ -18,6 +18,7 @@ from pointsman import (
     ConfigError,
     Connection,
     Cost,
+    Decision,
     Exact,
     Finished,
     Health,
@@ -80,6 +81,18 @@ class Mute(StreamBroken):
         raise ValueError("not a word")
 
 
+class Panic(BaseException):
+    """Such as pyo3's, which is no `Exception`."""
+
+
+class Stubborn(StreamBroken):
+    def __init__(self) -> None: ...
+
+    @property
+    def partial(self) -> str:  # type: ignore[override]
+        return ""
+
+
 class Vague(StreamBroken):
     retryable = "perhaps"  # type: ignore[assignment]
 
@@ -94,6 +107,8 @@ ODD: dict[str, BaseException] = {
     "a time that is none": RateLimited("later", retry_at="soon"),  # type: ignore[arg-type]
     "a cancellation of nobody": asyncio.CancelledError(),
     "a torn group": BaseExceptionGroup("torn", [GeneratorExit()]),
+    "a panic": Panic("of an extension in Rust"),
+    "it cannot be written into": Stubborn(),
 }
 SOUND = {
     "it never called its parent": "WithoutInit",
@@ -238,7 +253,16 @@ async def cancelled() -> None:
     raise asyncio.CancelledError
 
 
-@pytest.mark.parametrize("does", [torn, cancelled])
+async def panicked() -> None:
+    raise Panic
+
+
+async def stuck() -> None:
+    with anyio.CancelScope(shield=True):
+        await anyio.sleep(100)
+
+
+@pytest.mark.parametrize("does", [torn, cancelled, panicked, stuck])
 async def test_a_health_check_does_not_end_the_others_nor_the_caller(does: Callable[[], Any]) -> None:
     a, b = Sick("a", default="ok"), ScriptedProvider("b", default="ok")
     a.does = does
@@ -275,6 +299,64 @@ async def test_an_odd_limit_is_its_plugins_own_error(odd: RateLimit) -> None:
             assert "a RateLimit has" in (reply.attempts[0].error or "")
 
 
+async def test_a_wrong_setting_leaves_no_scope_open() -> None:
+    with anyio.fail_after(5):
+        for _ in range(2):
+            with pytest.raises(ConfigError, match="hedge"):
+                async with client(ScriptedProvider("a"), hedge=5.0):
+                    raise AssertionError
+        async with client(ScriptedProvider("a", default="well")) as one:
+            assert (await one.chat("hi")).text == "well"
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("x"), Mute("x"), *map(ODD.get, ["a panic", "a torn group"])], ids=repr)
+async def test_sinks_and_policies_cost_no_call(raised: BaseException) -> None:
+    class Broken:
+        name = "broken"
+
+        def rank(self, *asked: object) -> Decision:
+            raise raised
+
+        @hookimpl
+        def pointsman_policies(self) -> list[Any]:
+            return [self]
+
+        @hookimpl
+        def pointsman_sinks(self) -> list[Any]:
+            return [self.rank]
+
+    broken = Broken()
+    plugins = Plugins.of(
+        providers={"a": ScriptedProvider("a", default="well")}, policies={"broken": broken}, sinks={"broken": broken}
+    )
+    async with AsyncClient(settings=Settings.of({"routing": {"policy": "broken"}}), plugins=plugins) as one:
+        reply = await one.chat("hi")
+    assert reply.text == "well"
+    assert "the policy 'broken' raised" in reply.decision.reason
+
+
+async def test_notes_of_one_caller_are_not_told_to_another() -> None:
+    noted = RateLimited("later", retry_at=1e9)
+    noted.add_note("the plugin's")
+    async with client(ScriptedProvider("a", default=[noted]), retries=0) as one:
+        for _ in range(3):
+            with pytest.raises(RateLimited) as caught:
+                await one.chat("hi")
+            assert "mine" not in getattr(caught.value, "__notes__", [])
+            caught.value.add_note("mine")
+
+
+async def test_a_reader_that_is_shielded_is_told_that_its_call_was_cancelled() -> None:
+    """Such as one that is to finish an answer after its own client has left."""
+    async with client(ScriptedProvider("a", default=["one ", Hang()])) as one:
+        with anyio.move_on_after(1):
+            async with one.stream("hi", stall=50) as reply:
+                with anyio.CancelScope(shield=True), pytest.raises(ConfigError, match="was cancelled"):
+                    await reply.collect()
+                assert reply.text == "one "
+        assert anyio.current_time() < 1e9
+
+
 # Slow ones -----------------------------------------------------------------------------------------------------------
 
 
@@ -299,6 +381,26 @@ async def test_an_opening_that_hangs_is_given_up_and_tried_anew() -> None:
         await anyio.sleep(10 * OPENING)
         await one.chat("hi")
     assert opens == 2, "what is open stays open"
+
+
+async def test_an_opening_that_hangs_in_a_shield_is_not_waited_for() -> None:
+    opens = 0
+
+    @asynccontextmanager
+    async def stubborn(config: ScriptedConfig, context: ProviderContext) -> AsyncGenerator[ScriptedProvider]:
+        nonlocal opens
+        opens += 1
+        if opens == 1:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(100)
+        yield a
+
+    a = opened_by(ScriptedProvider("a", default="hello"), stubborn)
+    async with client(a) as one:
+        began = anyio.current_time()
+        assert (await one.chat("hi")).text == "hello"
+        assert OPENING <= anyio.current_time() - began < OPENING + 1
+    assert opens == 2
 
 
 async def test_all_readers_are_told_at_once_when_their_client_is_closed() -> None:

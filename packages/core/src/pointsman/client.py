@@ -99,12 +99,12 @@ class AsyncClient:
         self._clock = loop_clock()
         self._loop = current_token()
         group = anyio.create_task_group()
-        await group.__aenter__()
-        self._group = group
-        self._connections = Connections(self._roster, wrappers, group, self._clock)
-        self._health = self._new_health(self._connections)
-        if every := self._settings.engine.health_checks:
-            group.start_soon(check_all, self._connections, self._health, self._clock, every)
+        connections = Connections(self._roster, wrappers, group, self._clock)
+        self._health, every = self._new_health(connections), self._settings.engine.health_checks
+        await group.__aenter__()  # Nothing below may raise, since nobody would leave the group.
+        self._group, self._connections = group, connections
+        if every:
+            group.start_soon(check_all, connections, self._health, self._clock, every)
         return self
 
     async def __aexit__(

@@ -33,5 +33,7 @@ def record(call: Call, reply: StreamedReply, sinks: Sequence[tuple[str, Sink]]) 
         for one in records:
             try:
                 sink(one)
-            except Exception:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException:  # Nothing can be cancelled here, since nothing is awaited.
                 log.exception("the sink %r failed to take a record", name)

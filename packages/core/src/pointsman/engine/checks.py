@@ -22,11 +22,21 @@ log = logging.getLogger("pointsman")
 
 async def check_all(connections: Connections, health: Health, clock: Callable[[], float], every: float) -> None:
     """Ask each provider that is open, every so many seconds, for as long as the client is. Opens nobody."""
-    while True:
-        await anyio.sleep(every)
-        async with anyio.create_task_group() as group:
+    under_way: set[str] = set()
+
+    async def check(name: str, hooks: HookCallables) -> None:
+        try:
+            await _check(name, hooks, health, clock, every)
+        finally:
+            under_way.remove(name)
+
+    async with anyio.create_task_group() as group:
+        while True:
+            await anyio.sleep(every)
             for name, hooks in connections.opened():
-                group.start_soon(_check, name, hooks, health, clock, every)
+                if name not in under_way:  # One that cannot be hurried keeps nobody else from being asked.
+                    under_way.add(name)
+                    group.start_soon(check, name, hooks)
 
 
 async def _check(name: str, hooks: HookCallables, health: Health, clock: Callable[[], float], every: float) -> None:

@@ -35,6 +35,8 @@ log = logging.getLogger("pointsman")
 class _Slot:
     """A connection that is being opened, is open, or has failed to open."""
 
+    until: float
+    """When it must be open."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     settled: anyio.Event = field(default_factory=anyio.Event)
     gone: anyio.Event = field(default_factory=anyio.Event)
@@ -60,13 +62,13 @@ class Connections:
         """The callables of the provider `name`. Raises what opening it raised."""
         slot = self._slots.get(name)
         if slot is None:
-            slot = self._slots[name] = _Slot()
+            slot = self._slots[name] = _Slot(self._clock() + OPENING)
             self._group.start_soon(self._hold, name, slot, name=f"pointsman connection {name}")
         if slot.hooks is None:
-            await slot.settled.wait()
+            with anyio.CancelScope(deadline=slot.until):
+                await slot.settled.wait()
         if slot.hooks is None:
-            assert slot.error is not None
-            raise own(slot.error)  # Each waiter's own.
+            raise own(slot.error or self._too_late(name, slot))  # Each waiter's own.
         return slot.hooks
 
     def opened(self) -> list[tuple[str, HookCallables]]:
@@ -86,7 +88,7 @@ class Connections:
     async def _hold(self, name: str, slot: _Slot) -> None:
         """Keep one provider open until the client closes. Never raises: that would cancel the client's body."""
         try:
-            slot.scope.deadline = self._clock() + OPENING
+            slot.scope.deadline = slot.until
             with slot.scope:
                 connection = self._connection(name)
                 async with connection.spec.open(connection.config, connection.context) as session:
@@ -104,15 +106,24 @@ class Connections:
             slot.error = _as_ours(error, name)
             self._roster.redactor.error(slot.error)
         finally:
-            if self._slots.get(name) is slot:
-                del self._slots[name]
             if slot.hooks is None and slot.error is None:
-                slot.error = PluginError("opening was cancelled", plugin=name, provider=name)
                 if slot.scope.cancelled_caught and not self._closing.is_set():
-                    late = f"it was not open within {OPENING:g} s"
-                    slot.error = Unavailable(late, provider=name, scope=Scope.PROVIDER)
+                    self._too_late(name, slot)
+                else:
+                    slot.error = PluginError("opening was cancelled", plugin=name, provider=name)
+            self._forget(name, slot)
             slot.settled.set()
             slot.gone.set()
+
+    def _too_late(self, name: str, slot: _Slot) -> PointsmanError:
+        """What those who wait are told, also where the opening cannot be ended; the next attempt opens anew."""
+        self._forget(name, slot)
+        slot.error = Unavailable(f"it was not open within {OPENING:g} s", provider=name, scope=Scope.PROVIDER)
+        return slot.error
+
+    def _forget(self, name: str, slot: _Slot) -> None:
+        if self._slots.get(name) is slot:
+            del self._slots[name]
 
     def _discreet(self, hooks: HookCallables) -> HookCallables:
         """`hooks` whose reports and errors hold no secret; those of `stream` are the runner's to clean."""

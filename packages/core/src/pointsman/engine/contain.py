@@ -23,21 +23,27 @@ def forged(raised: asyncio.CancelledError) -> bool:
 
 
 async def contained(raised: BaseException) -> Exception:
-    """What a plugin raised, as an exception that ends nothing but its own work.
+    """What a plugin raised, as an exception that ends nothing but its own work; it keeps where it came from.
 
     Raises `raised` again where it is no plugin's: a cancellation, an interrupt, the end of the program.
     """
     if isinstance(raised, Exception):
         return raised
+    said = f"it raised {type(raised).__name__}"
     if isinstance(raised, asyncio.CancelledError) and forged(raised):
-        return RuntimeError("it cancelled itself")
-    if isinstance(raised, BaseExceptionGroup):
+        said = "it cancelled itself"
+    elif isinstance(raised, BaseExceptionGroup):
         # A plugin's task group around a generator that was closed, or cancelled in part.
         group = cast(BaseExceptionGroup[BaseException], raised)
-        if group.subgroup((KeyboardInterrupt, SystemExit)) is None:
-            await anyio.lowlevel.checkpoint_if_cancelled()  # Trio's nurseries hand a cancellation on in a group.
-            return RuntimeError(f"its task group ended with {raised!r}")
-    raise raised
+        if group.subgroup((KeyboardInterrupt, SystemExit)) is not None:
+            raise raised
+        await anyio.lowlevel.checkpoint_if_cancelled()  # Trio's nurseries hand a cancellation on in a group.
+        said = f"its task group ended with {', '.join(type(one).__name__ for one in group.exceptions)}"
+    elif isinstance(raised, (KeyboardInterrupt, SystemExit, GeneratorExit, anyio.get_cancelled_exc_class())):
+        raise raised
+    error = RuntimeError(said).with_traceback(raised.__traceback__)
+    vars(error).update(vars(raised))
+    return error
 
 
 def own(error: PointsmanError) -> PointsmanError:
@@ -48,10 +54,13 @@ def own(error: PointsmanError) -> PointsmanError:
     mine = copy(error)
     mine.__traceback__, mine.__cause__, mine.__context__ = error.__traceback__, error.__cause__, error.__context__
     mine.__suppress_context__ = error.__suppress_context__
+    if notes := getattr(mine, "__notes__", None):
+        mine.__notes__ = list(notes)
     if [type(mine.scope), *map(type, (mine.retryable, mine.trips, mine.begun))] != [Scope, bool, bool, bool]:
         raise TypeError("scope is a Scope; retryable, trips and begun are bool")
     str(mine)
     mine.retry_at = _moment(mine.retry_at)
+    mine.target, mine.provider, mine.partial = mine.target, mine.provider, ""  # As the engine will want to.
     return mine
 
 

@@ -29,8 +29,10 @@ def decide(
     try:
         decision = policy.rank(request, tuple(candidates), now, seed)
         fault = _fault(decision, candidates, timer() - began)
-    except Exception as error:
-        decision, fault = Decision(policy=name, order=()), f"raised {type(error).__name__}: {error}"
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # Nothing can be cancelled here, since nothing is awaited.
+        decision, fault = Decision(policy=name, order=()), f"raised {_shown(error)}"
     if fault:
         decision = InOrder().rank(request, candidates, now, seed)
         decision = replace(decision, reason=f"the policy {name!r} {fault}")
@@ -41,7 +43,7 @@ def _fault(decision: object, candidates: Sequence[Candidate], took: float) -> st
     """What is wrong with a decision, which may be anything; it may also raise."""
     if took > PATIENCE:
         return f"took {took * 1000:.0f} ms"
-    if not isinstance(decision, Decision):
+    if type(decision) is not Decision:  # A subclass may not be copied as one.
         return f"answered with a {type(decision).__name__}, which is no Decision"
     if not all(isinstance(item, Exclusion) for item in cast(tuple[object, ...], tuple(decision.excluded))):
         return "excluded what is no Exclusion"
@@ -54,3 +56,10 @@ def _fault(decision: object, candidates: Sequence[Candidate], took: float) -> st
     if not decision.order and offered - {item.target for item in decision.excluded}:
         return "named nobody"
     return None
+
+
+def _shown(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__}, which cannot be shown"

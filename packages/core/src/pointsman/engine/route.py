@@ -41,7 +41,7 @@ class Route:
     limits: Limits
     outlook: Outlook
     waiting_since: float | None = None
-    """When the call began to wait for somebody who may be asked."""
+    """When the call began to wait for somebody who may be asked, and for no limit of ours."""
     queue: list[Target] = field(default_factory=list[Target])
     """Whom `next` found that the call waits for."""
     ways: list[Way] = field(init=False)
@@ -51,32 +51,41 @@ class Route:
 
     def next(self, now: float, *, resuming: bool, deadline: float) -> tuple[float, Way | None] | None:
         """Whom to ask next, and when; with nobody yet, when to look again. None if there is nobody to wait for."""
-        if self.waiting_since is None:
-            self.waiting_since = now
-        patient_until = self.waiting_since + self.limits.max_wait
+        seen: list[tuple[int, Way, Standing, float]] = []
+        for index, way in enumerate(self.ways):
+            if (way.leg.prefill or not resuming) and self._eligible(way):
+                standing = self.outlook.standing(way.leg.target, now)
+                told = way.error.retry_at if way.error else None
+                seen.append((index, way, standing, max(now, standing.open_at, told or now)))
+        patient_until = self._patient_until(
+            now, lined=any(s.queue and (t < deadline or t == inf) for _, _, s, t in seen)
+        )
         ranked: list[tuple[float, bool, bool, int]] = []
         look_again: list[float] = []
         self.queue.clear()
-        for index, way in enumerate(self.ways):
-            if (resuming and not way.leg.prefill) or not self._eligible(way):
-                continue
-            standing = self.outlook.standing(way.leg.target, now)
-            bound = inf if standing.queue else patient_until
-            told = way.error.retry_at if way.error else None
-            opens = max(now, standing.open_at, told or now)
+        for index, way, standing, opens in seen:
             at = max(opens, way.ready_at)
-            if opens == inf and now < bound:  # Another call is in the way; its end will poke this one.
-                look_again.append(bound)
-            elif opens <= max(bound, now) and at < deadline:
+            if opens == inf and now < patient_until:  # Another call is in the way; its end will poke this one.
+                look_again.append(patient_until)
+            elif opens <= max(patient_until, now) and at < deadline:
                 ranked.append((at, way.tries > 0, standing.avoid, index))
             else:
                 continue
-            if at == opens > now:  # Else it is not ready itself, and would keep others waiting.
+            if at == standing.open_at > now:  # Else it is not ready itself, and would keep others waiting.
                 self.queue.append(way.leg.target)
         first = min(ranked, default=None)
         if first is not None and first[0] <= min(look_again, default=inf):
             return first[0], self.ways[first[3]]
         return (min(look_again), None) if look_again else None
+
+    def _patient_until(self, now: float, *, lined: bool) -> float:
+        """How long the call waits for what is no limit of ours; as long as it stands in line, it waits anyway."""
+        if lined:
+            self.waiting_since = None
+            return inf
+        if self.waiting_since is None:
+            self.waiting_since = now
+        return self.waiting_since + self.limits.max_wait
 
     def spare(self, now: float) -> Way | None:
         """A target that was not asked yet and can be asked this instant, twice at no harm."""

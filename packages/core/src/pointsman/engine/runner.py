@@ -206,6 +206,14 @@ class Call:
         self._group.start_soon(self._attempt, attempt, name=f"pointsman attempt {start.attempt} at {target}")
 
     async def _watchdog(self) -> None:
+        try:
+            await self._watch_the_clock()
+        finally:
+            if self._machine.phase is not Phase.SETTLED and not self._left:  # A reader that is shielded would wait on.
+                self._note_end()
+                self.channel.close(ConfigError("a scope around this stream was cancelled, but not around its reader"))
+
+    async def _watch_the_clock(self) -> None:
         machine = self._machine
         while machine.phase is not Phase.SETTLED and not self._left:
             now = self._clock()
@@ -234,8 +242,7 @@ class Call:
                 hooks = await self._connections.open(attempt.target.provider)
                 await self._converse(attempt, hooks)
         except BaseException as raised:
-            error = await contained(raised)
-            self._fail(attempt, named(error, hooks if error is raised else None, attempt))
+            self._fail(attempt, named(await contained(raised), hooks, attempt))
         finally:
             if attempt.ended is None:
                 attempt.ended = self._clock()

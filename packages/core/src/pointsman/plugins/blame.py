@@ -55,7 +55,7 @@ class _Entered:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        if isinstance(error, Exception):
+        if error is not None:
             read = any(map(self._reads, _frames(error)))
             for one in _whole(error):
                 if read:

@@ -78,25 +78,30 @@ class Health:
         return found
 
     def standing(self, target: Target, now: float, tokens: int, order: float = inf) -> Standing:
-        """Whether the call number `order` may ask `target` now, with a request of about so many `tokens`."""
+        """Whether the call number `order` may ask `target` now, with a request of about so many `tokens`.
+
+        Our own limits are looked at once the target is open: only then is the line a line.
+        """
         places = self.both(target)
         shut = self._shut_until(target, now, tokens)
         line = max(place.line_opens_at(now, tokens, order) for place in places)
-        open_at = max(shut, line)
+        open_at = shut if shut > now else line
         avoided = any(place.avoid_until > now for place in places)
         if open_at <= now:
             return Standing(avoid=avoided)
         used_up = self._used_up(target, now, tokens, order) if shut <= now else ""
-        return Standing(open_at, shut <= now, avoided, _not_asked(target, places, shut, open_at, now, used_up))
+        return Standing(open_at, shut <= now, avoided, _not_asked(target, places, open_at, now, used_up))
 
     def obstacles(self, target: Target, now: float, tokens: int, order: float) -> list[Place]:
         """Where the call has to stand in line for `target`: the places that open last."""
         places = self.both(target)
-        opens = [inf if place.blocked else place.line_opens_at(now, tokens, order) for place in places]
+        opens = [inf if place.blocked else place.shut_until() for place in places]
+        if max(opens) <= now:
+            if self._shut_until(target, now, tokens) > now:  # By the vendor's headers, which are about the target.
+                return [places[0]]
+            opens = [place.line_opens_at(now, tokens, order) for place in places]
         latest = max(opens)
-        if latest <= now or (latest < inf and self._shut_until(target, now, tokens) > now):
-            return []
-        return [place for place, at in zip(places, opens, strict=True) if at == latest]
+        return [place for place, at in zip(places, opens, strict=True) if at == latest > now]
 
     def call(self, tokens: int) -> Outlook:
         """A call begins, with a request of about so many `tokens`."""
@@ -132,7 +137,9 @@ class Health:
         for place, probe in zip(self.both(ticket.target), ticket.probes, strict=True):
             if probe and not ticket.judged:
                 place.breaker.abandoned(now)
-            place.release(now)
+            place.running -= 1
+        for place in self.both(ticket.target):  # Once both have room: whoever is told may need both.
+            place.stir()
 
     def checked(self, provider: str, well: bool, now: float, valid_for: float) -> None:
         """A health check of the provider said whether it is well; it is asked again within `valid_for` seconds."""
@@ -234,9 +241,7 @@ def _refused(error: PointsmanError) -> bool:
     return error.status is not None or (error.begun and not error.trips)
 
 
-def _not_asked(
-    target: Target, places: tuple[Place, Place], shut: float, until: float, now: float, used_up: str
-) -> PointsmanError:
+def _not_asked(target: Target, places: tuple[Place, Place], until: float, now: float, used_up: str) -> PointsmanError:
     """Why a target was not asked, as the error that it last gave if it gave one, with the time of its return."""
     when = f"for another {until - now:.1f} s"
     if until == inf:
@@ -246,7 +251,7 @@ def _not_asked(
         return RateLimited(f"not asked {when}: {used_up} is used up", target=target, retry_at=_moment(until))
     shutting = max(places, key=lambda place: place.shut_until())
     said = shutting.error
-    if said is None or shutting.shut_until() < shut:
+    if said is None or shutting.shut_until() < until:
         stated = "by its own headers, its limit is used up"
         return RateLimited(f"not asked {when}: {stated}", target=target, retry_at=_moment(until))
     why = "it keeps failing" if shutting.breaker.opens_at() > shutting.open_at else "it asked for patience"

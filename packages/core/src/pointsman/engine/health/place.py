@@ -117,11 +117,6 @@ class Place:
         if probe:
             self.breaker.abandoned(now)
 
-    def release(self, now: float) -> None:
-        """An attempt has ended and holds nothing any more: the next in line may try."""
-        self.running -= 1
-        self.stir()
-
     def stir(self) -> None:
         """Something has changed: tell those who wait, for as long as there is room."""
         self.line.tell(unless=lambda: self.blocked)
@@ -132,4 +127,5 @@ def _remembered(error: PointsmanError) -> PointsmanError:
     kept = copy(error)
     kept.__traceback__ = kept.__cause__ = kept.__context__ = None
     kept.partial = ""
+    vars(kept).pop("__notes__", None)  # They are of one call.
     return kept
