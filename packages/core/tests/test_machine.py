@@ -449,3 +449,19 @@ def test_who_was_waited_for_is_still_the_first() -> None:
     one.outlook = Known()
     one._route.outlook = one.outlook
     assert one.tick(3.0, 0.5) == [Start(1, A, "first")]
+
+
+@pytest.mark.parametrize(("opens", "waits_for"), [(0.1, []), (10.0, [A]), (inf, [A])])
+def test_who_is_not_ready_itself_does_not_hold_up_a_line(opens: float, waits_for: list[Target]) -> None:
+    class Closing(Untried):
+        closed = False
+
+        def standing(self, target: Target, now: float) -> Standing:
+            return Standing(opens, queue=True) if self.closed else Standing()
+
+    one = Machine([Leg(A)], Limits(), 0.0, Closing())
+    one.start(0.0)
+    one.outlook.closed = True  # type: ignore[attr-defined]
+    failed(one, Unavailable("down"))
+    assert one.phase is Phase.WAITING
+    assert list(one.queue) == waits_for, "its pause is a quarter of a second"

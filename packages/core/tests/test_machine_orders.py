@@ -186,10 +186,9 @@ class AnyOrder(RuleBasedStateMachine):
                     if error and not self.final and not isinstance(error, DeadlineExceeded):
                         asked = self.reference.choose(self.now, self.machine.deadline)
                         assert asked == (inf, None), "nobody is left"
-        if self.machine.phase is Phase.WAITING:
+        if self.machine.phase is Phase.WAITING and self.now < self.machine.deadline:
             at, _ = self.reference.choose(self.now, self.machine.deadline)
-            over = self.now >= self.machine.deadline
-            assert self.machine.due <= self.now if over else self.machine.due == min(at, self.machine.deadline)
+            assert self.machine.due == min(at, self.machine.deadline), "it waits for whom it should"
             assert self.machine.due > self.now
 
     def started(self, number: int, target: Target, role: str) -> None:
