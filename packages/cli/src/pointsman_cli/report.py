@@ -232,7 +232,7 @@ def _named_in_routing(name: str, roster: Roster | None) -> str | None:
         return None
     if name not in {target.partition("/")[0] for target in targets}:
         return None
-    origin = next(value.origin for path, value in roster.settings if path == ("routing", "targets"))
+    origin = roster.settings.origin("routing", "targets")
     return f"routing.targets from {origin} names it: correct it there"
 
 

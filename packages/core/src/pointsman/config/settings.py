@@ -194,6 +194,11 @@ class Settings:
         """Every setting that files, arguments, or the environment of a section say, under its whole path."""
         return iter(sorted(self._values.items(), key=lambda item: item[0]))
 
+    def origin(self, *path: str) -> Origin | None:
+        """Where the setting under `path` comes from; None if nobody says it."""
+        found = self._values.get(path)
+        return found.origin if found else None
+
     @cached_property
     def engine(self) -> Engine:
         """``[engine]``. Raises `ConfigError` naming the setting and its origin."""
