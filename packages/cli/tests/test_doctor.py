@@ -122,6 +122,8 @@ PROJECT_FAULTS = [
     ("policy", '[routing]\npolicy = "x"', "pointsman config unset --project routing.policy"),
     ("policy", '[routing]\ntargets = ["x/y"]', "pointsman config set --project routing.targets a/m1"),
     ("c", '[providers.c]\nplugin = "openai-compatible"\nbase_url = "x y"', CORRECT_URL),
+    ("c", f'[providers.c]\nbase_url = "{HERE}"', "pointsman config set --project providers.c.plugin openai-compatible"),
+    ("c", '[providers.c]\nplugin = "gone"', "pointsman config set --project providers.c.plugin ollama"),
     (
         "c",
         f'[providers.c]\nplugin = "openai-compatible"\nbase_url = "{HERE}"\nurl = 3',
@@ -146,6 +148,14 @@ def test_what_is_advised_about_a_project_file_mends_it(
     done = invoke("config", verb, *rest)
     assert done.exit_code == 0, done.stderr
     assert not of(invoke("doctor", "--json"), check, "fail")
+
+
+def test_a_plugin_that_is_left_out_and_is_not_there(invoke: Invoke, place: Path, home: Path) -> None:
+    write(home / "config.toml", '[plugins]\ndisable = ["sambanvoa"]\n')
+    done = invoke("doctor", "--json")
+    assert done.exit_code == 0
+    said = "[plugins] disable names sambanvoa, and no plugin is called that; did you mean 'sambanova'?"
+    assert f"{said} pointsman config set plugins.disable ..." in of(done, "plugins", "warn")
 
 
 def test_what_is_advised_about_a_variable_names_it(

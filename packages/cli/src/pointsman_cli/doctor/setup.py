@@ -9,6 +9,7 @@ import anyio
 
 from pointsman import ConfigError, NoCandidates, PointsmanError, Settings, Target
 from pointsman.config.providers import own_variable
+from pointsman.errors import did_you_mean
 
 from ..advice import another_key
 from ..exits import Exit
@@ -84,6 +85,11 @@ def plugins(situation: Situation) -> Iterator[Check]:
             yield Check("plugins", "fail" if grave else "warn", said, advice)
         elif row.state == "disabled":
             yield Check("plugins", "ok", f"the {row.kind} {row.name} is disabled")
+    known = [row.name for row in rows]
+    for name in (one for one in choice.disable if one not in known):
+        said = f"[plugins] disable names {name}, and no plugin is called that{did_you_mean(name, known)}"
+        key = ("plugins", "disable")
+        yield Check("plugins", "warn", said, set_command(key, situation.settings.origin(*key), "..."))
     good = sum(row.state == "ok" for row in rows)
     try:
         yield Check("plugins", "ok", f"{good} of {len(rows)} are fine. {said_of(chain_of(rows, choice))}")
@@ -117,6 +123,9 @@ def providers(situation: Situation) -> Iterator[Check]:
 
 
 def _provider(row: Row, settings: Settings, *, set_up: bool) -> Check:
+    origin = next((value.origin for path, value in settings if path[:2] == ("providers", row.name)), None)
+    lacks_plugin = "needs the plugin" in row.reason or "no provider is called" in row.reason
+    command = set_command(("providers", row.name, "plugin" if lacks_plugin else "SETTING"), origin)
     match row.state:
         case "ready":
             keys = "; ".join(f"{setting} from {origin}" for setting, origin in row.keys.items()) or "without a key"
@@ -125,14 +134,11 @@ def _provider(row: Row, settings: Settings, *, set_up: bool) -> Check:
         case "not ready" if not set_up:
             return Check(row.name, "ok", f"not set up: {row.reason}")
         case "not ready":
-            origin = next((value.origin for path, value in settings if path[:2] == ("providers", row.name)), None)
-            command = set_command(("providers", row.name, "SETTING"), origin)
             advice = f"pointsman keys set {row.name}" if "api_key" in row.reason else command
             return Check(row.name, "warn", f"not ready: {row.reason}", advice)
         case "wrong" if row.unfit:
             return Check(row.name, "fail", row.reason, another_key(row.name, row.unfit))
         case "wrong":
-            command = set_command(("providers", row.name, "SETTING"), None)
             return Check(row.name, "fail", row.reason, remedy(row.reason, settings, row.name) or command)
         case _:
             advice = f'pip install --upgrade what brings it, or [plugins] disable = ["{row.name}"]'
