@@ -211,6 +211,20 @@ async def test_a_client_that_is_not_open_says_how_to_open_it() -> None:
         await one.chat("hi")
 
 
+async def test_a_stream_that_nobody_entered_says_how_to() -> None:
+    async with client(ScriptedProvider("a")) as one:
+        with pytest.raises(AttributeError) as caught:
+            _ = one.stream("hi").text_stream  # type: ignore[attr-defined]
+    assert str(caught.value) == (
+        "a stream is not open yet, so that it has no text_stream: use `async with client.stream(...) as reply:`"
+    )
+    with (
+        Client(settings=Settings.of({}), plugins=Plugins.of(providers={"a": ScriptedProvider("a")})) as two,
+        pytest.raises(AttributeError, match=r"it has no collect: use `with client\.stream\(\.\.\.\) as reply:`"),
+    ):
+        two.stream("hi").collect()  # type: ignore[attr-defined]
+
+
 async def test_an_open_that_hangs_does_not_hold_up_the_close() -> None:
     a = ScriptedProvider("a")
 

@@ -29,7 +29,7 @@ from .plugins import HookCallables, Plugins
 from .policy import Candidate, Decision, Policy
 from .provider import CAPABILITIES
 from .recording import record
-from .reply import Reply, StreamedReply
+from .reply import Reply, StreamedReply, UnopenedStream
 from .telemetry import Sink
 from .types import ChatRequest, Message, Priority, Target, Tool
 
@@ -130,14 +130,12 @@ class AsyncClient:
             group.cancel_scope.cancel()
             await group.__aexit__(None, None, None)
 
-    @asynccontextmanager
-    async def stream(self, prompt: Prompt, **options: Unpack[Options]) -> AsyncGenerator[StreamedReply]:
+    def stream(self, prompt: Prompt, **options: Unpack[Options]) -> UnopenedStream:
         """Ask, and read the answer as it comes. Leaving the block ends whatever still runs.
 
         Entering raises `ConfigError`, `PluginError` or `NoCandidates`; iterating raises the rest of the error tree.
         """
-        async with self._call(prompt, options, collected=False) as reply:
-            yield reply
+        return UnopenedStream(self._call(prompt, options, collected=False))
 
     async def chat(self, prompt: Prompt, **options: Unpack[Options]) -> Reply:
         """Ask, and get the whole answer: a collected stream. An answer that breaks is started anew by default.
