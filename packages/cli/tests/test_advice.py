@@ -105,6 +105,30 @@ def test_server_that_does_not_answer_can_be_started(invoke: Invoke, place: Path)
     assert "pointsman providers check" in stderr
 
 
+def test_several_that_do_not_answer_are_advised_about_as_several(invoke: Invoke, place: Path) -> None:
+    file = place / "pointsman.toml"
+    tables = [f'[providers.{one}]\nplugin = "openai-compatible"\nbase_url = "http://127.0.0.1:9/v1"\n' for one in "ab"]
+    file.write_text("".join(tables) + '[routing]\ntargets = ["a/m1", "b/m1"]\n')
+    stderr = invoke("chat", "hi").stderr
+    assert "cause: none of them can be reached\n" in stderr
+    assert stderr.count("Start a server such as llama.cpp") == 1
+    assert "pointsman providers check; or add a target of another provider, to [routing] targets or" in stderr
+    assert "name several targets" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("second", "cause"), [(429, "too many requests or tokens for now"), (503, "they cannot be reached, or fail by ")]
+)
+def test_several_that_fail_are_not_told_to_be_several(
+    invoke: Invoke, place: Path, a: Vendor, b: Vendor, second: int, cause: str
+) -> None:
+    a.script(*[Fault(503)] * 5)
+    b.script(*[Fault(second)] * 5)
+    stderr = invoke("chat", "hi").stderr
+    assert f"cause: {cause}" in stderr
+    assert "or add a target of another provider" in stderr
+
+
 @pytest.mark.parametrize("targets", [["a/m1"], ["a/m1", "b/m1"]])
 def test_what_fails_again_in_the_same_way_is_told_once(
     invoke: Invoke, place: Path, a: Vendor, b: Vendor, targets: list[str]

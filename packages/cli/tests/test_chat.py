@@ -433,10 +433,10 @@ def nothing(why: str) -> str:
 
 
 IF_IT_DOES = 'if its server does, set capabilities = ["prefill"] in'
-NONE = f"a and b do not say to go on with an answer; {IF_IT_DOES} [providers.a]"
-PINNED = f"b does not say to go on with an answer; {IF_IT_DOES} [providers.b]"
+NONE = f"neither a nor b declares `prefill`; {IF_IT_DOES} [providers.a]"
+PINNED = f"b does not declare `prefill`; {IF_IT_DOES} [providers.b]"
 VENDOR = (
-    "sambanova does not say to go on with an answer; that takes a server behind openai-compatible, with "
+    "sambanova does not declare `prefill`; that takes a server behind openai-compatible, with "
     'capabilities = ["prefill"]'
 )
 SCHEMA = "half a document that is to fit a schema is nothing to go on with"
@@ -464,6 +464,14 @@ def test_why_nothing_will_be_continued_is_told_once(
         monkeypatch.setenv(name, value)
     done = invoke("chat", "hi", *args)
     assert (done.exit_code, done.stderr) == (0, said)
+
+
+def test_three_that_do_not_go_on_are_told_together(invoke: Invoke, a: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_SAMBANOVA_BASE_URL", a.base_url)
+    monkeypatch.setenv("POINTSMAN_SAMBANOVA_API_KEY", os.environ["POINTSMAN_A_API_KEY"])
+    options = [part for one in ("a", "b", "sambanova") for part in ("-m", f"{one}/m1")]
+    stderr = invoke("chat", "hi", "--on-break", "continue", *options).stderr
+    assert stderr.startswith("Warning: nothing will be continued: none of a, b and sambanova declares `prefill`; if ")
 
 
 def test_a_vendor_that_does_not_go_on_has_no_setting_for_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from pointsman_cli.settings.toml_file import write
 from pointsman_testing import Fault, Vendor
 
 Invoke = Callable[..., Result]
+HERE = "http://127.0.0.1:1/v1"
+CORRECT_URL = f"pointsman config set --project providers.c.base_url {HERE}"
 KEY = "sk-a-key-that-nobody-may-see-4711"
 
 
@@ -105,7 +108,64 @@ def test_what_is_wrong_with_limits(invoke: Invoke, place: Path, home: Path, limi
 
 def test_limits_are_settings(invoke: Invoke, place: Path, home: Path) -> None:
     write(home / "config.toml", '[limits."a/m1"]\nrpm = 3\nconcurrent = 2\n')
-    assert "3 set" in of(invoke("doctor", "--json"), "settings", "ok")
+    assert "7 values set" in of(invoke("doctor", "--json"), "settings", "ok"), "two for each provider, one for routing"
+
+
+PROJECT_FAULTS = [
+    ("settings", "[engine]\nstal = 3", "pointsman config unset --project engine.stal"),
+    ("settings", '[engine]\nstall = "3s"', "pointsman config set --project engine.stall 3"),
+    ("settings", '[limits."a/m1"]\nrpm = 0', "pointsman config unset --project 'limits.\"a/m1\".rpm'"),
+    ("settings", "[limits.nobody]\nrpm = 3", "pointsman config unset --project limits.nobody"),
+    ("settings", '[plugins]\ndisable = "x"', "pointsman config unset --project plugins.disable"),
+    ("plugins", '[plugins]\nwrappers = ["x"]', "pointsman config unset --project plugins.wrappers"),
+    ("policy", '[routing]\npolicy = "x"', "pointsman config set --project routing.policy in_order"),
+    ("policy", '[routing]\npolicy = "x"', "pointsman config unset --project routing.policy"),
+    ("policy", '[routing]\ntargets = ["x/y"]', "pointsman config set --project routing.targets a/m1"),
+    ("c", '[providers.c]\nplugin = "openai-compatible"\nbase_url = "x y"', CORRECT_URL),
+    ("c", f'[providers.c]\nbase_url = "{HERE}"', "pointsman config set --project providers.c.plugin openai-compatible"),
+    ("c", '[providers.c]\nplugin = "gone"', "pointsman config set --project providers.c.plugin ollama"),
+    (
+        "c",
+        f'[providers.c]\nplugin = "openai-compatible"\nbase_url = "{HERE}"\nurl = 3',
+        "pointsman config unset --project providers.c.url",
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "text", "command"), PROJECT_FAULTS)
+def test_what_is_advised_about_a_project_file_mends_it(
+    invoke: Invoke, place: Path, home: Path, check: str, text: str, command: str
+) -> None:
+    """The words that stand for what the user has in mind are filled in."""
+    tables = (place / "pointsman.toml").read_text()
+    if "[routing]" in text:
+        tables = tables.partition("[routing]")[0]
+    (place / "pointsman.toml").write_text(f"{tables}\n{text}\n")
+    advised = of(invoke("doctor", "--json"), check, "fail")
+    verb, *rest = shlex.split(command.removeprefix("pointsman config "))
+    shown = " ".join(command.split()[:5] if verb == "set" else command.split())
+    assert shown in advised
+    done = invoke("config", verb, *rest)
+    assert done.exit_code == 0, done.stderr
+    assert not of(invoke("doctor", "--json"), check, "fail")
+
+
+def test_a_plugin_that_is_left_out_and_is_not_there(invoke: Invoke, place: Path, home: Path) -> None:
+    write(home / "config.toml", '[plugins]\ndisable = ["sambanvoa"]\n')
+    done = invoke("doctor", "--json")
+    assert done.exit_code == 0
+    said = "[plugins] disable names sambanvoa, and no plugin is called that; did you mean 'sambanova'?"
+    assert f"{said} pointsman config set plugins.disable ..." in of(done, "plugins", "warn")
+
+
+def test_what_is_advised_about_a_variable_names_it(
+    invoke: Invoke, place: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_ENGINE_STALL", "3s")
+    monkeypatch.setenv("POINTSMAN_A_CAPABILITIES", "prefil")
+    done = invoke("doctor", "--json")
+    assert "correct POINTSMAN_ENGINE_STALL, or unset it" in of(done, "settings", "fail")
+    assert "correct POINTSMAN_A_CAPABILITIES, or unset it" in of(done, "a", "fail")
 
 
 def test_a_section_that_is_none_fails_and_the_rest_of_the_page_is_there(

@@ -152,7 +152,7 @@ def test_a_variable_that_nobody_reads_is_told_once(start: Any) -> None:
 
 def test_why_nothing_will_be_continued_is_told_once(start: Any) -> None:
     typist = start("--on-break", "continue")
-    assert "nothing will be continued: a and b do not say" in typist.sees(PROMPT)
+    assert "nothing will be continued: neither a nor b declares" in typist.sees(PROMPT)
     assert "continued" not in typist.asks("one") + typist.asks("two")
     assert typist.leaves() == 0
 

@@ -143,6 +143,19 @@ def test_a_variable_that_nobody_reads_is_told_once(
     assert done.stderr == f"Warning: nobody reads {name}: no section and no provider has that name{meant}\n"
 
 
+def test_a_variable_for_a_limit_is_told_where_limits_are_read_from(
+    invoke: Invoke, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_LIMITS_A_RPM", "5")
+    said = "nobody reads POINTSMAN_LIMITS_A_RPM: limits are read from files and arguments only"
+    assert invoke("route", "hi").stderr == f"Warning: {said}\n"
+    assert f"{said} unset it" in " ".join(one["said"] + " " + one["next"] for one in checks(invoke))
+
+
+def checks(invoke: Invoke) -> list[dict[str, str]]:
+    return json.loads(invoke("doctor", "--json").stdout)["checks"]
+
+
 @pytest.mark.parametrize("verb", ["chat", "route"])
 def test_a_variable_for_a_setting_that_a_section_does_not_have_is_an_error(
     invoke: Invoke, place: Path, monkeypatch: pytest.MonkeyPatch, verb: str

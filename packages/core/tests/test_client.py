@@ -16,6 +16,7 @@ from pointsman import (
     AttemptRecord,
     AuthFailed,
     CallRecord,
+    Client,
     ConfigError,
     Connection,
     DeadlineExceeded,
@@ -23,6 +24,7 @@ from pointsman import (
     Finished,
     Health,
     HealthState,
+    InvalidRequest,
     NoCandidates,
     PluginError,
     Plugins,
@@ -148,6 +150,56 @@ async def test_a_decision_can_be_had_without_asking_anyone() -> None:
         one.decide("hi", require=["telepathy"])
 
 
+@pytest.mark.parametrize("door", [AsyncClient, Client])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"settings": {"engine": {}}}, "settings is pointsman.Settings.of({...}), not a dict"),
+        ({"plugins": []}, "plugins is pointsman.Plugins.installed() or pointsman.Plugins.of(...), not a list"),
+        ({"settings": Settings}, "settings is pointsman.Settings.of({...}), not the class Settings"),
+    ],
+)
+def test_what_is_handed_in_instead_of_settings_is_named(door: Any, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        door(**given)
+    assert str(caught.value) == said
+
+
+async def test_a_setting_that_is_taken_for_an_option_is_told_where_it_is_set() -> None:
+    said = r"no option 'hedge': it is a setting of \[engine\], for all calls of a client \(hedge = \.\.\.\)"
+    async with client(ScriptedProvider("a")) as one:
+        with pytest.raises(InvalidRequest, match=said):
+            await one.chat("hi", hedge=0.5)  # type: ignore[call-arg]
+        with pytest.raises(InvalidRequest, match=said):
+            one.decide("hi", hedge=0.5)  # type: ignore[call-arg]
+
+
+async def test_a_capability_that_nobody_has_heard_of_is_told_with_what_was_meant() -> None:
+    async with client(ScriptedProvider("a")) as one:
+        with pytest.raises(NoCandidates, match=r"no capability 'prefil': there are .*; did you mean 'prefill'\?"):
+            await one.chat("hi", require=["prefil"])
+        with pytest.raises(NoCandidates) as caught:
+            await one.chat("hi", require=["vision"])
+    assert "no capability" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "environ", "origin"),
+    [
+        ({"routing": {"policy": "cheapest"}}, {}, "argument"),
+        ({}, {"POINTSMAN_ROUTING_POLICY": "cheapest"}, "environment POINTSMAN_ROUTING_POLICY"),
+    ],
+)
+def test_a_policy_that_is_not_there_is_told_with_the_place_that_names_it(
+    table: dict[str, Any], environ: dict[str, str], origin: str
+) -> None:
+    plugins = Plugins.of(providers={"a": ScriptedProvider("a")})
+    one = AsyncClient(settings=Settings.of(table, environ), plugins=plugins)
+    with pytest.raises(ConfigError) as caught:
+        one.decide("hi")
+    assert str(caught.value).startswith(f"[routing] policy (from {origin}): no policy is called 'cheapest'")
+
+
 async def test_a_client_that_is_not_open_says_how_to_open_it() -> None:
     one = client(ScriptedProvider("a"))
     with pytest.raises(ConfigError, match="async with"):
@@ -157,6 +209,20 @@ async def test_a_client_that_is_not_open_says_how_to_open_it() -> None:
             await one.__aenter__()
     with pytest.raises(ConfigError, match="async with"):
         await one.chat("hi")
+
+
+async def test_a_stream_that_nobody_entered_says_how_to() -> None:
+    async with client(ScriptedProvider("a")) as one:
+        with pytest.raises(AttributeError) as caught:
+            _ = one.stream("hi").text_stream  # type: ignore[attr-defined]
+    assert str(caught.value) == (
+        "a stream is not open yet, so that it has no text_stream: use `async with client.stream(...) as reply:`"
+    )
+    with (
+        Client(settings=Settings.of({}), plugins=Plugins.of(providers={"a": ScriptedProvider("a")})) as two,
+        pytest.raises(AttributeError, match=r"it has no collect: use `with client\.stream\(\.\.\.\) as reply:`"),
+    ):
+        two.stream("hi").collect()  # type: ignore[attr-defined]
 
 
 async def test_an_open_that_hangs_does_not_hold_up_the_close() -> None:

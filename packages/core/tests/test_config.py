@@ -31,6 +31,13 @@ class AcmeConfig(BaseModel, frozen=True, extra="forbid"):
     headers: Mapping[str, SecretStr] = Field(default_factory=dict)
     workspace: str | None = None
 
+    @field_validator("base_url")
+    @classmethod
+    def _is_somebody(cls, url: str) -> str:
+        if url == "http://nobody":
+            raise ValueError("nobody is not there")
+        return url
+
 
 class LocalConfig(BaseModel, frozen=True, extra="forbid"):
     base_url: str
@@ -265,6 +272,22 @@ def test_a_mistake_in_a_file_is_shown_with_its_line(layers: Layers, file: str) -
     assert caught.value.__context__ is None, "tomllib's error holds the whole text, and so the key"
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[limits.one/any]\nrpm = 5\n", r'a name with a slash needs quotes: \[limits\."one/any"\]'),
+        ("[ limits.a.b/c.d ] # per minute\nrpm = 5\n", r'needs quotes: \[limits\."a\.b/c\.d"\]'),
+        ("[routing]\n[engine]\n[routing]\n", r"\[routing\] stands there twice: put all its settings below one of them"),
+        ("[limits.a]\n[limits.a]\n", r"\[limits\.a\] stands there twice"),
+        ("[engine]\nstall = 3\nstall = 5\n", r"line 3[^;]*\)$"),
+    ],
+)
+def test_a_mistake_in_a_file_that_is_often_made_is_told_with_its_remedy(layers: Layers, text: str, hint: str) -> None:
+    layers.write("project/pointsman.toml", text)
+    with pytest.raises(ConfigError, match=rf"is not valid TOML: .*{hint}"):
+        layers.read()
+
+
 @pytest.mark.parametrize("file", ["home/config.toml", "project/pointsman.toml"])
 def test_bytes_that_are_no_text(layers: Layers, file: str) -> None:
     path = layers.write(file, b"[engine]\ndeadline = 5 # caf\xe9\n" + KEY.encode())
@@ -371,14 +394,32 @@ def test_what_is_no_section_is_refused_at_once(table: dict[str, Any], said: str)
     ("section", "settings", "said"),
     [
         ("engine", {"dedline": 5}, r"\[engine\] has no setting 'dedline' \(from argument\).*did you mean 'deadline'\?"),
-        ("engine", {"deadline": -1}, r"\[engine\] deadline \(from argument\): .*greater than 0"),
+        ("engine", {"deadline": -1}, r"\[engine\] deadline \(from argument\): is more than 0, not -1: .* the default$"),
+        (
+            "engine",
+            {"deadline": "30s"},
+            r"deadline \(from argument\): is a number without a unit, not '30s': write 30$",
+        ),
+        ("engine", {"deadline": "5m"}, r"deadline \(from argument\): is a number, not '5m'; times are in seconds$"),
+        ("engine", {"min_speed": "9s"}, r"min_speed \(from argument\): is a number without a unit, not '9s': write 9$"),
+        ("engine", {"deadline": [30]}, r"deadline \(from argument\): is a number, not a list$"),
+        ("engine", {"max_wait": -1}, r"max_wait \(from argument\): is 0 or more, not -1$"),
+        ("engine", {"retries": 0.5}, r"retries \(from argument\): is a whole number, not 0.5$"),
+        ("engine", {"retries": float("inf")}, r"retries \(from argument\): is a whole number, not inf$"),
+        ("engine", {"retries": "x" * 200}, r"retries \(from argument\): is a whole number, not 'x{20,50}\.\.\.$"),
         ("engine", {"deadline": True}, r"\[engine\] deadline \(from argument\): .*no switch|is not a switch"),
         ("engine", {"deadline": float("nan")}, r"deadline \(from argument\)"),
         ("engine", {"stall": {"x": 1}}, r"\[engine\] stall \(from argument\)"),
         ("engine", {"retries": -1}, r"retries \(from argument\)"),
         ("engine", {"max_attempts": 0}, r"max_attempts \(from argument\)"),
         ("engine", {"max_attempts": 1.5}, r"max_attempts \(from argument\)"),
-        ("engine", {"on_break": "go on"}, r"on_break \(from argument\): .*'raise', 'restart' or 'continue'"),
+        (
+            "engine",
+            {"on_break": "go on"},
+            r"on_break \(from argument\): is one of raise, restart, continue, not 'go on'$",
+        ),
+        ("engine", {"on_break": "restrat"}, r"not 'restrat'; did you mean 'restart'\?$"),
+        ("engine", {"on_break": 5}, r"is one of raise, restart, continue, not 5$"),
         ("engine", {"hedge": -0.1}, r"hedge \(from argument\)"),
         ("engine", {"hedge": 5}, r"hedge \(from argument\): is a share of calls, from 0 to 1: 5 is none"),
         ("engine", {"retry_budget": 1.01}, r"retry_budget \(from argument\): is a share of calls, .*: 1.01 is none"),
@@ -386,19 +427,26 @@ def test_what_is_no_section_is_refused_at_once(table: dict[str, Any], said: str)
         ("engine", {"retry_budget": -0.1}, r"retry_budget \(from argument\): is a share of calls"),
         ("engine", {"retry_budget": float("nan")}, r"retry_budget \(from argument\): is a share of calls"),
         ("engine", {"retry_budget": float("inf")}, r"retry_budget \(from argument\): is a share of calls"),
-        ("engine", {"retry_budget": "all"}, r"retry_budget \(from argument\): .*valid number"),
+        ("engine", {"retry_budget": "all"}, r"retry_budget \(from argument\): is a number, not 'all'"),
         ("engine", {"hedge": True}, r"hedge \(from argument\): .*is not a switch"),
-        ("engine", {"health_checks": 0}, r"health_checks \(from argument\): .*greater than 0"),
+        ("engine", {"health_checks": 0}, r"health_checks \(from argument\): is more than 0, not 0"),
         (
             "limits",
             {"acme/a": {"rpmm": 5}},
             r"\[limits\.\"acme/a\"\] has no setting 'rpmm' \(from argument\).*did you mean 'rpm'\?",
         ),
-        ("limits", {"acme": {"rpm": 0}}, r"\[limits\.\"acme\"\] rpm \(from argument\): .*greater than 0"),
+        (
+            "limits",
+            {"acme": {"rpm": 0}},
+            r"\[limits\.\"acme\"\] rpm \(from argument\): is more than 0, not 0: leave it out for no limit$",
+        ),
         ("limits", {"acme": {"concurrent": True}}, r"concurrent \(from argument\): .*is not a switch"),
-        ("limits", {"acme": {"tpm": "many"}}, r"tpm \(from argument\): .*valid integer"),
+        ("limits", {"acme": {"tpm": "many"}}, r"tpm \(from argument\): is a whole number, not 'many'$"),
         ("limits", {"acme": {"rpm": {"x": 1}}}, r"rpm \(from argument\)"),
-        ("routing", {"targets": "acme/a"}, r"targets \(from argument\)"),
+        ("routing", {"targets": "acme/a"}, r"targets \(from argument\): is a list: \[\"acme/a\"\]$"),
+        ("routing", {"targets": 5}, r"targets \(from argument\): is a list, not 5$"),
+        ("routing", {"targets": ["acme/a", 5]}, r"targets \(from argument\): is a list of texts: 5 is none$"),
+        ("routing", {"policy": ["in_order"]}, r"policy \(from argument\): is a text, not a list$"),
         ("routing", {"targets": ["acme"]}, r"'acme' is not a target: write provider/model"),
         ("routing", {"targets": ["acme/a", "b/b", "acme/a"]}, r"acme/a is named more than once"),
         ("plugins", {"wrapers": []}, r"did you mean 'wrappers'\?"),
@@ -588,6 +636,12 @@ def test_variables_hold_lists_and_tables_too() -> None:
         ({}, {"ACME_API_KEY": "two words and more"}, False, r"api_key from environment ACME_API_KEY contains a space"),
         ({}, {"ACME_API_KEY": "line\nline12345"}, False, r"a space, a line break"),
         ({}, {"ACME_API_KEY": "schlüssel12345"}, False, r"another character that no key has"),
+        (
+            {"base_url": "http://nobody", "api_key": KEY},
+            {},
+            False,
+            r"acme: base_url \(argument\): nobody is not there$",
+        ),
         ({"base_url": "http://[::1"}, {"ACME_API_KEY": KEY}, False, r"base_url \(argument\) is not an address"),
         ({"base_url": "https://e.example\\@api.acme.example"}, {}, False, r"base_url \(argument\) is not an address"),
     ],

@@ -45,6 +45,13 @@ def test_serves_ollama() -> None:
             process.kill()
 
 
+def test_help_is_for_a_terminal() -> None:
+    command = [sys.executable, "-m", "pointsman_testing", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "python -m pointsman_testing. Its base URL" in " ".join(shown.split())
+    assert "`" not in shown
+
+
 def test_refuses_a_vendor_that_it_does_not_know() -> None:
     command = [sys.executable, "-m", "pointsman_testing", "--vendor", "nobody"]
     process = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -27,6 +27,7 @@ class Means(NamedTuple):
     """What whoever reads an advice can do, in the words of where they are."""
 
     several: str
+    others: str
     model: str
     this_model: str
     models: str
@@ -40,6 +41,7 @@ class Means(NamedTuple):
 
 COMMAND = Means(
     several="name several targets, each with -m, and the next one is asked when one fails",
+    others="add a target of another provider, to [routing] targets or with one more -m",
     model="name another model with -m",
     this_model="did you mean {target}?",
     models="name one of {targets}",
@@ -128,6 +130,9 @@ def _lines(
             yield from _each_once(one for one in error.exceptions if one not in told)
             code = exit_code(error)  # What stands for all of them is what is explained.
             explained = next(one for one in error.exceptions if exit_code(one) is code)
+            if all(isinstance(one, p.Unavailable) for one in error.exceptions):
+                explained = error
+            means = means._replace(several=means.others)
         case p.DeadlineExceeded(__cause__=p.AllTargetsFailed() as cause):
             yield from _each_once(one for one in cause.exceptions if one not in told)
         case p.DeadlineExceeded(__cause__=p.PointsmanError() as cause) if cause not in told:
@@ -190,6 +195,12 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
         case p.Unavailable():
             yield "cause", "the provider cannot be reached, or fails by itself"
             yield "next", f"{_start(error, roster)}pointsman providers check; or {means.several}"
+        case p.AllTargetsFailed():
+            failed = [one for one in error.exceptions if isinstance(one, p.PointsmanError)]
+            heard = any(one.status is not None for one in failed)
+            starts = "".join(dict.fromkeys(_start(one, roster) for one in failed))
+            yield "cause", "they cannot be reached, or fail by themselves" if heard else "none of them can be reached"
+            yield "next", f"{starts}pointsman providers check; or {means.several}"
         case p.DeadlineExceeded():
             yield "next", means.deadline
         case p.ContextOverflow():
@@ -232,7 +243,7 @@ def _named_in_routing(name: str, roster: Roster | None) -> str | None:
         return None
     if name not in {target.partition("/")[0] for target in targets}:
         return None
-    origin = next(value.origin for path, value in roster.settings if path == ("routing", "targets"))
+    origin = roster.settings.origin("routing", "targets")
     return f"routing.targets from {origin} names it: correct it there"
 
 

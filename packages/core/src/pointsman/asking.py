@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import fields, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -18,18 +18,21 @@ _NOT_FOR_THE_REQUEST = frozenset({"model", "system", "first_token", "stall", "mi
 _OPTIONS = _NOT_FOR_THE_REQUEST | ({one.name for one in fields(ChatRequest)} - {"messages"})
 
 
-def as_request(prompt: Prompt, options: Options) -> ChatRequest:
+def as_request(prompt: Prompt, options: Options, settings: Container[str] = ()) -> ChatRequest:
     """The request that `prompt` and `options` stand for. Raises `InvalidRequest` for what can be no request.
 
-    An option goes before what a `ChatRequest` says; None is the same as leaving the option out.
+    An option goes before what a `ChatRequest` says; None is the same as leaving the option out. `settings` are names
+    that hold for a whole client: whoever takes one for an option is told where it is set.
     """
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in _OPTIONS:
-            raise InvalidRequest(f"a call has no option {name!r}{did_you_mean(name, _OPTIONS)}")
+            elsewhere = f": it is a setting of [engine], for all calls of a client ({name} = ...)"
+            meant = elsewhere if name in settings else did_you_mean(name, _OPTIONS)
+            raise InvalidRequest(f"a call has no option {name!r}{meant}")
     instruction = given.get("system", "")
     if not isinstance(instruction, str):
-        raise InvalidRequest(f"system is a text, not {_kind(instruction)}")
+        raise InvalidRequest(f"system is a text, not {kind_of(instruction)}")
     request = _asked(prompt)
     wishes = {name: value for name, value in given.items() if name not in _NOT_FOR_THE_REQUEST}
     request = replace(request, **{name: _READ.get(name, _as_it_is)(name, value) for name, value in wishes.items()})
@@ -47,7 +50,7 @@ def _asked(prompt: object) -> ChatRequest:
     if isinstance(prompt, str):
         return ChatRequest(messages=(user(prompt),))
     if not isinstance(prompt, Iterable) or isinstance(prompt, bytes | Mapping):
-        kind = _kind(cast(object, prompt))
+        kind = kind_of(cast(object, prompt))
         raise InvalidRequest(f"a prompt is a text, a list of messages or a ChatRequest, not {kind}")
     return ChatRequest(messages=tuple(cast(Iterable[Message], prompt)))
 
@@ -63,7 +66,7 @@ def _check(request: ChatRequest, given: Mapping[str, Any]) -> None:
     for name in ("max_tokens", "seed"):
         value: object = getattr(request, name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise InvalidRequest(f"{name} is a whole number, not {_kind(value)}")
+            raise InvalidRequest(f"{name} is a whole number, not {kind_of(value)}")
     if request.max_tokens is not None and request.max_tokens < 1:
         raise InvalidRequest(f"max_tokens must be at least 1, not {request.max_tokens}")
     _check_number("temperature", request.temperature, least=0)
@@ -82,7 +85,7 @@ def _check(request: ChatRequest, given: Mapping[str, Any]) -> None:
             raise InvalidRequest(f"{name} is one of {', '.join(allowed)}, not {word!r}")
     for name in ("reasoning_effort", "tool_choice", "task"):
         if not isinstance(getattr(request, name), str | None):
-            raise InvalidRequest(f"{name} is a text, not {_kind(getattr(request, name))}")
+            raise InvalidRequest(f"{name} is a text, not {kind_of(getattr(request, name))}")
     choice, tools = request.tool_choice, [tool.name for tool in request.tools]
     if choice not in (None, "auto", "none", "required", *tools):
         raise InvalidRequest(f"tool_choice is auto, none, required or a tool's name, not {choice!r}")
@@ -91,16 +94,16 @@ def _check(request: ChatRequest, given: Mapping[str, Any]) -> None:
 def _check_message(number: int, message: object) -> None:
     made_by = "make it with user(), system(), assistant() or tool_result()"
     if not isinstance(message, Message):
-        raise InvalidRequest(f"message {number} is {_kind(message)}: {made_by}")
+        raise InvalidRequest(f"message {number} is {kind_of(message)}: {made_by}")
     if message.role not in get_args(Role):
         raise InvalidRequest(f"message {number} has the role {message.role!r}: {made_by}")
     parts = cast(object, message.parts)
     if not isinstance(parts, tuple):
-        raise InvalidRequest(f"the parts of message {number} are {_kind(parts)}: {made_by}")
+        raise InvalidRequest(f"the parts of message {number} are {kind_of(parts)}: {made_by}")
     for part in cast(tuple[object, ...], parts):
         said = part.text if isinstance(part, Text) else part.url if isinstance(part, Image) else None
         if not isinstance(said, str):
-            raise InvalidRequest(f"message {number} holds {_kind(part)}, which is no text and no Image: {made_by}")
+            raise InvalidRequest(f"message {number} holds {kind_of(part)}, which is no text and no Image: {made_by}")
         if not _is_unicode(said):
             raise InvalidRequest(
                 f"message {number} holds half of a surrogate pair, which cannot be sent: decode it anew"
@@ -112,7 +115,7 @@ def _check_number(name: str, value: object, least: float | None = None, most: fl
     if value is None:
         return True
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise InvalidRequest(f"{name} is a number, not {_kind(value)}")
+        raise InvalidRequest(f"{name} is a number, not {kind_of(value)}")
     try:
         number = float(cast(float, value))
     except OverflowError:
@@ -145,7 +148,7 @@ def _as_it_is(name: str, value: Any) -> Any:
 def _texts(name: str, value: Any) -> tuple[str, ...]:
     texts: tuple[Any, ...] = (value,) if isinstance(value, str) else _items(name, value)
     if not all(isinstance(text, str) for text in texts):
-        raise InvalidRequest(f"{name} is a text or a list of texts, not {_kind(value)}")
+        raise InvalidRequest(f"{name} is a text or a list of texts, not {kind_of(value)}")
     return texts
 
 
@@ -157,19 +160,19 @@ def _tools(name: str, value: Any) -> tuple[Tool, ...]:
     tools = _items(name, value)
     for tool in tools:
         if not isinstance(tool, Tool):
-            raise InvalidRequest(f"tools are made by Tool(name, description, parameters): {_kind(tool)} is none")
+            raise InvalidRequest(f"tools are made by Tool(name, description, parameters): {kind_of(tool)} is none")
     return tools
 
 
 def _table(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise InvalidRequest(f"{name} is a mapping, not {_kind(value)}")
+        raise InvalidRequest(f"{name} is a mapping, not {kind_of(value)}")
     return cast(Mapping[str, Any], value)
 
 
 def _items(name: str, value: Any) -> tuple[Any, ...]:
     if not isinstance(value, Iterable) or isinstance(value, bytes | Mapping):
-        raise InvalidRequest(f"{name} is a list, not {_kind(cast(object, value))}")
+        raise InvalidRequest(f"{name} is a list, not {kind_of(cast(object, value))}")
     return tuple(cast(Iterable[Any], value))
 
 
@@ -181,7 +184,7 @@ def _json_schema(name: str, schema: Any) -> Mapping[str, Any]:
             raise InvalidRequest(f"{name}: no JSON Schema can be made of {schema.__name__}: {error}") from error
         return made
     if not isinstance(schema, Mapping):
-        raise InvalidRequest(f"{name} is a pydantic model class or a JSON Schema mapping, not {_kind(schema)}")
+        raise InvalidRequest(f"{name} is a pydantic model class or a JSON Schema mapping, not {kind_of(schema)}")
     try:
         json.dumps(schema)
     except (TypeError, ValueError) as error:
@@ -199,7 +202,7 @@ _READ: Mapping[str, Callable[[str, Any], Any]] = {
 }
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """What a value is, without showing it: it may be long, or nobody's business."""
     if isinstance(value, type):
         return f"the class {value.__name__}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from types import TracebackType
@@ -14,8 +14,8 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
-from .asking import as_request, schema_reader
-from .config import Settings
+from .asking import as_request, kind_of, schema_reader
+from .config import Engine, Settings
 from .engine.checks import check_all
 from .engine.clock import loop_clock
 from .engine.connections import CLOSING_GRACE, Connections
@@ -24,11 +24,12 @@ from .engine.health import Budget, Caps, Health
 from .engine.roster import Roster
 from .engine.runner import Call
 from .engine.terms import Leg, Limits, OnBreak
-from .errors import ConfigError, NoCandidates, PointsmanError
+from .errors import ConfigError, NoCandidates, PointsmanError, did_you_mean
 from .plugins import HookCallables, Plugins
-from .policy import Decision, Policy
+from .policy import Candidate, Decision, Policy
+from .provider import CAPABILITIES
 from .recording import record
-from .reply import Reply, StreamedReply
+from .reply import Reply, StreamedReply, UnopenedStream
 from .telemetry import Sink
 from .types import ChatRequest, Message, Priority, Target, Tool
 
@@ -80,6 +81,8 @@ class AsyncClient:
     """
 
     def __init__(self, *, settings: Settings | None = None, plugins: Plugins | None = None) -> None:
+        _check_kind("settings", settings, Settings, "pointsman.Settings.of({...})")
+        _check_kind("plugins", plugins, Plugins, "pointsman.Plugins.installed() or pointsman.Plugins.of(...)")
         self._settings = Settings.discover() if settings is None else settings
         disabled = self._settings.plugins.disable
         self._plugins = Plugins.installed(disabled=disabled) if plugins is None else plugins.without(disabled)
@@ -127,14 +130,12 @@ class AsyncClient:
             group.cancel_scope.cancel()
             await group.__aexit__(None, None, None)
 
-    @asynccontextmanager
-    async def stream(self, prompt: Prompt, **options: Unpack[Options]) -> AsyncGenerator[StreamedReply]:
+    def stream(self, prompt: Prompt, **options: Unpack[Options]) -> UnopenedStream:
         """Ask, and read the answer as it comes. Leaving the block ends whatever still runs.
 
         Entering raises `ConfigError`, `PluginError` or `NoCandidates`; iterating raises the rest of the error tree.
         """
-        async with self._call(prompt, options, collected=False) as reply:
-            yield reply
+        return UnopenedStream(self._call(prompt, options, collected=False))
 
     async def chat(self, prompt: Prompt, **options: Unpack[Options]) -> Reply:
         """Ask, and get the whole answer: a collected stream. An answer that breaks is started anew by default.
@@ -161,14 +162,14 @@ class AsyncClient:
 
     def decide(self, prompt: Prompt, **options: Unpack[Options]) -> Decision:
         """Where `prompt` would go, and why. Opens nothing. Raises `ConfigError`, `PluginError` or `NoCandidates`."""
-        return self._decide(as_request(prompt, options), options.get("model"), now=0.0)
+        return self._decide(as_request(prompt, options, Engine.model_fields), options.get("model"), now=0.0)
 
     # ---------------------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _call(self, prompt: Prompt, options: Options, *, collected: bool) -> AsyncGenerator[StreamedReply]:
         connections = self._open_connections()
-        request = as_request(prompt, options)
+        request = as_request(prompt, options, Engine.model_fields)
         decision = self._decide(request, options.get("model"), now=self._clock())
         limits = self._limits(request, options, collected=collected)
         plan, redact = self._plan(decision), self._roster.redactor.error
@@ -202,13 +203,21 @@ class AsyncClient:
         candidates, unready = self._roster.candidates()
         decision = decide(self._policy, request, candidates, unready, now, random.getrandbits(32))
         if not decision.order:
-            raise NoCandidates(f"no target can take this request.\n{decision.explain()}")
+            unheard = "".join(f"\n{said}" for said in _unheard_of(request, candidates))
+            raise NoCandidates(f"no target can take this request.\n{decision.explain()}{unheard}")
         return decision
 
     @cached_property
     def _policy(self) -> Policy:
         """One for all calls, since it may keep something between them. Raises like `Plugins.policy`."""
-        return self._plugins.policy(self._settings.routing.policy)
+        name = self._settings.routing.policy
+        try:
+            return self._plugins.policy(name)
+        except ConfigError as error:
+            if name is None:
+                raise
+            origin = self._settings.origin("routing", "policy")
+            raise ConfigError(f"[routing] policy (from {origin}): {error.message}") from None
 
     def _pinned(self, model: Model) -> Decision:
         try:
@@ -260,6 +269,19 @@ class AsyncClient:
             retries=Budget.of_retries(engine.retry_budget),
             hedges=Budget.of_hedges(engine.hedge),
         )
+
+
+def _check_kind(name: str, given: object, kind: type, made_by: str) -> None:
+    """Raises `ConfigError`: a mistake here shows in the client's inside otherwise, far from what was written."""
+    if given is not None and not isinstance(given, kind):
+        raise ConfigError(f"{name} is {made_by}, not {kind_of(given)}")
+
+
+def _unheard_of(request: ChatRequest, candidates: Iterable[Candidate]) -> Iterator[str]:
+    """What is required that is no capability of anybody's, with what was meant, probably."""
+    known = list(dict.fromkeys([*CAPABILITIES, *sorted({one for each in candidates for one in each.capabilities})]))
+    for name in sorted(request.require.difference(known)):
+        yield f"  there is no capability {name!r}: there are {', '.join(known)}{did_you_mean(name, known)}"
 
 
 def _target(named: object) -> Target:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from .engine.channel import Events, Soon, Texts, read_events, read_texts
 from .engine.runner import Call
@@ -150,6 +152,51 @@ class _Flowing:
             events=tuple(events),
             _read_schema=self._read_schema,
         )
+
+
+class _Unopened:
+    """A stream that nobody has entered: there is nothing to read yet, and it says how one gets to it."""
+
+    _entered_by: str
+
+    if not TYPE_CHECKING:  # A type checker knows by itself that nothing can be read here.
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(f"a stream is not open yet, so that it has no {name}: use `{self._entered_by}`")
+
+
+class UnopenedStream(_Unopened, AbstractAsyncContextManager["StreamedReply", bool | None]):
+    """What `AsyncClient.stream` hands out."""
+
+    _entered_by = "async with client.stream(...) as reply:"
+
+    def __init__(self, call: AbstractAsyncContextManager[StreamedReply, bool | None]) -> None:
+        self._call = call
+
+    async def __aenter__(self) -> StreamedReply:
+        return await self._call.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._call.__aexit__(kind, error, trace)
+
+
+class UnopenedSyncStream(_Unopened, AbstractContextManager["SyncStreamedReply", bool | None]):
+    """What `Client.stream` hands out."""
+
+    _entered_by = "with client.stream(...) as reply:"
+
+    def __init__(self, call: AbstractContextManager[SyncStreamedReply, bool | None]) -> None:
+        self._call = call
+
+    def __enter__(self) -> SyncStreamedReply:
+        return self._call.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return self._call.__exit__(kind, error, trace)
 
 
 class StreamedReply(_Flowing):

@@ -16,7 +16,7 @@ from .loop_thread import LoopThread
 from .plugins import Plugins
 from .policy import Decision
 from .provider import Health, ModelInfo
-from .reply import Reply, SyncStreamedReply
+from .reply import Reply, SyncStreamedReply, UnopenedSyncStream
 
 
 class Client:
@@ -49,9 +49,12 @@ class Client:
         """End what still runs, close every connection, and the thread. A second time does nothing."""
         self._thread.close()
 
-    @contextmanager
-    def stream(self, prompt: Prompt, **options: Unpack[Options]) -> Generator[SyncStreamedReply]:
+    def stream(self, prompt: Prompt, **options: Unpack[Options]) -> UnopenedSyncStream:
         """See `AsyncClient.stream`."""
+        return UnopenedSyncStream(self._stream(prompt, options))
+
+    @contextmanager
+    def _stream(self, prompt: Prompt, options: Options) -> Generator[SyncStreamedReply]:
         with self._thread.hold(partial(self._client.stream, prompt, **options)) as reply:
             yield SyncStreamedReply(reply, self._thread.soon)
 

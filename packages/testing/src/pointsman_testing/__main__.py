@@ -37,7 +37,8 @@ async def _serve(args: argparse.Namespace) -> str | None:
 
 def main() -> None:
     """Serve until interrupted or terminated."""
-    parser = argparse.ArgumentParser(prog="python -m pointsman_testing", description=__doc__)
+    about = (__doc__ or "").replace("``", "")
+    parser = argparse.ArgumentParser(prog="python -m pointsman_testing", description=about)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 (the default): any that is free")
     parser.add_argument(
         "--vendor",

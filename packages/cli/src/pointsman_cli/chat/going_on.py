@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..terminal import note
@@ -37,4 +37,14 @@ def _nobody(roster: Roster, decision: Decision) -> str | None:
         there = f'if its server does, set capabilities = ["prefill"] in [{dotted(("providers", told[0]))}]'
     else:
         there = 'that takes a server behind openai-compatible, with capabilities = ["prefill"]'
-    return f"{' and '.join(names)} {'do' if len(names) > 1 else 'does'} not say to go on with an answer; {there}"
+    return f"{_none_of(names)} `prefill`; {there}"
+
+
+def _none_of(names: Sequence[str]) -> str:
+    match names:
+        case [name]:
+            return f"{name} does not declare"
+        case [one, other]:
+            return f"neither {one} nor {other} declares"
+        case _:
+            return f"none of {', '.join(names[:-1])} and {names[-1]} declares"

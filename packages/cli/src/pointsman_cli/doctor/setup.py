@@ -7,8 +7,9 @@ from itertools import combinations
 
 import anyio
 
-from pointsman import ConfigError, NoCandidates, PointsmanError, Target
+from pointsman import ConfigError, NoCandidates, PointsmanError, Settings, Target
 from pointsman.config.providers import own_variable
+from pointsman.errors import did_you_mean
 
 from ..advice import another_key
 from ..exits import Exit
@@ -17,16 +18,25 @@ from ..providers.roll_call import Row, all_on_paper, ask_after
 from ..settings.situation import Situation
 from ..settings.variables import of_settings, unread
 from .findings import Check
+from .remedy import remedy, set_command, unset_command
+
+POLICY = ("routing", "policy")
+TARGETS = ("routing", "targets")
 
 
 def settings(situation: Situation) -> Iterator[Check]:
     """Sections other than providers, which have checks of their own."""
     wrong = situation.wrong_sections()
     for problem in wrong:
-        yield Check("settings", "fail", problem, "pointsman config set or unset it, or unset the variable")
+        advice = remedy(problem, situation.settings) or "pointsman config set or unset it, or unset the variable"
+        yield Check("settings", "fail", problem, advice)
     if not wrong:
-        count = sum(path[0] != "providers" for path, _ in situation.settings)
-        yield Check("settings", "ok", f"{count} set, the others by default: pointsman config")
+        count = sum(value.value != {} for _, value in situation.settings)
+        yield Check(
+            "settings",
+            "ok",
+            f"{count} {'value' if count == 1 else 'values'} set, the others by default: pointsman config",
+        )
 
 
 def variables(situation: Situation) -> Iterator[Check]:
@@ -75,11 +85,18 @@ def plugins(situation: Situation) -> Iterator[Check]:
             yield Check("plugins", "fail" if grave else "warn", said, advice)
         elif row.state == "disabled":
             yield Check("plugins", "ok", f"the {row.kind} {row.name} is disabled")
+    known = [row.name for row in rows]
+    for name in (one for one in choice.disable if one not in known):
+        said = f"[plugins] disable names {name}, and no plugin is called that{did_you_mean(name, known)}"
+        key = ("plugins", "disable")
+        yield Check("plugins", "warn", said, set_command(key, situation.settings.origin(*key), "..."))
     good = sum(row.state == "ok" for row in rows)
     try:
         yield Check("plugins", "ok", f"{good} of {len(rows)} are fine. {said_of(chain_of(rows, choice))}")
     except ConfigError as error:
-        yield Check("plugins", "fail", error.message, "pip install it, or pointsman config unset plugins.wrappers")
+        key = ("plugins", "wrappers")
+        advice = f"pip install it, or {unset_command(key, situation.settings.origin(*key))}"
+        yield Check("plugins", "fail", error.message, advice)
     sinks = [row.name for row in rows if row.kind == "sink" and row.state != "disabled"]
     if sinks:
         yield Check("plugins", "ok", f"Every call is recorded by {', '.join(sinks)}.")
@@ -91,7 +108,7 @@ def providers(situation: Situation) -> Iterator[Check]:
     rows = all_on_paper(roster, roster.names)
     set_up = roster.settings.provider_tables()
     for row in rows:
-        yield _provider(row, set_up=row.name in set_up)
+        yield _provider(row, roster.settings, set_up=row.name in set_up)
         if row.state == "ready":
             for warning in roster.configured(row.name).warnings:
                 yield Check(row.name, "warn", warning.removeprefix(f"{row.name}: "), "set it, or unset the variable")
@@ -101,11 +118,14 @@ def providers(situation: Situation) -> Iterator[Check]:
         advice = "pointsman keys set NAME, or see it work without any: pointsman demo"
         yield Check("providers", "fail", "none is ready", advice)
     elif not any(row.state == "ready" and row.default_models for row in rows) and not roster.settings.routing.targets:
-        advice = "name one with -m, or: pointsman config set routing.targets PROVIDER/MODEL"
+        advice = f"name one with -m, or: {set_command(TARGETS, None, 'PROVIDER/MODEL')}"
         yield Check("providers", "warn", "those that are ready suggest no model, so that nobody is asked", advice)
 
 
-def _provider(row: Row, *, set_up: bool) -> Check:
+def _provider(row: Row, settings: Settings, *, set_up: bool) -> Check:
+    origin = next((value.origin for path, value in settings if path[:2] == ("providers", row.name)), None)
+    lacks_plugin = "needs the plugin" in row.reason or "no provider is called" in row.reason
+    command = set_command(("providers", row.name, "plugin" if lacks_plugin else "SETTING"), origin)
     match row.state:
         case "ready":
             keys = "; ".join(f"{setting} from {origin}" for setting, origin in row.keys.items()) or "without a key"
@@ -114,12 +134,12 @@ def _provider(row: Row, *, set_up: bool) -> Check:
         case "not ready" if not set_up:
             return Check(row.name, "ok", f"not set up: {row.reason}")
         case "not ready":
-            advice = f"pointsman keys set {row.name}" if "api_key" in row.reason else "pointsman config set it"
+            advice = f"pointsman keys set {row.name}" if "api_key" in row.reason else command
             return Check(row.name, "warn", f"not ready: {row.reason}", advice)
         case "wrong" if row.unfit:
             return Check(row.name, "fail", row.reason, another_key(row.name, row.unfit))
         case "wrong":
-            return Check(row.name, "fail", row.reason, f"pointsman config set providers.{row.name}.SETTING VALUE")
+            return Check(row.name, "fail", row.reason, remedy(row.reason, settings, row.name) or command)
         case _:
             advice = f'pip install --upgrade what brings it, or [plugins] disable = ["{row.name}"]'
             return Check(row.name, "fail" if set_up else "warn", f"{row.state}: {row.reason}", advice)
@@ -132,18 +152,23 @@ def policy(situation: Situation) -> Iterator[Check]:
     try:
         chosen = plugins.policy(routing.policy).name
     except PointsmanError as error:
-        yield Check("policy", "fail", str(error), "pointsman config set routing.policy NAME")
+        origin = situation.settings.origin(*POLICY)
+        said = f"[routing] policy (from {origin}): {error}" if origin else str(error)
+        advice = remedy(said, situation.settings) if origin else set_command(POLICY, None, "NAME")
+        yield Check("policy", "fail", said, advice)
         return
+    origin = situation.settings.origin(*TARGETS)
     strangers = [one for one in routing.targets if Target.parse(one).provider not in situation.roster.names]
     for target in strangers:
         known = ", ".join(situation.roster.names) or "none"
         said = f"[routing] targets names {target}, and no provider has that name"
-        yield Check("policy", "fail", said, f"pointsman config set routing.targets ..., of the providers {known}")
+        yield Check("policy", "fail", said, f"{set_command(TARGETS, origin, '...')}, of the providers {known}")
     unready = [target for target in routing.targets if target not in strangers and not _is_ready(target, situation)]
     if unready:
         said = f"[routing] targets names {', '.join(unready)}, and who would answer is not ready"
         others = len(unready) + len(strangers) < len(routing.targets)
-        advice = f"pointsman keys set {Target.parse(unready[0]).provider}, or: pointsman config set routing.targets ..."
+        command = set_command(TARGETS, origin, "...")
+        advice = f"pointsman keys set {Target.parse(unready[0]).provider}, or: {command}"
         yield Check("policy", "warn" if others else "fail", said, advice)
     if not strangers and not unready:
         among = ", ".join(routing.targets) or "what each ready provider suggests"

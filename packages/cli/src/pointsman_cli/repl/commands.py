@@ -45,6 +45,7 @@ KEYS = (
 )
 MEANS = Means(
     several="/model with several targets, and the next one is asked when one fails",
+    others="/model with a target of another provider, too",
     model="/model with another one",
     this_model="/model {target}",
     models="/model with one of {targets}",

@@ -24,6 +24,8 @@ class Unread:
     """What it was to be called, probably."""
 
     def __str__(self) -> str:
+        if self.name.startswith(own_variable("limits")):
+            return f"nobody reads {self.name}: limits are read from files and arguments only"
         return f"nobody reads {self.name}: no section and no provider has that name"
 
 

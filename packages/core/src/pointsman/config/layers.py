@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -104,12 +105,25 @@ def read_toml(path: Path) -> dict[str, Any]:
         try:
             return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            fault = f"is not valid TOML: {error}"
+            fault = f"is not valid TOML: {error}{_remedy(str(error), text)}"
         except RecursionError:
             fault = "is not valid TOML: it is nested too deeply"
         except ValueError:  # What a number is made of has a limit of its own, and that error quotes nothing.
             fault = "is not valid TOML: it holds a number that is too long"
     raise ConfigError(f"{path} {fault}")  # Not from the other error: that one holds the text, and so its keys.
+
+
+def _remedy(said: str, text: str) -> str:
+    """What to do about two mistakes that are made often. Of the text it shows the header of a table at most."""
+    if found := re.match(r"Cannot declare \((.*)\) twice", said):
+        table = ".".join(re.findall(r"'([^']*)'", found[1]))
+        return f"; [{table}] stands there twice: put all its settings below one of them"
+    if (place := re.search(r"at line (\d+)", said)) is None:
+        return ""
+    line = text.split("\n")[int(place[1]) - 1 : int(place[1])]
+    if line and (header := re.match(r"\s*\[\s*([\w-]+)\.([\w.-]+/[\w./:-]*)\s*\]", line[0])):
+        return f'; a name with a slash needs quotes: [{header[1]}."{header[2]}"]'
+    return ""
 
 
 def _text(path: Path) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from ..errors import ConfigError, PluginError, did_you_mean
 from ..provider import CAPABILITIES, ProviderSpec
+from .complaints import without_label
 from .layers import KEYS_FILE, PROJECT_FILE, USER_FILE, Origin, Value
 from .secrets import host_of, is_loopback, unfit
 from .settings import ARGUMENT, Settings
@@ -288,7 +289,7 @@ def _explain(
             said.append(f"no setting is called {setting!r} ({origin}): {there}")
         else:
             origin = values[setting].origin if setting in values else Origin("default")
-            text = problem["msg"]  # A validator of the plugin's own may quote what it was given.
+            text = without_label(problem["msg"])  # A validator of the plugin's own may quote what it was given.
             quoted = any(one in text for key, value in values.items() if is_secret(spec, key) for one in _texts(value))
             said.append(f"{setting} ({origin}): {'its value does not fit' if quoted else text}")
     text = "; ".join([*said, *warnings])

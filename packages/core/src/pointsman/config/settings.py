@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from pydantic import (
 
 from ..errors import ConfigError, did_you_mean
 from ..types import Target
+from .complaints import complaint
 from .layers import (
     KEYS_FILE,
     PROJECT_FILE,
@@ -194,6 +195,11 @@ class Settings:
         """Every setting that files, arguments, or the environment of a section say, under its whole path."""
         return iter(sorted(self._values.items(), key=lambda item: item[0]))
 
+    def origin(self, *path: str) -> Origin | None:
+        """Where the setting under `path` comes from; None if nobody says it."""
+        found = self._values.get(path)
+        return found.origin if found else None
+
     @cached_property
     def engine(self) -> Engine:
         """``[engine]``. Raises `ConfigError` naming the setting and its origin."""
@@ -237,14 +243,15 @@ class Settings:
 def _complaints(
     section: str, error: ValidationError, own: Mapping[str, Value], model: type[BaseModel]
 ) -> Iterable[str]:
-    for problem in error.errors(include_url=False, include_context=False):
+    for problem in error.errors(include_url=False):
         setting = str(problem["loc"][0]) if problem["loc"] else ""
         origin = f" (from {own[setting].origin})" if setting in own else ""
         if problem["type"] == "extra_forbidden":
             there = f"it has {', '.join(model.model_fields)}{did_you_mean(setting, model.model_fields)}"
             yield f"[{section}] has no setting {setting!r}{origin}: {there}"
         else:
-            yield f"[{section}] {setting}{origin}: {problem['msg'].removeprefix('Value error, ')}"
+            otherwise = "no limit" if model is Limit else "the default"
+            yield f"[{section}] {setting}{origin}: {complaint(cast(Mapping[str, Any], problem), otherwise=otherwise)}"
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[Key, Value]:
