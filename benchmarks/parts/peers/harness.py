@@ -23,6 +23,8 @@ PATIENCE = 5.0
 """Seconds to the first output, and between two: for each library, under whatever names it has for them."""
 DEADLINE = 20.0
 """Seconds for a whole call, where a library has such a thing."""
+SPEED = 5.0
+"""Characters a second that an answer must have, where a library has such a thing."""
 APART = 0.25
 """Seconds between the beginnings of two cells: they wait together, but do not compute together."""
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from harness import DEADLINE, KEY, PATIENCE, PROMPT, Ask, Heard, main
+from harness import DEADLINE, KEY, PATIENCE, PROMPT, SPEED, Ask, Heard, main
 
 import pointsman
 
@@ -27,7 +27,8 @@ def provider(url: str) -> dict[str, Any]:
 @asynccontextmanager
 async def opened(sick: str, well: str) -> AsyncIterator[Ask]:
     on_break = "restart" if WAY == "collected" else WAY
-    limits = {"first_token": PATIENCE, "stall": PATIENCE, "deadline": DEADLINE, "on_break": on_break}
+    clocks = {"first_token": PATIENCE, "stall": PATIENCE, "deadline": DEADLINE, "min_speed": SPEED}
+    limits = {**clocks, "on_break": on_break}
     settings = pointsman.Settings.of({"providers": {"sick": provider(sick), "well": provider(well)}, "engine": limits})
     async with pointsman.AsyncClient(settings=settings) as client:
 

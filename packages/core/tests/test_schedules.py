@@ -49,7 +49,7 @@ from pointsman import (
     hookimpl,
 )
 from pointsman.engine.health.breaker import State
-from pointsman.engine.health.windows import RETRY_BURST
+from pointsman.engine.health.windows import MINUTE, RETRY_BURST
 from pointsman.engine.seam import LEAST
 from pointsman_testing import VIRTUAL_BACKENDS, Hang, ScriptedProvider, VirtualBackend, virtual_run
 
@@ -185,6 +185,7 @@ class World:
         self.concurrent = {name: rng.randint(1, 2) for name in "abc" if rng.random() < 0.2}
         self.providers = [Misbehaving(name, self, rng.random() < 0.6) for name in "abc"[: rng.randint(1, 3)]]
         self.plan = [Target(one.name, model.id) for one in self.providers for model in one.spec.models]
+        self.rates = self.drawn_rates(random.Random(f"the rates of {number}"))
         self.engine: dict[str, Any] = {
             "retries": rng.randrange(3),
             "max_attempts": rng.choice([1, 3, 8, 20]),
@@ -198,6 +199,15 @@ class World:
         self.said: list[Said] = []
         self.records: dict[str, CallRecord] = {}
 
+    def drawn_rates(self, dice: random.Random) -> dict[str, dict[str, int]]:
+        """How much may be asked of some providers and targets in a minute."""
+        names = [*(one.name for one in self.providers), *map(str, self.plan)]
+        return {
+            name: {kind: dice.choice(most) for kind, most in {"rpm": (1, 2, 5), "tpm": (5, 12)}.items()}
+            for name in names
+            if dice.random() < 0.15
+        }
+
     @hookimpl
     def pointsman_sinks(self) -> Sequence[Sink]:
         return [self.take]
@@ -208,9 +218,10 @@ class World:
             self.records[record.tags["call"]] = record
 
     async def play(self) -> None:
-        limits = {
-            name: {"concurrent": most} for name, most in self.concurrent.items() if name <= self.plan[-1].provider
-        }
+        limits = {name: dict(rates) for name, rates in self.rates.items()}
+        for name, most in self.concurrent.items():
+            if name <= self.plan[-1].provider:
+                limits.setdefault(name, {})["concurrent"] = most
         table = {"engine": self.engine, "limits": limits}
         plugins = Plugins.of(providers={one.name: one for one in self.providers}, sinks={"keep": self})
         async with AsyncClient(settings=Settings.of(table), plugins=plugins) as client:
@@ -274,6 +285,10 @@ class World:
     # What must hold ----------------------------------------------------------------------------------------------
 
     def check(self) -> None:
+        begun = [(one.started, one.target) for said in self.said for one in said.attempts]
+        for name, rates in self.rates.items():
+            mine = sorted(at for at, target in begun if name in (target.provider, str(target)))
+            assert all(later - at > MINUTE - 1e-6 for at, later in zip(mine, mine[rates["rpm"] :], strict=False))
         for said in self.said:
             if said.text is not None:
                 self.check_answer(said)
