@@ -155,7 +155,6 @@ def test_a_new_file_is_the_users_alone(invoke: Invoke, own: Path) -> None:
         ("stall", "3", "not a section"),
         ("engine.stall", "soon", "is a number, not 'soon'"),
         ("engine.stall", "-3", "is more than 0, not "),
-        ("providers.ollama.capabilities", "prefil", "did you mean 'prefill'?"),
         ("engine.on_break", "restrt", "not 'restrt'; did you mean 'restart'?"),
         ("routing.targets", "no-target", "write provider/model"),
         ('limits."a/m1".rpmm', "3", "did you mean 'rpm'"),
@@ -182,6 +181,15 @@ def test_what_is_wrong_is_not_written(invoke: Invoke, own: Path, key: str, value
     assert says in done.stderr
     assert "sk-12345678" not in done.stderr
     assert not own.exists()
+
+
+def test_a_capability_that_nobody_has_is_not_written(invoke: Invoke, own: Path) -> None:
+    assert invoke("config", "set", "providers.openai-compatible.base_url", "http://127.0.0.1:1/v1").exit_code == 0
+    before = own.read_text()
+    done = invoke("config", "set", "providers.openai-compatible.capabilities", "prefil")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "did you mean 'prefill'?" in done.stderr
+    assert own.read_text() == before
 
 
 def test_what_is_wrong_is_not_written_either_where_a_nearer_place_decides(

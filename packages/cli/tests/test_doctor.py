@@ -123,7 +123,11 @@ PROJECT_FAULTS = [
     ("policy", '[routing]\ntargets = ["x/y"]', "pointsman config set --project routing.targets a/m1"),
     ("c", '[providers.c]\nplugin = "openai-compatible"\nbase_url = "x y"', CORRECT_URL),
     ("c", f'[providers.c]\nbase_url = "{HERE}"', "pointsman config set --project providers.c.plugin openai-compatible"),
-    ("c", '[providers.c]\nplugin = "gone"', "pointsman config set --project providers.c.plugin ollama"),
+    (
+        "c",
+        f'[providers.c]\nplugin = "gone"\nbase_url = "{HERE}"',
+        "pointsman config set --project providers.c.plugin openai-compatible",
+    ),
     (
         "c",
         f'[providers.c]\nplugin = "openai-compatible"\nbase_url = "{HERE}"\nurl = 3',

@@ -40,6 +40,7 @@ from pointsman import (
     hookimpl,
 )
 from pointsman.engine.connections import CLOSING_GRACE, OPENING
+from pointsman.engine.contain import contained
 from pointsman_testing import VIRTUAL_BACKENDS, Hang, ScriptedConfig, ScriptedProvider, virtual_backend
 
 
@@ -451,3 +452,11 @@ async def test_a_call_that_cannot_begin_leaves_nothing_behind() -> None:
             await one.chat("hi", model=BOTH)
         assert not one._calls
         assert (await one.chat("hi", model=BOTH[1])).text == "from b"
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+async def test_the_end_of_the_program_is_nobodys_error(end: type[BaseException]) -> None:
+    for raised in (end(), BaseExceptionGroup("in a group", [end(), ValueError()])):
+        with pytest.raises(type(raised)) as caught:
+            await contained(raised)
+        assert caught.value is raised
