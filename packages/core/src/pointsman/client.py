@@ -234,10 +234,10 @@ class AsyncClient:
     def _plan(self, decision: Decision) -> list[Leg]:
         legs: list[Leg] = []
         for target in decision.order:
-            model, spec = self._roster.model(target), self._roster.declared(target.provider).spec
+            model, family = self._roster.model(target), self._roster.family(target)
             context = model.context_tokens if model else None
             prefill = "prefill" in self._roster.capabilities(target)
-            legs.append(Leg(target, context, spec.cold_start, spec.idempotent, prefill))
+            legs.append(Leg(target, context, family.cold_start, family.idempotent, prefill))
         return legs
 
     def _limits(self, request: ChatRequest, options: Options, *, collected: bool) -> Limits:

@@ -83,6 +83,10 @@ class ModelInfo:
     max_output_tokens: int | None = None
     capabilities: frozenset[str] | None = None
     price: Price | None = None
+    first_token: float | None = None
+    """Seconds until a first token is to be expected, as the vendor itself measures or states them."""
+    tokens_per_second: float | None = None
+    """The speed after it, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,24 @@ class ProviderContext:
     """Redacts every secret, also in arguments and tracebacks."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Targets of one provider that are alike: what holds for all of them."""
+
+    terminal: Terminal
+    capabilities: frozenset[str] = frozenset()
+    idempotent: bool = True
+    """False if asking twice may do something twice (an agent)."""
+    cold_start: float = 0.0
+    """Seconds that it may need to get a model ready before its first output. Where nobody else is left to ask and
+    nobody has set a limit, it is given so much longer."""
+
+
+Stored: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, tuple[str, str]]]
+"""From an environment to what the vendor's own tools have put down on this machine: setting -> (value, file). It reads
+small files and nothing else; without ``HOME`` in the environment there are none."""
+
+
 class OpenProvider(Protocol[ConfigT_contra]):
     """How a provider is opened; leaving the context closes everything that it holds."""
 
@@ -167,19 +189,39 @@ class ProviderSpec(Generic[ConfigT]):
     default_models: tuple[str, ...] = ()
     """Where a request may go by itself, best first."""
     hosts: tuple[str, ...] = ()
-    """Hosts that keys may be sent to, besides one that the user sets."""
+    """Hosts that keys may be sent to, besides one that the user sets; ``*.acme.dev`` are all below ``acme.dev``."""
     env_keys: Mapping[str, str] = field(default_factory=dict[str, str])
     """Setting -> the vendor's own environment variable, for secrets: ``{"api_key": "ACME_API_KEY"}``."""
     env_settings: Mapping[str, str] = field(default_factory=dict[str, str])
     """The same for settings that are no secrets."""
+    stored: Stored | None = None
+    """Where else the vendor's own tools keep these settings; asked only for what nobody has set."""
     help: str = ""
     """Where a person gets a key or starts a server; shown where one is missing."""
     backends: tuple[str, ...] = ("asyncio", "trio")
     idempotent: bool = True
-    """False if asking twice may do something twice (an agent)."""
+    """See `Family`, as for all that is said of targets here."""
     cold_start: float = 0.0
-    """Seconds that it may need to get a model ready before its first output. Where nobody else is left to ask and
-    nobody has set a limit, it is given so much longer."""
+    families: Mapping[str, Family] = field(default_factory=dict[str, Family])
+    """What the names of targets begin with that are not like the others, and what holds for those: ``agent:``."""
+
+    def family(self, model: str) -> Family:
+        """What holds for the target of that name."""
+        for prefix, family in self.families.items():
+            if model.startswith(prefix):
+                return family
+        return Family(
+            terminal=self.terminal,
+            capabilities=self.capabilities,
+            idempotent=self.idempotent,
+            cold_start=self.cold_start,
+        )
+
+    def trusts(self, host: str) -> bool:
+        """Whether keys may go to `host` without its user's word."""
+        host = host.lower().rstrip(".")
+        own = (one.lower().rstrip(".") for one in self.hosts)
+        return any(host == one or (one.startswith("*.") and host.endswith(one[1:])) for one in own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .quirks import Quirks
+from .quirks import Quirks, Refusal
 from .spec import HttpAddress, OpenAIConfig, open_session, openai_spec, session_of
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ __all__ = [
     "HttpAddress",
     "OpenAIConfig",
     "Quirks",
+    "Refusal",
     "Session",
     "encode",
     "error_body",

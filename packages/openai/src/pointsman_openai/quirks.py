@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pointsman import PointsmanError, Terminal
+
+
+class Refusal(NamedTuple):
+    """A response that is no success."""
+
+    status: int
+    headers: Mapping[str, str]
+    """With lower-case names."""
+    body: bytes
+    """Cut off after 64 KiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +32,14 @@ class Quirks:
     """``strict`` of a response schema; None leaves it out."""
     inline_images_only: bool = False
     """The vendor takes ``data:`` URLs only; others are refused before they are sent."""
+    key_header: str = "authorization"
+    """The header, in lower case, that carries ``Bearer`` and the key."""
     list_models: bool = True
     """``GET /models`` exists; without it the vendor's health is unknown."""
     codes: Mapping[str, type[PointsmanError]] = field(default_factory=dict[str, type[PointsmanError]])
     """What the vendor's own error codes mean, before the common ones (those are in `meanings.py`)."""
+    refine: Callable[[PointsmanError, Refusal], PointsmanError] | None = None
+    """The vendor's own reading of a refused request, given the common one: another error, or the same one changed."""
 
     def __post_init__(self) -> None:
         if self.terminal not in (Terminal.FINISH_REASON, Terminal.DONE_MARKER):

@@ -15,6 +15,8 @@ import msgspec
 from pointsman import (
     AuthFailed,
     ChatRequest,
+    Embeddings,
+    EmbedRequest,
     Health,
     HealthState,
     ModelInfo,
@@ -29,11 +31,12 @@ from pointsman import (
 
 from .answer import Answer
 from .decode import ChatDecoder
+from .embeddings import read_embeddings
 from .errors import event_error, response_error
 from .http import FAILURES, Body, error_body, media_type, refuse_page, unreachable, whole
 from .limits import rate_limits
 from .models import read_models
-from .quirks import Quirks
+from .quirks import Quirks, Refusal
 from .request import encode, request_body
 
 HEALTH_SECONDS = 5.0
@@ -41,7 +44,7 @@ _WHOLE_BYTES = 32 * 1024 * 1024
 
 
 class Session:
-    """What the hooks of a provider on this dialect use: `stream`, `health` and `models`.
+    """What the hooks of a provider on this dialect use: `stream`, `health`, `models` and `embed`.
 
     `last_headers` holds, for each model, the headers of its last successful response, with lower-case names.
     """
@@ -57,16 +60,21 @@ class Session:
         self.last_headers: dict[str, Mapping[str, str]] = {}
 
     @asynccontextmanager
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
+    async def stream(
+        self, request: ChatRequest, *, url: str = "chat/completions", target: Target | None = None
+    ) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
         """Ask for a completion. Entering means that the vendor accepted; leaving early drops the connection.
+
+        `url` is below `base_url`, or whole: whoever names another host has seen to it that the key may go there.
+        `target` is whom errors name, where `request.model` is the vendor's own name for it.
 
         Raises `InvalidRequest` for what cannot be sent, and what `response_error` and `unreachable` make of refusals
         and failures; the iterator raises `StreamBroken` if the answer ends without its proof.
         """
-        target = Target(self._context.name, request.model)
+        target = target or Target(self._context.name, request.model)
         content = encode(request_body(request, self._quirks))
         headers = {"accept": "text/event-stream", "content-type": "application/json"}
-        response = await self._send("POST", "chat/completions", headers=headers, content=content, target=target)
+        response = await self.send("POST", url, headers=headers, content=content, target=target)
         body = Body(response)
         try:
             yield await self._answer(response, body, target)
@@ -88,25 +96,42 @@ class Session:
 
     async def models(self) -> list[ModelInfo]:
         """The models that the server lists."""
-        provider = self._context.name
-        headers = {"accept": "application/json"}
-        response = await self._send("GET", "models", headers=headers, provider=provider)
-        body = Body(response)
-        try:
-            content = await whole(response, body, _WHOLE_BYTES, secrets=self._secrets, provider=provider)
-        finally:
-            await body.close()
-        try:
-            value = msgspec.json.decode(content)
-        except (ValueError, RecursionError):
-            raise Unavailable("the list of models is not JSON", provider=provider, retryable=False) from None
-        return read_models(value, today=datetime.now(UTC).date(), source=str(response.url))
+        value, url = await self.fetch("models")
+        return read_models(value, today=datetime.now(UTC).date(), source=url)
 
-    async def _send(
-        self, method: str, path: str, *, headers: Mapping[str, str], content: bytes | None = None, **details: Any
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """A vector for each text. Raises what refusals mean, and `Unavailable` for an answer that lacks vectors."""
+        target = Target(self._context.name, request.model)
+        body = {"model": request.model, "input": list(request.texts), "encoding_format": "float"}
+        value, _ = await self.fetch("embeddings", body, target=target)
+        return read_embeddings(value, len(request.texts), target)
+
+    async def fetch(self, url: str, body: dict[str, Any] | None = None, **details: Any) -> tuple[Any, str]:
+        """The JSON at `url` (see `stream`), as an answer to `body` if there is one, and the whole address.
+
+        `details`, such as ``target=``, go to errors. Raises what refusals and failures mean, and `Unavailable` for what
+        is no JSON.
+        """
+        details = details or {"provider": self._context.name}
+        headers = {"accept": "application/json"} | ({"content-type": "application/json"} if body else {})
+        content = encode(body) if body else None
+        response = await self.send("POST" if body else "GET", url, headers=headers, content=content, **details)
+        received = Body(response)
+        try:
+            content = await whole(response, received, _WHOLE_BYTES, secrets=self._secrets, **details)
+        finally:
+            await received.close()
+        try:
+            return msgspec.json.decode(content), str(response.url)
+        except (ValueError, RecursionError):
+            message = f"what {response.url} answered is not JSON"
+            raise Unavailable(message, retryable=False, **details) from None
+
+    async def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None, **details: Any
     ) -> httpx2.Response:
         """A response with status 200, of which the body is still to come. Raises the error of any other."""
-        request = self._http.build_request(method, path, headers=headers, content=content)
+        request = self._http.build_request(method, url, headers=headers, content=content)
         try:
             response = await self._http.send(request, stream=True)
         except FAILURES as error:
@@ -117,9 +142,11 @@ class Session:
             self._context.limits.learn(model, limit)
         if response.status_code != 200:
             said = await error_body(Body(response), self._context.log)
-            raise response_error(
+            refused = response_error(
                 response.status_code, received, said, url=str(response.url), **self._reading(), **details
             )
+            refine = self._quirks.refine
+            raise refine(refused, Refusal(response.status_code, received, said)) if refine else refused
         self.last_headers[model] = received
         return response
 

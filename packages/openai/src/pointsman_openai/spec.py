@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -95,9 +95,18 @@ def session_of(connection: Connection[Any]) -> Session:
 
 
 @asynccontextmanager
-async def open_session(config: OpenAIConfig, context: ProviderContext, quirks: Quirks) -> AsyncGenerator[Session]:
+async def open_session(
+    config: OpenAIConfig,
+    context: ProviderContext,
+    quirks: Quirks,
+    *,
+    headers: Mapping[str, str] | None = None,
+    kind: Callable[..., Session] | None = None,
+) -> AsyncGenerator[Session]:
     """Open an HTTP client for `config` and a session on it; leaving closes both. httpx2 is imported here, not before.
 
+    `headers` are the vendor's own, in lower case and no secrets; those of `config` go before them. `kind` is a vendor's
+    own class of `Session`.
     Raises `ConfigError` if the key or a header cannot be sent, or the address not be used.
     """
     from .http import new_client
@@ -106,11 +115,12 @@ async def open_session(config: OpenAIConfig, context: ProviderContext, quirks: Q
     key = config.api_key.get_secret_value().strip() if config.api_key else ""
     sent = {"user-agent": "pointsman", "accept-encoding": "identity"}
     if key:
-        sent["authorization"] = f"Bearer {key}"
+        sent[quirks.key_header] = f"Bearer {key}"
+    sent |= headers or {}
     sent |= {name.lower(): value.get_secret_value() for name, value in config.headers.items()}
     for name, value in sent.items():
         if not (value.isascii() and value.isprintable()):
-            setting = "api_key" if name == "authorization" else f"headers.{name}"
+            setting = "api_key" if name == quirks.key_header else f"headers.{name}"
             raise ConfigError(f"{setting} holds characters that no header can carry", provider=context.name)
     async with new_client(config.base_url, sent, config.connect_timeout) as http:
-        yield Session(http, context, quirks, _secrets(key, config))
+        yield (kind or Session)(http, context, quirks, _secrets(key, config))

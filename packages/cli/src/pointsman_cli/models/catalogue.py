@@ -205,7 +205,7 @@ def _merged(client: AsyncClient, name: str, listed: Sequence[ModelInfo] | None) 
                 target=target,
                 context_tokens=one.context_tokens or known.context_tokens,
                 max_output_tokens=one.max_output_tokens or known.max_output_tokens,
-                capabilities=spec.capabilities if own is None else own,
+                capabilities=spec.family(one.id).capabilities if own is None else own,
                 price=one.price or prices.find(target),
                 listed=listed is not None,
             )

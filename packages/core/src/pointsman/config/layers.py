@@ -17,6 +17,7 @@ Key: TypeAlias = tuple[str, ...]
 
 USER_FILE = "user file"
 KEYS_FILE = "keys file"
+VENDOR_FILE = "vendor's file"
 PROJECT_FILE = "project file"
 """The kind of origin that may be a stranger's: whoever enters a folder reads the file that lies there."""
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from ..errors import ConfigError, PluginError, did_you_mean
 from ..provider import CAPABILITIES, ProviderSpec
 from .complaints import without_label
-from .layers import KEYS_FILE, PROJECT_FILE, USER_FILE, Origin, Value
+from .layers import KEYS_FILE, PROJECT_FILE, USER_FILE, VENDOR_FILE, Origin, Value
 from .secrets import host_of, is_loopback, unfit
 from .settings import ARGUMENT, Settings
 
@@ -86,7 +86,23 @@ def collect(name: str, spec: ProviderSpec[Any], settings: Settings, known: Itera
                 warnings.append(f"{variable} is not sent to {why}; set {own} if it is meant for it")
         else:
             values[setting] = Value(text, Origin("environment", variable))
+    if spec.stored is not None and name == spec.name:  # A second provider of the same plugin is another account.
+        for setting, (text, file) in _stored(spec, settings.environ).items():
+            if setting not in values and not (is_secret(spec, setting) and _not_for(address, host, spec, values)):
+                values[setting] = Value(text, Origin(VENDOR_FILE, file))
     return Collected(values, address, host, tuple(warnings))
+
+
+def _stored(spec: ProviderSpec[Any], environ: Mapping[str, str]) -> Mapping[str, tuple[str, str]]:
+    """What the vendor's own tools have put down. Raises `PluginError` if the plugin cannot say."""
+    assert spec.stored is not None
+    try:
+        return spec.stored(environ)
+    except ConfigError:
+        raise
+    except Exception as error:  # Its words may quote what it read: a key, for one.
+        raised = type(error).__name__
+    raise PluginError(f"reading what the vendor's tools have stored raised {raised}", plugin=spec.name)
 
 
 def _yields(found: Value | None, name: str, spec: ProviderSpec[Any]) -> bool:
@@ -132,7 +148,7 @@ def _checked(
         if reason := unfit(secret.get_secret_value(), host):
             origin = values[setting].origin if setting in values else Origin("default")
             raise ConfigError(f"{setting} from {origin} {reason}", provider=name)
-    if secrets and "base_url" not in values and host not in _hosts(spec) and not is_loopback(host):
+    if secrets and "base_url" not in values and not spec.trusts(host) and not is_loopback(host):
         where = host or "a place that it does not declare"
         raise ConfigError(f"its plugin would send a key to {where}, which its hosts do not name", provider=name)
     if secrets and (stray := _lured_away(name, spec, values, host, secrets)):
@@ -203,16 +219,12 @@ def _address(name: str, spec: ProviderSpec[Any], values: Mapping[str, Value]) ->
         raise ConfigError(f"base_url ({origin}) is not an address: {error}", provider=name) from None
 
 
-def _hosts(spec: ProviderSpec[Any]) -> set[str]:
-    return {host.lower().rstrip(".") for host in spec.hosts}
-
-
 def _not_for(address: str, host: str, spec: ProviderSpec[Any], values: Mapping[str, Value]) -> str | None:
     """Why the vendor's own key may not go to `address`: who would get it; None if it may."""
     variable = spec.env_settings.get("base_url")
     if variable is not None and "base_url" in values and values["base_url"].origin.where == variable:
         return None  # The address, too, comes from the vendor's own variable: its key belongs to it.
-    if host not in _hosts(spec):
+    if not spec.trusts(host):
         return f"{host or 'an unnamed host'}, which base_url names"
     if address.lower().startswith("http://") and not is_loopback(host):
         return f"{host} unencrypted, as the http:// in base_url says"
@@ -226,7 +238,7 @@ def _lured_away(
     address = values.get("base_url")
     if address is None or address.origin.kind != PROJECT_FILE or not spec.hosts:
         return None
-    if host in _hosts(spec) or is_loopback(host):
+    if spec.trusts(host) or is_loopback(host):
         return None
     for setting in secrets:
         if setting in values and values[setting].origin != address.origin:

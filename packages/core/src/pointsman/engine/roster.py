@@ -13,7 +13,7 @@ from ..cost import Price, PriceBook
 from ..errors import ConfigError, NoCandidates, PluginError, did_you_mean
 from ..plugins import Kind, Plugins
 from ..policy import Candidate, Exclusion, candidate
-from ..provider import ModelInfo, ProviderSpec
+from ..provider import Family, ModelInfo, ProviderSpec
 from ..types import Target
 
 log = logging.getLogger("pointsman")
@@ -71,6 +71,10 @@ class Roster:
             self._configured[name] = made
         return self._configured[name]
 
+    def family(self, target: Target) -> Family:
+        """What holds for the target and all that are like it."""
+        return self.declared(target.provider).spec.family(target.model)
+
     def model(self, target: Target) -> ModelInfo | None:
         """What the provider's package knows of the model."""
         models = self.declared(target.provider).spec.models
@@ -125,14 +129,13 @@ class Roster:
 
     def candidate(self, target: Target) -> Candidate:
         """What is known of one target."""
-        spec = self.declared(target.provider).spec
-        found = candidate(target, self.model(target), spec.capabilities, self.prices(target.provider).find(target))
+        found = candidate(target, self.model(target), frozenset(), self.prices(target.provider).find(target))
         return replace(found, capabilities=self.capabilities(target))
 
     def capabilities(self, target: Target) -> frozenset[str]:
-        """What the target can do: its own facts, else its provider's, and what the configuration says besides."""
-        model, spec = self.model(target), self.declared(target.provider).spec
-        own = spec.capabilities if model is None or model.capabilities is None else model.capabilities
+        """What the target can do: its own facts, else its family's, and what the configuration says besides."""
+        model = self.model(target)
+        own = self.family(target).capabilities if model is None or model.capabilities is None else model.capabilities
         said = getattr(self.configured(target.provider).config, "capabilities", None)
         return own.union(said) if said else own
 
