@@ -74,8 +74,8 @@ class Redactor:
 
         Shorter ones than `SHORTEST_KEY` belong to loopback servers and are left alone.
         """
-        said = [form for one in secrets for form in (one, *one.split())]
-        known = {*self._secrets, *(form for form in said if len(form) >= SHORTEST_KEY)}
+        forms = [form for one in secrets for form in (one, *one.split())]
+        known = {*self._secrets, *(form for form in forms if len(form) >= SHORTEST_KEY)}
         if len(known) > len(self._secrets):
             self._secrets = tuple(sorted(known, key=len, reverse=True))
             self._pattern = re.compile("|".join(map(_any_form, self._secrets)))
@@ -116,7 +116,7 @@ class Redactor:
         for one in chain:
             self._scrub(one)
         unclean = [one for one in chain if (shown := f"{_shown(one)}{_shown(vars(one))}") != self.text(shown)]
-        stand_ins = {id(one): _StandIn(one, self.text(_said(one))) for one in unclean}
+        stand_ins = {id(one): _StandIn(one, self.text(said(one))) for one in unclean}
         for one in [*chain, *stand_ins.values()]:
             suppressed = one.__suppress_context__
             for link in ("__cause__", "__context__"):
@@ -210,7 +210,7 @@ def _reachable(error: BaseException) -> list[BaseException]:
     return list(found.values())
 
 
-def _said(value: object) -> str:
+def said(value: object) -> str:
     """What `value` says of itself. Never raises."""
     try:
         return f"{type(value).__name__}: {value}"
@@ -221,6 +221,6 @@ def _said(value: object) -> str:
 def _shown(value: object) -> str:
     """Everything that printing `value` may show. Never raises."""
     try:
-        return f"{_said(value)} {value!r}"
+        return f"{said(value)} {value!r}"
     except Exception:
-        return _said(value)
+        return said(value)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import cast
 
+from ..config.secrets import said
 from ..policy import Candidate, Decision, Exclusion, InOrder, Policy
 from ..types import ChatRequest
 
@@ -32,7 +33,7 @@ def decide(
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # Nothing can be cancelled here, since nothing is awaited.
-        decision, fault = Decision(policy=name, order=()), f"raised {_shown(error)}"
+        decision, fault = Decision(policy=name, order=()), f"raised {said(error)}"
     if fault:
         decision = InOrder().rank(request, candidates, now, seed)
         decision = replace(decision, reason=f"the policy {name!r} {fault}")
@@ -56,10 +57,3 @@ def _fault(decision: object, candidates: Sequence[Candidate], took: float) -> st
     if not decision.order and offered - {item.target for item in decision.excluded}:
         return "named nobody"
     return None
-
-
-def _shown(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return f"{type(error).__name__}, which cannot be shown"

@@ -75,9 +75,10 @@ class Place:
         """Which limit of ours keeps a request waiting; nothing if none does."""
         if self.full:
             return f"concurrent = {self.caps.concurrent}"
-        if self.requests and (self.requests.opens_at(now, 1) > now or not self.tokens):
-            return f"rpm = {self.caps.rpm}" if self.line_opens_at(now, tokens, order) > now else ""
-        return f"tpm = {self.caps.tpm}" if self.line_opens_at(now, tokens, order) > now else ""
+        if self.line_opens_at(now, tokens, order) <= now:
+            return ""
+        by_requests = self.requests and (self.requests.opens_at(now, 1) > now or not self.tokens)
+        return f"rpm = {self.caps.rpm}" if by_requests else f"tpm = {self.caps.tpm}"
 
     def begin(self, now: float, tokens: int) -> tuple[bool, Spent | None]:
         """An attempt begins: whether it is the probe, and what it was taken to spend."""
