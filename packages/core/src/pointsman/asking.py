@@ -9,6 +9,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from .errors import InvalidRequest, did_you_mean
+from .provider import EmbedRequest
 from .types import ChatRequest, Image, Message, Priority, Role, Text, Tool, system, user
 
 if TYPE_CHECKING:
@@ -40,6 +41,19 @@ def as_request(prompt: Prompt, options: Options, settings: Container[str] = ()) 
         request = replace(request, messages=(system(instruction), *request.messages))
     _check(request, given)
     return request
+
+
+def as_embed_request(texts: object, model: str) -> EmbedRequest:
+    """The request to embed `texts` with `model`. Raises `InvalidRequest` for what are no texts."""
+    listed = cast(tuple[object, ...], (texts,) if isinstance(texts, str) else _items("texts", texts))
+    for number, text in enumerate(listed, 1):
+        if not isinstance(text, str):
+            raise InvalidRequest(f"text {number} is {kind_of(text)}, not a text")
+        if not _is_unicode(text):
+            raise InvalidRequest(f"text {number} holds half of a surrogate pair, which cannot be sent: decode it anew")
+    if not listed:
+        raise InvalidRequest("there is no text to embed: give one, or a list of them")
+    return EmbedRequest(model, cast(tuple[str, ...], listed))
 
 
 def _asked(prompt: object) -> ChatRequest:

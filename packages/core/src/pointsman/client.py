@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
-from .asking import as_request, kind_of, schema_reader
+from .asking import as_embed_request, as_request, kind_of, schema_reader
 from .config import Engine, Settings
 from .engine.checks import check_all
 from .engine.clock import loop_clock
@@ -24,10 +24,10 @@ from .engine.health import Budget, Caps, Health
 from .engine.roster import Roster
 from .engine.runner import Call
 from .engine.terms import Leg, Limits, OnBreak
-from .errors import ConfigError, NoCandidates, PointsmanError, did_you_mean
+from .errors import ConfigError, DeadlineExceeded, InvalidRequest, NoCandidates, PointsmanError, did_you_mean
 from .plugins import HookCallables, Plugins
 from .policy import Candidate, Decision, Policy
-from .provider import CAPABILITIES
+from .provider import CAPABILITIES, Embeddings
 from .recording import record
 from .reply import Reply, StreamedReply, UnopenedStream
 from .telemetry import Sink
@@ -150,6 +150,25 @@ class AsyncClient:
             if reply is not None:  # All have ended by now, so that each cost is there.
                 error.attempts = reply.attempts
             raise
+
+    async def embed(
+        self, texts: str | Iterable[str], *, model: str | Target, deadline: float = COLLECTED_DEADLINE
+    ) -> Embeddings:
+        """A vector for each text, of one model. Nobody else is asked: vectors of two models cannot be compared.
+
+        Raises `InvalidRequest` for what cannot be embedded, `DeadlineExceeded` after `deadline` seconds, and what the
+        provider raised.
+        """
+        target, *others = self._pinned(model).order
+        if others:
+            raise InvalidRequest("texts are embedded by one model: vectors of two cannot be compared")
+        request = as_embed_request(texts, target.model)
+        hooks = await self._open_connections().open(target.provider)
+        if hooks.embed is None:
+            raise InvalidRequest("it does not embed texts", target=target)
+        with anyio.move_on_after(deadline):
+            return await hooks.embed(request)
+        raise DeadlineExceeded(f"no vectors within {deadline:g} s", target=target)
 
     async def connect(self, provider: str) -> HookCallables:
         """What an open provider can do, wrappers included: its health, its models. Raises what opening it raised."""

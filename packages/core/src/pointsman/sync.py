@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Self, Unpack
 
-from .client import AsyncClient, Options, Prompt
+from .client import COLLECTED_DEADLINE, AsyncClient, Options, Prompt
 from .config import Settings
 from .engine.roster import Roster
 from .loop_thread import LoopThread
 from .plugins import Plugins
 from .policy import Decision
-from .provider import Health, ModelInfo
+from .provider import Embeddings, Health, ModelInfo
 from .reply import Reply, SyncStreamedReply, UnopenedSyncStream
+from .types import Target
 
 
 class Client:
@@ -61,6 +62,12 @@ class Client:
     def chat(self, prompt: Prompt, **options: Unpack[Options]) -> Reply:
         """See `AsyncClient.chat`."""
         return self._thread.call(partial(self._client.chat, prompt, **options))
+
+    def embed(
+        self, texts: str | Iterable[str], *, model: str | Target, deadline: float = COLLECTED_DEADLINE
+    ) -> Embeddings:
+        """See `AsyncClient.embed`."""
+        return self._thread.call(partial(self._client.embed, texts, model=model, deadline=deadline))
 
     def health(self, provider: str) -> Health:
         """How `provider` is, without spending tokens. Raises what opening it or its check raised."""

@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 from ..config import RedactingLog
 from ..errors import PluginError, PointsmanError, Scope, Unavailable
 from ..plugins import HookCallables, compose
-from ..provider import Connection, Health, ModelInfo, ProviderContext, RateLimits
+from ..provider import Connection, Embeddings, EmbedRequest, Health, ModelInfo, ProviderContext, RateLimits
 from .contain import contained, own
 from .roster import Roster
 
@@ -146,7 +146,15 @@ class Connections:
                 redactor.error(error)
                 raise
 
-        return replace(hooks, health=health, models=models)
+        async def embed(request: EmbedRequest) -> Embeddings:
+            assert hooks.embed is not None
+            try:
+                return await hooks.embed(request)
+            except Exception as error:
+                redactor.error(error)
+                raise
+
+        return replace(hooks, health=health, models=models, embed=embed if hooks.embed else None)
 
     def _connection(self, name: str) -> Connection[Any]:
         declared, made = self._roster.declared(name), self._roster.configured(name)
