@@ -108,6 +108,13 @@ def real(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST, default=False)
+def live(session: nox.Session) -> None:
+    """The real vendors, as far as there are keys: it costs some cents, and says how many."""
+    sync(session, "--group", "test")
+    session.run("pytest", "-n0", "-s", "tests/live", *session.posargs, env={"POINTSMAN_LIVE": "1"})
+
+
+@nox.session(python=OLDEST, default=False)
 def proxy(session: nox.Session) -> None:
     """LiteLLM's proxy in front of those servers is understood."""
     sync(session, "--group", "real")

@@ -18,6 +18,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 
 HERE = Path(__file__).parent / "parts"
@@ -177,6 +178,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, two rounds: to see that it runs")
+    parser.add_argument("--imports", action="store_true", help="only what importing costs")
     chosen = parser.parse_args()
     scale, rounds = (10, 2) if chosen.quick else (1, chosen.rounds)
     table = Table(rounds)
@@ -185,7 +187,9 @@ def main() -> int:
     url = server.stdout.readline().strip()
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, best of {rounds}")
     try:
-        measure(table, url, scale)
+        measure_imports(table)
+        if not chosen.imports:
+            measure(table, url, scale)
     finally:
         server.kill()
         server.wait()
@@ -194,7 +198,7 @@ def main() -> int:
     return 7 if table.missed else 0
 
 
-def measure(table: Table, url: str, scale: int) -> None:
+def measure_imports(table: Table) -> None:
     imports = ["bare", "pydantic", "hand", "openai", "litellm", "pointsman"]
     table.show(
         "import, beyond a bare interpreter",
@@ -204,11 +208,7 @@ def measure(table: Table, url: str, scale: int) -> None:
         less="bare",
         limits={"pointsman": 0.6},
     )
-    plugins = {
-        "pointsman-openai": "pointsman_openai.compatible",
-        "pointsman-sambanova": "pointsman_sambanova",
-        "pointsman-ollama": "pointsman_ollama",
-    }
+    plugins = {point.name: point.module for point in entry_points(group="pointsman.providers")}
     table.show(
         "import of a plugin, with core and pydantic loaded",
         "s",
@@ -216,6 +216,9 @@ def measure(table: Table, url: str, scale: int) -> None:
         against=None,
         absolute=dict.fromkeys(plugins, 0.005),
     )
+
+
+def measure(table: Table, url: str, scale: int) -> None:
     table.show(
         "--help, whole process",
         "s",
