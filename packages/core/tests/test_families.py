@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -191,3 +192,18 @@ def test_a_plugin_that_cannot_read_it_says_so_without_its_words() -> None:
         configure("vault", vault(stored=broken), Settings.of({}, {"HOME": "/"}), ["vault"])
     assert KEY not in repr(raised.value)
     assert raised.value.__context__ is None
+
+
+# Loops ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_provider_is_refused_on_a_loop_that_it_does_not_run_on(anyio_backend_name: str) -> None:
+    a, b = ScriptedProvider("a", default="from a"), ScriptedProvider("b", default="from b")
+    a.spec = replace(a.spec, backends=("asyncio",))
+    async with AsyncClient(settings=Settings.of(), plugins=Plugins.of(providers={"a": a, "b": b})) as client:
+        if anyio_backend_name == "asyncio":
+            assert (await client.chat("hi", model="a/scripted-1")).text == "from a"
+            return
+        with pytest.raises(ConfigError, match="runs on asyncio, not on trio"):
+            await client.chat("hi", model="a/scripted-1")
+        assert (await client.chat("hi", model=["a/scripted-1", "b/scripted-1"])).text == "from b"

@@ -199,6 +199,7 @@ class ProviderSpec(Generic[ConfigT]):
     help: str = ""
     """Where a person gets a key or starts a server; shown where one is missing."""
     backends: tuple[str, ...] = ("asyncio", "trio")
+    """The event loops that it runs on; on another it is refused."""
     idempotent: bool = True
     """See `Family`, as for all that is said of targets here."""
     cold_start: float = 0.0

@@ -1,4 +1,4 @@
-"""The clock of an event loop."""
+"""The running event loop: its name and its clock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import asyncio
 from collections.abc import Callable
 
 from anyio.lowlevel import current_token
+
+
+def loop_name() -> str:
+    """``asyncio`` or ``trio``: anyio knows no other loop."""
+    return "asyncio" if isinstance(current_token().native_token, asyncio.AbstractEventLoop) else "trio"
 
 
 def loop_clock() -> Callable[[], float]:

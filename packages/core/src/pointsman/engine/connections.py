@@ -17,9 +17,10 @@ import anyio
 from anyio.abc import TaskGroup
 
 from ..config import RedactingLog
-from ..errors import PluginError, PointsmanError, Scope, Unavailable
+from ..errors import ConfigError, PluginError, PointsmanError, Scope, Unavailable
 from ..plugins import HookCallables, compose
 from ..provider import Connection, Embeddings, EmbedRequest, Health, ModelInfo, ProviderContext, RateLimits
+from .clock import loop_name
 from .contain import contained, own
 from .roster import Roster
 
@@ -91,6 +92,10 @@ class Connections:
             slot.scope.deadline = slot.until
             with slot.scope:
                 connection = self._connection(name)
+                if (loop := loop_name()) not in connection.spec.backends:
+                    raise ConfigError(
+                        f"it runs on {' and '.join(connection.spec.backends)}, not on {loop}", provider=name
+                    )
                 async with connection.spec.open(connection.config, connection.context) as session:
                     plugin = self._roster.declared(name).plugin
                     hooks = compose(replace(connection, session=session), plugin, self._wrappers)
