@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from pointsman import Price, Target
 from pointsman_cli.models import catalogue, facts
 from pointsman_cli.models.catalogue import Choice, Model
+from pointsman_cli.models.table import show_table
 from pointsman_testing import Fault, Hangup, Vendor
 
 Invoke = Callable[..., Result]
@@ -161,6 +163,20 @@ def model(price: Price | None, context: int | None) -> Model:
         price=price,
         listed=True,
     )
+
+
+def test_speeds_that_a_vendor_states_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    mute = replace(model(None, None), target=Target("p", "mute"))
+    quick = replace(mute, target=Target("p", "quick"), first_token=0.25, tokens_per_second=180.4)
+    slow = replace(mute, target=Target("p", "slow"), first_token=1.5, tokens_per_second=20.0)
+    assert Choice(sort="speed").of([mute, slow, quick]) == [quick, slow, mute]
+    assert (quick.as_json()["first_token"], mute.as_json()["tokens_per_second"]) == (0.25, None)
+    show_table([quick, mute], verbose=False)
+    heads, first, second = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert heads[4:7] == ["first", "token", "token/s"]
+    assert (first[4:6], second[4:6]) == (["0.25s", "180"], ["unknown", "unknown"])
+    show_table([mute], verbose=False)
+    assert "token/s" not in capsys.readouterr().out
 
 
 amounts = st.decimals(min_value=0, max_value=100, places=2)

@@ -40,6 +40,9 @@ class Model:
     max_output_tokens: int | None
     capabilities: frozenset[str]
     price: Price | None
+    first_token: float | None = None
+    """Seconds, as the provider states them."""
+    tokens_per_second: float | None = None
     listed: bool
     """Whether the provider itself has just listed it; else its package does."""
 
@@ -50,6 +53,8 @@ class Model:
             "max_output_tokens": self.max_output_tokens,
             "capabilities": sorted(self.capabilities),
             "price": facts.price_json(self.price),
+            "first_token": self.first_token,
+            "tokens_per_second": self.tokens_per_second,
             "origin": "live" if self.listed else "shipped",
         }
 
@@ -82,6 +87,8 @@ class Choice:
         match self.sort:
             case "price":
                 return (model.price is None, model.price.input + model.price.output if model.price else 0)
+            case "speed":
+                return (model.tokens_per_second is None, -(model.tokens_per_second or 0))
             case "context":
                 return (model.context_tokens is None, -(model.context_tokens or 0))
             case _:
@@ -207,6 +214,8 @@ def _merged(client: AsyncClient, name: str, listed: Sequence[ModelInfo] | None) 
                 max_output_tokens=one.max_output_tokens or known.max_output_tokens,
                 capabilities=spec.family(one.id).capabilities if own is None else own,
                 price=one.price or prices.find(target),
+                first_token=one.first_token,
+                tokens_per_second=one.tokens_per_second,
                 listed=listed is not None,
             )
         )

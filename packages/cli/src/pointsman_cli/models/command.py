@@ -68,10 +68,10 @@ class Usd(AnyType):
 )
 @click.option(
     "--sort",
-    type=click.Choice(["name", "price", "context"]),
+    type=click.Choice(["name", "price", "context", "speed"]),
     default="name",
     show_default=True,
-    help="The cheapest first, or the largest context.",
+    help="The cheapest first, the largest context, or the fastest.",
 )
 @click.option(
     "--live/--offline",

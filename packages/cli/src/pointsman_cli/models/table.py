@@ -13,7 +13,9 @@ from . import facts
 if TYPE_CHECKING:
     from .catalogue import Model
 
-HEADS = ("target", "context", "output", "$ in", "$ out", "can do")
+HEADS = ("target", "context", "output", "$ in", "$ out", "first token", "token/s", "can do")
+RARE = {"output", "first token", "token/s"}
+"""Shown where anybody knows one."""
 NOBODY = {facts.UNKNOWN}
 LEAST = 14
 """Columns without which the last one is not worth having."""
@@ -24,7 +26,7 @@ def show_table(models: Sequence[Model], *, verbose: bool) -> None:
     rows = [_cells(model) for model in models]
     if not rows:
         return
-    columns = [place for place, head in enumerate(HEADS) if head != "output" or {row[place] for row in rows} != NOBODY]
+    columns = [place for place, head in enumerate(HEADS) if head not in RARE or {row[place] for row in rows} != NOBODY]
     heads, *rows = (tuple(row[place] for place in columns) for row in (HEADS, *rows))
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     room = width(most=200) if is_terminal(sys.stdout) else sum(widths) + 2 * len(widths)
@@ -47,6 +49,8 @@ def _cells(model: Model) -> tuple[str, ...]:
         facts.tokens(model.max_output_tokens),
         facts.usd(price.input if price else None),
         facts.usd(price.output if price else None),
+        facts.UNKNOWN if model.first_token is None else f"{model.first_token:.2f}s",
+        facts.UNKNOWN if model.tokens_per_second is None else f"{model.tokens_per_second:.0f}",
         harmless(",".join(sorted(model.capabilities))) or facts.UNKNOWN,
     )
 
@@ -73,9 +77,11 @@ def _show_row(row: Sequence[str], widths: Sequence[int], left: int) -> None:
 
 def _show_stacked(models: Sequence[Model]) -> None:
     for model in models:
-        target, context, output, asked, answered, can = _cells(model)
+        target, context, output, asked, answered, first, speed, can = _cells(model)
         show(styled(target, sys.stdout, bold=True) + "\n")
         lines = [f"context {context}, output {output}", f"$ {asked} in, $ {answered} out", can.replace(",", ", ")]
+        if NOBODY != {first, speed}:
+            lines.insert(2, f"first token {first}, {speed} token/s")
         for line in lines:
             out(wrapped(line, "    "))
 
