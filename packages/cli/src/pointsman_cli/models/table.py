@@ -80,7 +80,7 @@ def _show_stacked(models: Sequence[Model]) -> None:
         target, context, output, asked, answered, first, speed, can = _cells(model)
         show(styled(target, sys.stdout, bold=True) + "\n")
         lines = [f"context {context}, output {output}", f"$ {asked} in, $ {answered} out", can.replace(",", ", ")]
-        if NOBODY != {first, speed}:
+        if {first, speed} != NOBODY:
             lines.insert(2, f"first token {first}, {speed} token/s")
         for line in lines:
             out(wrapped(line, "    "))
