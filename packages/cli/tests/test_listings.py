@@ -56,8 +56,13 @@ def test_check_asks_each_that_is_ready(invoke: Invoke, place: Path, a: Vendor, b
     done = invoke("providers", "check", "--json")
     assert done.exit_code == 0, done.output
     valid("providers.json", json.loads(done.stdout))
-    assert {name: row["health"]["state"] for name, row in rows(done).items()} == {"a": "up", "b": "up"}
-    assert [request.path for request in (*a.requests, *b.requests)] == ["/v1/models"] * 2
+    asked = {name: row["health"]["state"] for name, row in rows(done).items() if row["state"] == "ready"}
+    assert (asked["a"], asked["b"]) == ("up", "up")
+    lacking = rows(done)["openai-compatible"]
+    assert (lacking["state"], lacking["health"]) == ("not ready", None)
+    assert "POINTSMAN_OPENAI_COMPATIBLE_BASE_URL" in lacking["reason"]
+    assert "POINTSMAN_OPENAI_COMPATIBLE_BASE_URL" in invoke("providers", "check").stdout.replace("\n", " ")
+    assert [request.path for request in (*a.requests, *b.requests)] == ["/v1/models"] * 4
 
 
 @pytest.mark.parametrize(

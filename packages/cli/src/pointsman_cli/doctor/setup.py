@@ -192,7 +192,7 @@ def health() -> Iterator[Check]:
         yield Check("health", "fail", error.message, advice)
         return
     for row in rows:
-        if row.health is None:
+        if row.health is None or row.idle:
             continue
         reason = row.health.reason or "it answers"
         if row.code is Exit.OK:

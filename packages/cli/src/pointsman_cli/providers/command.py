@@ -35,8 +35,9 @@ def providers(ctx: click.Context, as_json: bool) -> None:
 def check(names: tuple[str, ...], as_json: bool) -> None:
     """Open the providers NAMED, else each that is ready, and ask how they are. No tokens are spent.
 
-    Exits with 0 if none of them is down, 3 if one is, 4 if only keys are wrong or missing. One that nobody has set up
-    and that does not run, such as a server on this machine that is tried by default, is left out unless it is named.
+    Of one that is not ready it says what is missing. Exits with 0 if none of them is down, 3 if one is, 4 if only keys
+    are wrong or missing. One that nobody has named or set up is no failure, whatever it lacks; neither is a server on
+    this machine that is tried by default and does not run.
 
     Example: pointsman providers check sambanova lan
     """

@@ -53,6 +53,8 @@ class Row:
     took: float | None = None
     """Seconds until the health check answered; None if it raised."""
     code: Exit = Exit.OK
+    idle: bool = False
+    """Nobody has named it or set it up, and it cannot be asked: there to be seen, and no failure."""
 
     def as_json(self) -> dict[str, Any]:
         health = None
@@ -92,32 +94,29 @@ def check_providers(names: Sequence[str], *, as_json: bool) -> None:
     log_to_stderr(debug=debugging(ctx))
     rows = anyio.run(ask_after, names)
     _show(rows, as_json=as_json)
-    codes = {row.code for row in rows}
+    codes = {row.code for row in rows if not row.idle}
     ctx.exit(Exit.UPSTREAM if Exit.UPSTREAM in codes else gravest(codes))
 
 
 async def ask_after(names: Sequence[str], *, having_keys: bool = False) -> list[Row]:
-    """Those named, or each that is ready, or each that is and has a key, asked how they are."""
+    """Those named, or each that is there, or each that is and has a key, asked how they are if they are ready."""
     async with AsyncClient() as client:
         remember(client)
         for name in names:
             if name not in client.roster.names:
                 client.roster.declared(name)  # Raises, and says who is there.
         rows = all_on_paper(client.roster, list(dict.fromkeys(names)) or client.roster.names)
-        # Of a provider that nobody named and nobody has set up, there is nothing to say.
         if not names:
-            rows = [row for row in rows if row.state != "not ready"]
+            rows = [replace(row, idle=row.state == "not ready") for row in rows]
         if having_keys and not names:
             rows = [row for row in rows if row.keys]
         places = {row.name: place for place, row in enumerate(rows) if row.state == "ready"}
         await ask_each(places, lambda name: _ask(client, rows, places[name]))
-        silent: dict[str, str] = {}
         if not names:  # Such as a server on this machine that is tried by default, and does not run.
-            kept = [row for row in rows if row.touched or row.health is None or row.code is Exit.OK]
-            silent = {row.name: row.health.reason for row in rows if row not in kept and row.health}
-            rows = kept
-        if not rows and not having_keys:
-            raise nobody(client.roster, silent)
+            silent = {row.name: row.health.reason for row in rows if row.health and row.code and not row.touched}
+            rows = [replace(row, idle=row.idle or row.name in silent) for row in rows]
+            if all(row.idle for row in rows) and not having_keys:
+                raise nobody(client.roster, silent)
         return rows
 
 
