@@ -133,7 +133,7 @@ class Session:
         """A response with status 200, of which the body is still to come. Raises the error of any other."""
         request = self._http.build_request(method, url, headers=headers, content=content)
         try:
-            response = await self._http.send(request, stream=True)
+            response = await self.exchange(self._http, request)
         except FAILURES as error:
             raise unreachable(error, request.url, secrets=self._secrets, **details) from error
         model = details["target"].model if "target" in details else ""
@@ -149,6 +149,14 @@ class Session:
             raise refine(refused, Refusal(response.status_code, received, said)) if refine else refused
         self.last_headers[model] = received
         return response
+
+    async def exchange(self, http: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Response:
+        """A response of whatever status, its body still to come, or an exception of httpx2's.
+
+        For a vendor's own class of session to override, where one request takes more than one exchange: whoever asks
+        again closes the response that it leaves.
+        """
+        return await http.send(request, stream=True)
 
     async def _answer(self, response: httpx2.Response, body: Body, target: Target) -> Answer:
         """The events of `response`, whatever the server took streaming to mean."""
