@@ -47,7 +47,7 @@ def complete(line: str) -> set[str]:
         ("pointsman ro", {"route"}),
         ("pointsman config se", {"set"}),
         ("pointsman models --s", {"--sort"}),
-        ("pointsman models --sort ", {"name", "price", "context"}),
+        ("pointsman models --sort ", {"name", "price", "context", "speed"}),
         ("pointsman keys set samb", {"sambanova"}),
         ("pointsman keys test samb", {"sambanova"}),
         ("pointsman models samb", {"sambanova"}),

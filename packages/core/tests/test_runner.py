@@ -47,10 +47,12 @@ from pointsman import (
     Stream,
     StreamBroken,
     StreamEvent,
+    Target,
     TextDelta,
     ToolCall,
     ToolCallDelta,
     Unavailable,
+    Unknown,
     Usage,
     hookimpl,
 )
@@ -550,6 +552,26 @@ async def test_a_cancellation_that_comes_in_a_group_is_no_failure_of_the_plugin(
     assert [attempt.outcome for attempt in reply.attempts] == ["cancelled"]
     assert not b.calls
     assert nothing_is_open(a)
+
+
+async def test_what_served_is_what_is_priced_and_stands_in_the_record() -> None:
+    def priced(model: str, usd: int) -> ModelInfo:
+        price = Price(input=Decimal(0), output=Decimal(usd), as_of=date(2026, 11, 1), source="a test")
+        return ModelInfo(id=model, price=price)
+
+    usage = Usage(output_tokens=1_000_000)
+    a = ScriptedProvider(
+        "a",
+        ["whole", Finished("stop", usage, served="m:dear")],
+        ["whole", Finished("stop", usage)],
+        ["whole", Finished("stop", usage, served="m:new")],
+        models=[priced("m", 1), priced("m:dear", 5)],
+    )
+    async with client(a) as one:
+        replies = [await one.chat("hi", model="a/m") for _ in range(3)]
+    assert [reply.cost for reply in replies] == [Exact(5), Exact(1), Unknown]
+    assert [reply.attempts[0].served for reply in replies] == ["m:dear", None, "m:new"]
+    assert {reply.target for reply in replies} == {Target("a", "m")}
 
 
 async def test_a_cost_that_a_wrapper_leaves_unknown_is_asked_of_the_hook() -> None:

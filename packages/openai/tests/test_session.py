@@ -7,7 +7,7 @@ import json
 import math
 import ssl
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
@@ -392,6 +392,18 @@ async def test_limits_are_learnt(opened: Open, vendor: Vendor, limits: RateLimit
     assert limits.seen["m", "requests"].remaining == 0
     assert found.retry_at is not None
     assert now + 20 <= found.retry_at <= now + 22
+
+
+async def test_a_vendor_may_say_in_a_header_what_answers(opened: Open, vendor: Vendor) -> None:
+    def by_header(model: str, headers: Mapping[str, str]) -> str | None:
+        return f"{model}:{headers['x-served-by']}" if "x-served-by" in headers else None
+
+    vendor.script(
+        Answer("hi", headers={"X-Served-By": "groq"}), Answer("hi"), Answer(finish="content_filter", text="h")
+    )
+    async with opened(vendor.base_url, quirks=Quirks(served=by_header)) as session:
+        ends = [(await ask(session))[-1] for _ in range(3)]
+    assert [end.served for end in ends if isinstance(end, Finished)] == ["m:groq", None, None]
 
 
 KEY = "sk-very-secret-0123456789"

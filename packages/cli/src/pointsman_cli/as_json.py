@@ -116,6 +116,7 @@ def attempt(value: AttemptRecord, began: float) -> Json:
         "usage": usage(value.usage),
         "cost": cost(value.cost),
         "server": server(value.server),
+        "served": value.served,
     }
 
 
@@ -160,8 +161,8 @@ def event(value: StreamEvent) -> Json:
             return {"type": "retracted", "reason": reason}
         case p.Resumed(target):
             return {"type": "resumed", "target": str(target)}
-        case p.Finished(reason, used, paid, took):
-            told = {"usage": usage(used), "cost": cost(paid), "server": server(took)}
+        case p.Finished(reason, used, paid, took, served):
+            told = {"usage": usage(used), "cost": cost(paid), "server": server(took), "served": served}
             return {"type": "finished", "reason": reason, **told}
 
 

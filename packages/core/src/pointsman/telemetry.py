@@ -32,6 +32,8 @@ class AttemptRecord:
     usage: Usage | None = None
     cost: Cost = Unknown
     server: ServerTimings | None = None
+    served: str | None = None
+    """The model that answered, where `target` stands for several and the vendor said which."""
     role: Role = "first"
     probe: bool = False
     """It was the one attempt that a breaker let through, to see whether the target is well again."""

@@ -114,6 +114,8 @@ class ChatDecoder:
         """Nothing more is to be read from the body."""
         self.done = False
         """``[DONE]`` has been seen."""
+        self.served: str | None = None
+        """What answers, where the response itself said so."""
         self._target = target
         self._terminal = quirks.terminal
         self._complaint = complaint
@@ -183,7 +185,7 @@ class ChatDecoder:
             self._fail(Refused("the vendor's content filter declined to answer", target=self._target))
         else:
             self.over = True
-            self.ready.append(Finished(self._reason or "done", self._usage))
+            self.ready.append(Finished(self._reason or "done", self._usage, served=self.served))
 
     def _take(self, event: Event, *, whole: bool = True) -> None:
         """The tolerant path. An event that is not `whole`, since the body ended in it, may be cut."""
@@ -298,7 +300,7 @@ class ChatDecoder:
             return
         error = self._complaint(value, self._begun)
         if self._begun and isinstance(error, Refused):
-            self.ready.append(Finished("content_filter", self._usage))
+            self.ready.append(Finished("content_filter", self._usage, served=self.served))
             self.over = True
         else:
             self._fail(error)

@@ -38,6 +38,9 @@ class Quirks:
     """``GET /models`` exists; without it the vendor's health is unknown."""
     codes: Mapping[str, type[PointsmanError]] = field(default_factory=dict[str, type[PointsmanError]])
     """What the vendor's own error codes mean, before the common ones (those are in `meanings.py`)."""
+    served: Callable[[str, Mapping[str, str]], str | None] | None = None
+    """From the model asked for and the headers of a response, with lower-case names, to the model that answers, for a
+    vendor under whose names several stand (`Finished.served`)."""
     refine: Callable[[PointsmanError, Refusal], PointsmanError] | None = None
     """The vendor's own reading of a refused request, given the common one: another error, or the same one changed."""
 

@@ -166,6 +166,8 @@ class Session:
             lambda event, begun: event_error(event, begun=begun, target=target, **self._reading()),
             self._secrets,
         )
+        if self._quirks.served is not None:
+            decoder.served = self._quirks.served(target.model, dict(response.headers))
         refuse_page(response, target)
         kind = media_type(response)
         if kind == "application/json" or kind.endswith("+json"):

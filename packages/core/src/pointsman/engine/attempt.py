@@ -45,6 +45,7 @@ class Attempt:
     usage: Usage | None = None
     cost: Cost = Unknown
     server: ServerTimings | None = None
+    served: str | None = None
     _counted: tuple[int, int, int] = (0, 0, 0)
 
     @property
@@ -82,6 +83,7 @@ class Attempt:
             usage=self.usage,
             cost=self.cost,
             server=self.server,
+            served=self.served,
             role=self.role,
             probe=self.probe,
         )

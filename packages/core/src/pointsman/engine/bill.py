@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..cost import floor_usage
 from ..plugins import HookCallables
-from ..types import AtLeast, ChatRequest, Cost, Exact, Timings, Unknown, Usage
+from ..types import AtLeast, ChatRequest, Cost, Exact, Target, Timings, Unknown, Usage
 from .attempt import Attempt
 
 log = logging.getLogger("pointsman")
@@ -40,7 +40,8 @@ class Bill:
         ttft = None if first is None else first - attempt.started
         timings = Timings(ttft=ttft, e2e=ended - attempt.started, server=attempt.server)
         try:
-            cost = hooks.cost(attempt.target, usage, timings)
+            target = Target(attempt.target.provider, attempt.served) if attempt.served else attempt.target
+            cost = hooks.cost(target, usage, timings)
             if type(cost) is not Cost:
                 raise TypeError(f"pointsman_cost must answer with a Cost, not with {cost!r}")
             return cost

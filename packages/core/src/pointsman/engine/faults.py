@@ -52,5 +52,6 @@ def refuse_odd(said: Finished) -> None:
         or type(said.usage) not in (Usage, NoneType)
         or type(said.cost) is not Cost
         or type(said.server) not in (ServerTimings, NoneType)
+        or type(said.served) not in (str, NoneType)
     ):
-        raise TypeError(f"Finished carries a reason, a Usage, a Cost and ServerTimings, or None: not {said!r}")
+        raise TypeError(f"Finished carries a reason, a Usage, a Cost, ServerTimings and a name, or None: not {said!r}")

@@ -325,10 +325,10 @@ class Call:
         self._obey(commands[:-1])
         attempt.finished, attempt.ended = True, now
         attempt.usage = said.usage or self._bill.floor(attempt)
-        attempt.server = said.server
+        attempt.server, attempt.served = said.server, said.served
         attempt.cost = self._bill.finished(attempt, hooks, attempt.usage, now) if said.cost == Unknown else said.cost
         usage = self._bill.of_answer(attempt, attempt.usage)
-        self.finished = Finished(said.reason, usage, attempt.cost, said.server)
+        self.finished = Finished(said.reason, usage, attempt.cost, said.server, said.served)
         self.channel.put(self.finished)
         self._obey(commands[-1:])
 

@@ -83,6 +83,9 @@ class Finished:
     cost: Cost = Unknown
     server: ServerTimings | None = None
     """How long things took by the server's own clock, where it says so."""
+    served: str | None = None
+    """What answered, where the target stands for several and the vendor says which: the name of a model of the same
+    provider, such as ``openai/gpt-oss-120b:groq``. The cost hook is asked about that one."""
 
 
 StreamEvent: TypeAlias = (
