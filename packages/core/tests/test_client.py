@@ -306,7 +306,7 @@ async def test_closing_the_client_takes_no_answer_away() -> None:
 
 
 async def test_what_the_server_measured_is_handed_on() -> None:
-    said = ServerTimings(load=2.5, output=1.0)
+    said = ServerTimings(load=2.5, output=1.0, first_token=2.75)
     seen: list[Timings | None] = []
 
     class Listening:

@@ -181,6 +181,7 @@ ODD_FINISHES: dict[str, Callable[[], Finished]] = {
     "one timing": lambda: Finished("stop", None, Unknown, 1.5),  # type: ignore[arg-type]
     "timings in words": lambda: Finished("stop", None, Unknown, ServerTimings(total="1.5")),  # type: ignore[arg-type]
     "no number": lambda: Finished("stop", None, Unknown, ServerTimings(total=float("nan"))),
+    "a token before the question": lambda: Finished("stop", None, Unknown, ServerTimings(first_token=-1.0)),
     "no reason": lambda: Finished(None),  # type: ignore[arg-type]
 }
 

@@ -60,6 +60,7 @@ def server(value: ServerTimings | None) -> Json | None:
         "prompt": _rounded(value.prompt),
         "output": _rounded(value.output),
         "total": _rounded(value.total),
+        "first_token": _rounded(value.first_token),
     }
 
 

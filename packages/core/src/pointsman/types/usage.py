@@ -108,9 +108,12 @@ class ServerTimings:
     output: float | None = None
     """To write the answer."""
     total: float | None = None
+    first_token: float | None = None
+    """Until the first token was there, whatever that took: waiting for its turn, loading, reading the prompt. What
+    `Timings.ttft` has above it was spent on the way."""
 
     def __post_init__(self) -> None:
-        for seconds in (self.load, self.prompt, self.output, self.total):
+        for seconds in (self.load, self.prompt, self.output, self.total, self.first_token):
             if seconds is not None and not (type(seconds) in (int, float) and 0 <= seconds < inf):
                 raise ValueError(f"seconds are a number from 0, or None where nobody said: not {seconds!r}")
 
