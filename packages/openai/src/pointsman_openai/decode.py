@@ -19,6 +19,7 @@ from pointsman import (
     PointsmanError,
     ReasoningDelta,
     Refused,
+    ServerTimings,
     StreamBroken,
     StreamEvent,
     Target,
@@ -32,7 +33,7 @@ from .quirks import Quirks
 from .shapes import fields, items, number, string, valid
 from .sse import Event, EventParser, EventTooLong
 from .toolcalls import ToolCalls
-from .usage import read_usage
+from .usage import groq_usage, read_timings, read_usage
 
 _REASONS: Mapping[str, str] = {
     **{word: word for word in ("stop", "length", "tool_calls", "content_filter")},
@@ -61,6 +62,8 @@ _FAILURES = frozenset(
 """Words in the place of a finish reason that say that there is no whole answer (OpenRouter, vLLM, DeepSeek, Zhipu)."""
 
 
+_THINKING = "analysis"
+"""The channel on which gpt-oss thinks (OpenAI's "harmony" format); what it says to its user is on ``final``."""
 _HEAD_BYTES = 64 * 1024
 """How much of a body without events is kept, to be read as an error."""
 _SSE_FIELDS = (b":", b"data", b"event", b"id", b"retry")
@@ -71,6 +74,7 @@ class _Delta(msgspec.Struct, gc=False):
     reasoning: str | None = None
     reasoning_content: str | None = None
     tool_calls: Any = None
+    channel: str | None = None
     refusal: None = None
     function_call: None = None
 
@@ -126,6 +130,7 @@ class ChatDecoder:
         self._reason: str | None = None
         self._revoked: str | None = None  # A finish reason that output followed.
         self._usage: Usage | None = None
+        self._server: ServerTimings | None = None
         self._begun = False
         self._half = ""
 
@@ -155,6 +160,9 @@ class ChatDecoder:
                 continue
             delta = choice.delta
             text, thought, also = delta.content, delta.reasoning, delta.reasoning_content
+            if text and delta.channel == _THINKING:
+                self._take(event)
+                continue
             if thought or also:
                 self._emit_thoughts(thought, also)
             if text:
@@ -185,7 +193,10 @@ class ChatDecoder:
             self._fail(Refused("the vendor's content filter declined to answer", target=self._target))
         else:
             self.over = True
-            self.ready.append(Finished(self._reason or "done", self._usage, served=self.served))
+            self.ready.append(self._finished(self._reason or "done"))
+
+    def _finished(self, reason: str) -> Finished:
+        return Finished(reason, self._usage, server=self._server, served=self.served)
 
     def _take(self, event: Event, *, whole: bool = True) -> None:
         """The tolerant path. An event that is not `whole`, since the body ended in it, may be cut."""
@@ -211,7 +222,9 @@ class ChatDecoder:
 
     def _chunk(self, value: Any, part: str) -> None:
         chunk = fields(value)
-        self._count(chunk)
+        if "usage" in chunk or "timings" in chunk or "x_groq" in chunk:
+            self._count(chunk.get("usage") or groq_usage(chunk))
+            self._server = read_timings(chunk) or self._server
         if chunk.get("error") or chunk.get("object") == "error":
             self._complain(chunk)
             return
@@ -219,12 +232,12 @@ class ChatDecoder:
             if not (number(choice.get("index")) or self.over):
                 self._choice(choice, part)
 
-    def _count(self, holder: dict[str, Any]) -> None:
-        if usage := holder.get("usage"):
-            self._usage = read_usage(usage) or self._usage
+    def _count(self, usage: Any) -> None:
+        self._usage = read_usage(usage) or self._usage
 
     def _choice(self, choice: dict[str, Any], part: str) -> None:
-        self._count(choice)  # Moonshot counts here.
+        if "usage" in choice:  # Moonshot counts here.
+            self._count(choice["usage"])
         if not self.done:
             self._output(choice, part)
         if self.over:
@@ -261,6 +274,8 @@ class ChatDecoder:
 
     def _delta(self, delta: dict[str, Any]) -> None:
         text, thoughts = _content(delta.get("content"))
+        if delta.get("channel") == _THINKING and not (delta.get("reasoning") or delta.get("reasoning_content")):
+            text, thoughts = "", valid(text) + thoughts
         if thoughts or delta.get("reasoning") or delta.get("reasoning_content"):
             self._emit_thoughts(string(delta.get("reasoning")) or thoughts, string(delta.get("reasoning_content")))
         if text or delta.get("refusal"):
@@ -300,7 +315,7 @@ class ChatDecoder:
             return
         error = self._complaint(value, self._begun)
         if self._begun and isinstance(error, Refused):
-            self.ready.append(Finished("content_filter", self._usage, served=self.served))
+            self.ready.append(self._finished("content_filter"))
             self.over = True
         else:
             self._fail(error)

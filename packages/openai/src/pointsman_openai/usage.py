@@ -1,15 +1,17 @@
-"""Counts of tokens, as vendors send them: integers, floats, strings, nulls, nested or not."""
+"""Counts of tokens and of seconds, as vendors send them: integers, floats, strings, nulls, nested or not."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pointsman import Usage
+from pointsman import ServerTimings, Usage
 
 from .shapes import fields, number
 
 _MOST = 10**12
 """More tokens than any request has."""
+_LONGEST = 86_400.0
+"""Seconds. What would have taken longer is counted in another unit."""
 
 
 def read_usage(value: Any) -> Usage | None:
@@ -34,6 +36,42 @@ def read_usage(value: Any) -> Usage | None:
         output_tokens=answered,
         reasoning_tokens=min(reasoning, answered),
     )
+
+
+def read_timings(chunk: dict[str, Any]) -> ServerTimings | None:
+    """How long things took by the server's own clock, if `chunk` says so.
+
+    SambaNova and Groq tell seconds with the counts of tokens, Groq also under ``x_groq``; llama.cpp tells milliseconds
+    in ``timings``. What SambaNova took after the first token is put down as output.
+    """
+    usage = groq_usage(chunk) | fields(chunk.get("usage"))
+    llama = fields(chunk.get("timings"))
+    total, first = _seconds(usage, "total_latency"), _seconds(usage, "time_to_first_token")
+    output = total - first if total is not None and first is not None and total >= first else None
+    queue, prompt = _seconds(usage, "queue_time"), _seconds(usage, "prompt_time")
+    if first is None and queue is not None and prompt is not None:
+        first = queue + prompt
+    timings = ServerTimings(
+        prompt=_known(prompt, _seconds(llama, "prompt_ms", 1000)),
+        output=_known(output, _seconds(usage, "completion_time"), _seconds(llama, "predicted_ms", 1000)),
+        total=_known(total, _seconds(usage, "total_time")),
+        first_token=first,
+    )
+    return None if timings == ServerTimings() else timings
+
+
+def groq_usage(chunk: dict[str, Any]) -> dict[str, Any]:
+    """The usage where Groq puts it if nobody has asked for one."""
+    return fields(fields(chunk.get("x_groq")).get("usage"))
+
+
+def _seconds(told: dict[str, Any], name: str, per_second: float = 1) -> float | None:
+    found = number(told.get(name))
+    return found / per_second if found is not None and 0 <= found / per_second <= _LONGEST else None
+
+
+def _known(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _part(usage: dict[str, Any], wholes: tuple[str, ...], name: str) -> int:
