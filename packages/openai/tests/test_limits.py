@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman import RateLimit
-from pointsman_openai.limits import rate_limits, retry_after, server_time, wait_seconds
+from pointsman_openai.limits import Violation, rate_limits, retry_after, server_time, violations, wait_seconds, window
 
 WALL = 1_800_000_000.0
 
@@ -106,3 +106,49 @@ def test_limits_without_a_kind() -> None:
 )
 def test_words(text: str, seconds: float | None) -> None:
     assert retry_after({}, text, WALL) == seconds
+
+
+def test_windows_that_a_refusal_names() -> None:
+    """The first text was seen at SambaNova, under a daily limit (issues of 2026)."""
+    text = "Request would exceed rate limit\nViolated duration_s: 86400, current usage: 196279, limit: 200000"
+    assert violations(text) == [Violation(86400.0, 196279, 200000)]
+    assert violations(f"{text}; Violated duration_s: 60") == [Violation(86400.0, 196279, 200000), Violation(60.0)]
+    assert violations("limit: 3, duration_s: soon") == []
+    assert [window(kind) for kind in ("requests", "requests-day", "tokens-minute", "x-hour", "")] == [
+        60.0,
+        86400.0,
+        60.0,
+        3600.0,
+        60.0,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "resets", "wait"),
+    [
+        (60, {}, 60),
+        (86400, {}, 3600),  # Nobody says when the day ends.
+        (86400, {"requests": 20}, 3600),  # The minute's end is not the day's.
+        (86400, {"requests": 20, "requests-day": 5000}, 5000),
+        (86400, {"tokens-day": 7000, "requests-day": 5000}, 7000),
+        (60, {"requests": 20, "requests-day": 5000}, 20),
+        (60, {"requests": -5}, 60),  # What is over already cannot be what is used up.
+        (3600, {"requests-hour": 90}, 90),
+    ],
+)
+def test_a_window_ends_when_the_headers_say_of_its_like(seconds: int, resets: dict[str, int], wait: float) -> None:
+    headers = {f"x-ratelimit-reset-{kind}": str(int(WALL) + reset) for kind, reset in resets.items()}
+    assert retry_after(headers, f"Violated duration_s: {seconds}, current usage: 3, limit: 3", WALL) == wait
+    by_seconds = {f"x-ratelimit-reset-{kind}": str(reset) for kind, reset in resets.items()}
+    assert retry_after(by_seconds, f"Violated duration_s: {seconds}", WALL) == wait
+
+
+def test_of_two_limits_that_are_used_up_the_later_end_counts() -> None:
+    headers = {
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "20",
+        "x-ratelimit-remaining-requests-day": "0",
+        "x-ratelimit-reset-requests-day": "7200",
+    }
+    assert retry_after(headers, "", WALL) == 7200
+    assert retry_after(headers, "Violated duration_s: 60", WALL) == 7200

@@ -111,6 +111,24 @@ def test_quirks() -> None:
     assert sent["response_format"]["json_schema"] == {"name": "answer", "schema": {"type": "object"}, "strict": True}
 
 
+def test_a_vendor_may_spell_a_request_its_own_way() -> None:
+    def adapt(sent: dict[str, Any]) -> dict[str, Any]:
+        effort = sent.pop("reasoning_effort", None)
+        return sent | ({"thinking": effort != "none"} if effort else {})
+
+    quirks = Quirks(adapt=adapt)
+    assert "thinking" not in body(user("hi"), quirks=quirks)
+    assert body(user("hi"), quirks=quirks, reasoning_effort="none")["thinking"] is False
+    # What somebody writes into `extra` is sent as it is.
+    sent = body(user("hi"), quirks=quirks, reasoning_effort="low", extra={"thinking": "much", "reasoning_effort": "x"})
+    assert (sent["thinking"], sent["reasoning_effort"]) == ("much", "x")
+
+
+def test_options_of_a_stream_go_with_a_stream_only() -> None:
+    assert "stream_options" not in body(user("hi"), extra={"stream": False})
+    assert "stream_options" in body(user("hi"), extra={"stream": True})
+
+
 def test_pictures_by_address_are_refused_where_they_cannot_be_taken() -> None:
     quirks = Quirks(inline_images_only=True)
     body(user("look", PICTURE), quirks=quirks)

@@ -6,9 +6,9 @@ the shortest example. Importing this package does not import an HTTP library.
 What holds for every vendor on HTTP is here too, for those with a dialect of their own: `new_client` and `unreachable`
 (httpx2 as a provider needs it, and what its exceptions, `FAILURES`, mean), `Body` and `Answer` (reading a response,
 leaving it early), `whole`, `error_body` and `refuse_page` (one that is no stream), `read_body`, `retry_after`,
-`redact` and `shortened` (what a vendor says of an error), `encode`, and readers of uncertain JSON: `fields`, `items`,
-`string`, `valid`. They are loaded on first use, and httpx2 with some of them: import them where a connection opens,
-not above.
+`redact` and `shortened` (what a vendor says of an error), `rate_limits`, `violations` and `window` (what it allows),
+`encode`, and readers of uncertain JSON: `fields`, `items`, `string`, `valid`. They are loaded on first use, and httpx2
+with some of them: import them where a connection opens, not above.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .answer import Answer, Decoder
     from .errors import read_body, redact, shortened, words_of
     from .http import FAILURES, Body, error_body, is_loopback, new_client, refuse_page, unreachable, whole
-    from .limits import retry_after
+    from .limits import Violation, rate_limits, retry_after, violations, window
     from .request import encode
     from .session import Session
     from .shapes import fields, items, string, valid
@@ -34,12 +34,14 @@ _LATER = {
     "Decoder": "answer",
     "FAILURES": "http",
     "Session": "session",
+    "Violation": "limits",
     "encode": "request",
     "error_body": "http",
     "fields": "shapes",
     "is_loopback": "http",
     "items": "shapes",
     "new_client": "http",
+    "rate_limits": "limits",
     "read_body": "errors",
     "redact": "errors",
     "refuse_page": "http",
@@ -48,7 +50,9 @@ _LATER = {
     "string": "shapes",
     "unreachable": "http",
     "valid": "shapes",
+    "violations": "limits",
     "whole": "http",
+    "window": "limits",
     "words_of": "errors",
 }
 """Name -> the module that has it."""
@@ -70,6 +74,7 @@ __all__ = [
     "Quirks",
     "Refusal",
     "Session",
+    "Violation",
     "encode",
     "error_body",
     "fields",
@@ -78,6 +83,7 @@ __all__ = [
     "new_client",
     "open_session",
     "openai_spec",
+    "rate_limits",
     "read_body",
     "redact",
     "refuse_page",
@@ -87,6 +93,8 @@ __all__ = [
     "string",
     "unreachable",
     "valid",
+    "violations",
     "whole",
+    "window",
     "words_of",
 ]

@@ -24,12 +24,21 @@ class Decoder(Protocol):
 
     ready: deque[StreamEvent]
     """What is to be read next; always the same deque."""
-    failure: PointsmanError | None
-    """What is raised once `ready` is empty, if the answer broke."""
-    over: bool
-    """Nothing more is to be read from the body."""
-    done: bool
-    """The proof of a whole answer is in, and nothing but the end of the body should follow."""
+
+    @property
+    def failure(self) -> PointsmanError | None:
+        """What is raised once `ready` is empty, if the answer broke."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Nothing more is to be read from the body."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """The proof of a whole answer is in, and nothing but the end of the body should follow."""
+        ...
 
     @property
     def proved(self) -> bool:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 from pointsman import RateLimit
 
@@ -29,7 +30,17 @@ _NAMED_LIMIT = re.compile(r'"([^"]+)"((?:\s*;\s*[a-z]+=\d+)+)')
 _TRY_AGAIN = re.compile(
     r"(?:try again|retry|wait)\D{0,20}?((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+|\d+(?:\.\d+)? ?sec)", re.IGNORECASE
 )
-_WINDOW = re.compile(r"duration_s:\s*(\d+)")
+_VIOLATED = re.compile(r"duration_s:\s*(\d{1,9})\b(?:,\s*current usage:\s*(\d{1,18}),\s*limit:\s*(\d{1,18}))?")
+_WINDOWS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
+"""What the kind of a limit ends with -> the seconds of its window. One that says nothing is taken for a minute's."""
+
+
+class Violation(NamedTuple):
+    """A limit that a refusal names: a window of so many `seconds`, how much of it is `used`, and how much there is."""
+
+    seconds: float
+    used: int | None = None
+    limit: int | None = None
 
 
 def server_time(headers: Mapping[str, str], wall: float) -> float:
@@ -62,14 +73,18 @@ def wait_seconds(text: str, epoch: float) -> float | None:
 def retry_after(headers: Mapping[str, str], text: str, wall: float, estimate: float | None = None) -> float | None:
     """Seconds until a refused request may be sent again: the latest moment that the headers or the body name.
 
-    `text` is what the body says in words, and `estimate` what it says in seconds. At most a day.
+    `text` is what the body says in words, and `estimate` what it says in seconds. A window that the text names ends
+    when the headers say of one of its length; else it is asked again when it surely is over, or after an hour. At most
+    a day.
     """
     epoch = server_time(headers, wall)
+    stated = rate_limits(headers, 0.0, wall)
     waits = [
         *_milliseconds(headers.get("retry-after-ms", "")),
         wait_seconds(headers.get("retry-after", ""), epoch),
-        *(limit.reset_at for limit in rate_limits(headers, 0.0, wall) if limit.remaining == 0),
+        *(limit.reset_at for limit in stated if limit.remaining == 0),
         *_in_words(text),
+        *(_end(violated, stated) for violated in violations(text)),
         estimate,
     ]
     longest = max((wait for wait in waits if wait is not None), default=None)
@@ -102,6 +117,25 @@ def rate_limits(headers: Mapping[str, str], now: float, wall: float) -> list[Rat
     ]
 
 
+def violations(text: str) -> list[Violation]:
+    """The limits that a refusal names: ``Violated duration_s: 60, current usage: 9, limit: 9`` (SambaNova)."""
+    found = _VIOLATED.findall(text)
+    return [
+        Violation(float(one), int(used) if used else None, int(most) if most else None) for one, used, most in found
+    ]
+
+
+def window(kind: str) -> float:
+    """Seconds of the window of a limit of that `kind`, by its name: ``requests-day``."""
+    return _WINDOWS.get(kind.rpartition("-")[2], _WINDOWS["minute"])
+
+
+def _end(violated: Violation, stated: list[RateLimit]) -> float:
+    """Seconds until a window is over: what the headers say of one of its length, or as long as it can last."""
+    ends = [limit.reset_at for limit in stated if limit.reset_at and window(limit.kind) == violated.seconds]
+    return max(ends, default=min(violated.seconds, _LONGEST_BLIND_WAIT))
+
+
 def _date(text: str) -> float | None:
     if not text:
         return None
@@ -128,9 +162,6 @@ def _in_words(text: str) -> Iterator[float]:
         wait = wait_seconds(match[1].lower().replace(" ", "").replace("sec", "s"), 0.0)
         if wait is not None:
             yield wait
-    # SambaNova: "Violated duration_s: 86400, current usage: 196279, limit: 200000"; the window, not its end.
-    for seconds in _WINDOW.findall(text):
-        yield min(float(seconds), _LONGEST_BLIND_WAIT)
 
 
 def _named(value: str) -> Iterator[tuple[str, dict[str, str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pointsman import PointsmanError, Terminal
 
@@ -32,6 +32,11 @@ class Quirks:
     """``strict`` of a response schema; None leaves it out."""
     inline_images_only: bool = False
     """The vendor takes ``data:`` URLs only; others are refused before they are sent."""
+    think_tags: bool = False
+    """Text may begin with reasoning between ``<think>`` and ``</think>``, which is then told as such."""
+    adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    """The vendor's own spelling of a request, given the common one: another body, or the same one changed. A request's
+    `extra` is merged into what it returns. It may raise `InvalidRequest` for what the vendor is known not to take."""
     key_header: str = "authorization"
     """The header, in lower case, that carries ``Bearer`` and the key."""
     list_models: bool = True

@@ -28,7 +28,11 @@ def request_body(request: ChatRequest, quirks: Quirks) -> dict[str, Any]:
         "tool_choice": _tool_choice(request.tool_choice),
         "response_format": _response_format(request, quirks),
     }
-    return {name: value for name, value in body.items() if value is not None} | dict(request.extra)
+    sent = {name: value for name, value in body.items() if value is not None}
+    sent = (quirks.adapt(sent) if quirks.adapt else sent) | dict(request.extra)
+    if not sent.get("stream"):  # Somebody's `extra` wants it whole; vendors refuse options of a stream that is none.
+        sent.pop("stream_options", None)
+    return sent
 
 
 def encode(body: dict[str, Any]) -> bytes:

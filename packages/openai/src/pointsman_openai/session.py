@@ -38,6 +38,7 @@ from .limits import rate_limits
 from .models import read_models
 from .quirks import Quirks, Refusal
 from .request import encode, request_body
+from .thinking import ThinkingDecoder
 
 HEALTH_SECONDS = 5.0
 _WHOLE_BYTES = 32 * 1024 * 1024
@@ -160,14 +161,15 @@ class Session:
 
     async def _answer(self, response: httpx2.Response, body: Body, target: Target) -> Answer:
         """The events of `response`, whatever the server took streaming to mean."""
-        decoder = ChatDecoder(
+        chat = ChatDecoder(
             target,
             self._quirks,
             lambda event, begun: event_error(event, begun=begun, target=target, **self._reading()),
             self._secrets,
         )
         if self._quirks.served is not None:
-            decoder.served = self._quirks.served(target.model, dict(response.headers))
+            chat.served = self._quirks.served(target.model, dict(response.headers))
+        decoder = ThinkingDecoder(chat) if self._quirks.think_tags else chat
         refuse_page(response, target)
         kind = media_type(response)
         if kind == "application/json" or kind.endswith("+json"):
