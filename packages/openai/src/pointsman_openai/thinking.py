@@ -32,7 +32,7 @@ class ThoughtSplitter:
 
     def __init__(self) -> None:
         self._place = _Place.BEFORE
-        self._held = ""  # What may yet turn out to be a tag.
+        self._held: str = ""  # What may yet turn out to be a tag.
 
     @property
     def over(self) -> bool:
@@ -42,7 +42,8 @@ class ThoughtSplitter:
     def feed(self, text: str) -> list[StreamEvent]:
         """What is known of the answer with this piece of it."""
         told: list[StreamEvent] = []
-        text, self._held = self._held + text, ""
+        text = self._held + text
+        self._held = ""
         if self._place is _Place.BEFORE:
             text = self._opened(text)
         if self._place is _Place.OPENED and (text := text.lstrip("\n")):
@@ -64,7 +65,8 @@ class ThoughtSplitter:
 
     def flush(self) -> list[StreamEvent]:
         """What was held back, when something else comes."""
-        held, self._held = self._held, ""
+        held = self._held
+        self._held = ""
         if not held:
             return []
         if self._place is _Place.BEFORE:

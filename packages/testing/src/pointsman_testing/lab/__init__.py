@@ -6,6 +6,7 @@ from .openai import OpenAIChat
 from .plan import Chunk
 from .profiles import DEFAULT_SPEED, PROFILES, Pace, Profile
 from .requests import RecordedRequest
+from .sambanova import SambaNovaApi
 from .script import Answer, Ending, Fault, Hangup, Raw, Response, Script
 from .vendors import Lab, Vendor, body_bytes
 
@@ -29,6 +30,7 @@ __all__ = [
     "RecordedRequest",
     "Response",
     "Route",
+    "SambaNovaApi",
     "Script",
     "Site",
     "Vendor",

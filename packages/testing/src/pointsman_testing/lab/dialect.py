@@ -70,8 +70,8 @@ class Dialect(Protocol):
         """`answer` to the body of a request, before any fault."""
         ...
 
-    def error(self, fault: Fault) -> Mapping[str, Any]:
-        """The body of a fault that brings none."""
+    def error(self, fault: Fault) -> Mapping[str, Any] | str:
+        """The body of a fault that brings none, as a `Fault` would have it: a mapping is JSON, a text is plain."""
         ...
 
     def json(self, body: Mapping[str, Any]) -> HttpResponse:

@@ -132,9 +132,7 @@ class Vendor:
         )
 
     def _error(self, fault: Fault) -> HttpResponse:
-        match fault.body:
-            case None:
-                return self._dialect.json(self._dialect.error(fault))
+        match self._dialect.error(fault) if fault.body is None else fault.body:
             case bytes(data):
                 return HttpResponse(body=(Chunk(data),))
             case str(text):
