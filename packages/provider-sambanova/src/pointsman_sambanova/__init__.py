@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import SecretStr
@@ -10,7 +11,10 @@ from pydantic import SecretStr
 from pointsman import (
     CheckHealth,
     Connection,
+    Embed,
     ListModels,
+    ModelInfo,
+    PointsmanError,
     PriceAttempt,
     ProviderSpec,
     QuotaExhausted,
@@ -18,12 +22,23 @@ from pointsman import (
     Stream,
     hookimpl,
 )
-from pointsman_openai import HttpAddress, OpenAIConfig, Quirks, openai_spec, session_of
+from pointsman_openai import HttpAddress, OpenAIConfig, Quirks, Refusal, openai_spec, session_of
 
-from .models import MODELS
+from .models import MODELS, capabilities
+from .requests import adapted
+
+
+def _refined(error: PointsmanError, refusal: Refusal) -> PointsmanError:
+    from .refusals import refined
+
+    return refined(error, refusal)
+
 
 QUIRKS = Quirks(
     inline_images_only=True,  # "currently only base64 encoded image supported", says its SDK.
+    think_tags=True,  # DeepSeek.
+    adapt=adapted,
+    refine=_refined,
     codes={
         "insufficient_quota": RateLimited,  # Its name for a rate limit (docs, "Error codes"); lack of money is a 402.
         "payment_method_required": QuotaExhausted,
@@ -68,7 +83,19 @@ def pointsman_health(connection: Connection[Any]) -> CheckHealth:
 
 @hookimpl
 def pointsman_models(connection: Connection[Any]) -> ListModels:
-    return session_of(connection).models
+    """What it lists, with what this package knows that each can do; None of the others."""
+    session = session_of(connection)
+
+    async def models() -> Sequence[ModelInfo]:
+        return [replace(model, capabilities=capabilities(model.id)) for model in await session.models()]
+
+    return models
+
+
+@hookimpl
+def pointsman_embed(connection: Connection[Any]) -> Embed:
+    """It answers for models that the vendor lists as such; in October 2026 it listed none."""
+    return session_of(connection).embed
 
 
 @hookimpl

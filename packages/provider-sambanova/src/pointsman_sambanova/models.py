@@ -69,3 +69,12 @@ MODELS = (
         price=_price("0.38", "1.15", as_of=_SEEN),
     ),
 )
+
+_EMBEDDERS = frozenset({"E5-Mistral-7B-Instruct"})  # The only one in its SDK 1.13.0.
+
+
+def capabilities(model: str) -> frozenset[str] | None:
+    """What a model can do, as far as it is known."""
+    if model in _EMBEDDERS:
+        return frozenset({"embeddings"})
+    return next((known.capabilities for known in MODELS if known.id == model), None)
