@@ -212,6 +212,31 @@ async def test_both_windows_are_learnt(opened: Open, vendor: Vendor, limits: Rat
     assert 86_000 < day - minute + 60 < 86_500
 
 
+@pytest.mark.parametrize(
+    ("text", "models"),
+    [
+        (VIOLATED.format(86400, 199_999, 200_000), ["gpt-oss-120b"]),
+        (VIOLATED.format(60, 20, 20), ["gpt-oss-120b", "DeepSeek-V3.1"]),
+    ],
+)
+async def test_a_days_tokens_close_the_provider_and_a_minutes_requests_one_model(
+    vendor: Vendor, key: str, text: str, models: list[str]
+) -> None:
+    vendor.script(Fault(429, message=text))
+    given = {"providers": {"sambanova": {"base_url": vendor.base_url, "api_key": key}}}
+    async with AsyncClient(settings=Settings.of(given)) as client:
+        with pytest.raises(RateLimited):
+            await client.chat("hi", model="sambanova/gpt-oss-120b")
+        if len(models) > 1:
+            await client.chat("hi", model="sambanova/DeepSeek-V3.1")
+        else:
+            with pytest.raises(RateLimited, match="not asked"):
+                await client.chat("hi", model="sambanova/DeepSeek-V3.1")
+        with pytest.raises(RateLimited, match="not asked"):
+            await client.chat("hi", model="sambanova/gpt-oss-120b")
+    assert [request.json["model"] for request in vendor.requests] == models
+
+
 HEADERS = st.dictionaries(
     st.sampled_from([*PER_MINUTE, *PER_DAY, "retry-after", "date", "x-ratelimit-reset-tokens-day"]),
     st.sampled_from(["0", "-1", "30", "1e300", "inf", "nan", "", "6m0s", str(int(WALL) + 9), "Wed", "9" * 400])
