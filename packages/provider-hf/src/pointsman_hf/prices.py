@@ -1,0 +1,77 @@
+"""What an attempt cost: by the token at the router, by the second at an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from pointsman import AtLeast, Cost, PriceAttempt, PriceBook, Target, Timings, Unknown, Usage
+
+from .catalogue import Catalogue
+from .config import FAMILY, POLICIES, divided
+
+_HOUR = 3600
+
+
+@dataclass(slots=True)
+class Meter:
+    """Turns hours of endpoints into the costs of attempts, so that their sum is never more than was paid.
+
+    A replica is paid for as long as it runs, whoever asks it: attempts at the same time share its seconds, and those
+    without any are nobody's. So an attempt is charged for the time since its beginning that no other has been charged
+    for yet. That is a lower bound (`AtLeast`): the time between requests, further replicas, the start of a replica and
+    the last minute, which is paid in full, come on top.
+    """
+
+    clock: Callable[[], float]
+    hourly: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    """USD for an hour of one replica, by target."""
+    _charged: dict[str, float] = field(default_factory=dict[str, float])
+
+    def up(self, target: str) -> None:
+        """It runs now, and did not before: nobody is charged for the time until now."""
+        self._charged[target] = self.clock()
+
+    def cost(self, target: str, seconds: float) -> Cost:
+        """The cost of an attempt that took so many seconds, and ends now."""
+        now = self.clock()
+        begin = max(now - seconds, self._charged.get(target, now - seconds))
+        self._charged[target] = max(now, begin)
+        price = self.hourly.get(target)
+        return Unknown if price is None else AtLeast(price * Decimal(str(max(0.0, now - begin))) / _HOUR)
+
+
+def pricing(book: PriceBook, catalogue: Callable[[], Catalogue], meter: Meter) -> PriceAttempt:
+    """The cost hook. The user's own price wins, also that of a model without a suffix for whoever serves it."""
+
+    def cost(target: Target, usage: Usage | None, timings: Timings | None) -> Cost:
+        if target.model.startswith(FAMILY):
+            if book.find(target) is not None:
+                return book.cost(target, usage, timings)
+            return Unknown if timings is None else meter.cost(target.model, timings.e2e)
+        for named in (target, Target(target.provider, divided(target.model)[0])):
+            if book.find(named) is not None:
+                return book.cost(named, usage, timings)
+        return live_cost(catalogue(), target.model, usage)
+
+    return cost
+
+
+def live_cost(catalogue: Catalogue, model: str, usage: Usage | None) -> Cost:
+    """By the router's own list: exact for a provider that is known; else what the cheapest takes, if all say.
+
+    Where the providers' prices are the same, who served does not matter.
+    """
+    if usage is None:
+        return Unknown
+    if (price := catalogue.prices.get(model)) is not None:
+        return price.of(usage)
+    name, suffix = divided(model)
+    offers = catalogue.offers.get(name, ())
+    if offers and (not suffix or suffix in POLICIES):
+        costs = [offer.of(usage) for offer in offers if offer is not None]
+        if len(costs) == len(offers):
+            cheapest = min(costs, key=lambda cost: cost.known)
+            return cheapest if len(set(offers)) == 1 else AtLeast(cheapest.known)
+    return Unknown
