@@ -24,18 +24,18 @@ from .config import FAMILY, HOSTS, HuggingFaceConfig
 from .token import stored
 
 if TYPE_CHECKING:
-    from .manage import endpoints
+    from .manage import open_endpoints
     from .session import RouterSession
 
-__all__ = ["SPEC", "HuggingFaceConfig", "endpoints"]
+__all__ = ["SPEC", "HuggingFaceConfig", "open_endpoints"]
 
 
 def __getattr__(name: str) -> Any:
-    if name != "endpoints":
+    if name != "open_endpoints":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .manage import endpoints
+    from .manage import open_endpoints
 
-    return endpoints
+    return open_endpoints
 
 
 @asynccontextmanager

@@ -19,10 +19,10 @@ from .token import stored
 
 
 @asynccontextmanager
-async def endpoints(**settings: Any) -> AsyncGenerator[Endpoints]:
+async def open_endpoints(**settings: Any) -> AsyncGenerator[Endpoints]:
     """What an account has, to start and to stop.
 
-    As in ``async with pointsman_hf.endpoints() as mine: await mine.resume("my-endpoint")``.
+    As in ``async with pointsman_hf.open_endpoints() as mine: await mine.resume("my-endpoint")``.
     `settings` are those of `HuggingFaceConfig`. Without an ``api_key`` it is ``HF_TOKEN``, or what ``hf auth login``
     has stored. Nothing that a request does starts an endpoint that is paused: whoever calls this does.
     """

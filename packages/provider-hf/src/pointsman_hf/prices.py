@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import inf
 
 from pointsman import AtLeast, Cost, PriceAttempt, PriceBook, Target, Timings, Unknown, Usage
 
@@ -12,6 +13,8 @@ from .catalogue import Catalogue
 from .config import FAMILY, POLICIES, divided
 
 _HOUR = 3600
+_SPANS = 64
+"""How many spans of time are remembered for an endpoint."""
 
 
 @dataclass(slots=True)
@@ -19,27 +22,40 @@ class Meter:
     """Turns hours of endpoints into the costs of attempts, so that their sum is never more than was paid.
 
     A replica is paid for as long as it runs, whoever asks it: attempts at the same time share its seconds, and those
-    without any are nobody's. So an attempt is charged for the time since its beginning that no other has been charged
-    for yet. That is a lower bound (`AtLeast`): the time between requests, further replicas, the start of a replica and
+    without any are nobody's. So an attempt is charged for that part of its time which no other has been charged for
+    yet. That is a lower bound (`AtLeast`): the time between requests, further replicas, the start of a replica and
     the last minute, which is paid in full, come on top.
     """
 
     clock: Callable[[], float]
     hourly: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
     """USD for an hour of one replica, by target."""
-    _charged: dict[str, float] = field(default_factory=dict[str, float])
+    _charged: dict[str, list[tuple[float, float]]] = field(default_factory=dict[str, list[tuple[float, float]]])
+    """Spans of time that are paid for, in order and apart."""
 
     def up(self, target: str) -> None:
         """It runs now, and did not before: nobody is charged for the time until now."""
-        self._charged[target] = self.clock()
+        self._charge(target, -inf, self.clock())
 
     def cost(self, target: str, seconds: float) -> Cost:
         """The cost of an attempt that took so many seconds, and ends now."""
         now = self.clock()
-        begin = max(now - seconds, self._charged.get(target, now - seconds))
-        self._charged[target] = max(now, begin)
+        owed = self._charge(target, now - seconds, now)
         price = self.hourly.get(target)
-        return Unknown if price is None else AtLeast(price * Decimal(str(max(0.0, now - begin))) / _HOUR)
+        return Unknown if price is None else AtLeast(price * Decimal(str(owed)) / _HOUR)
+
+    def _charge(self, target: str, begin: float, end: float) -> float:
+        """How much of a span was not charged before; from now on it is."""
+        known = self._charged.get(target, [])
+        over = [(max(begin, one), min(end, other)) for one, other in known if one <= end and other >= begin]
+        touched = [span for span in known if span[0] <= end and span[1] >= begin]
+        spans = [span for span in known if span not in touched]
+        spans.append((min([begin, *(one for one, _ in touched)]), max([end, *(other for _, other in touched)])))
+        spans.sort()
+        if len(spans) > _SPANS:  # What is forgotten counts as charged: the bound stays one.
+            spans[:2] = [(spans[0][0], spans[1][1])]
+        self._charged[target] = spans
+        return 0.0 if begin == -inf else max(0.0, end - begin - sum(other - one for one, other in over))
 
 
 def pricing(book: PriceBook, catalogue: Callable[[], Catalogue], meter: Meter) -> PriceAttempt:

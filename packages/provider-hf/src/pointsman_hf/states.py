@@ -26,9 +26,9 @@ def refusal(name: str, state: str, target: Target) -> PointsmanError | None:
     match state:
         case "paused":
             return Unavailable(
-                f"the endpoint {name} is paused, and costs nothing. It starts again only if its owner says so, at "
-                "https://endpoints.huggingface.co or with `resume` of `pointsman_hf.endpoints()`; it then costs money, "
-                "so that Pointsman never does it by itself",
+                f"the endpoint {name} is paused, and costs nothing. Its owner can start it, at "
+                "https://endpoints.huggingface.co or by `resume` of `pointsman_hf.open_endpoints()`; since it costs "
+                "money then, Pointsman never does it by itself",
                 target=target,
                 retryable=False,
                 begun=False,

@@ -44,6 +44,6 @@ def vouched(url: str, *known: str) -> bool:
     """Whether `url` is at the place of one of the addresses `known`, and nobody can listen on the way there."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if is_loopback(host):
+    if parts.scheme in ("http", "https") and is_loopback(host):
         return any(is_loopback(urlsplit(one).hostname or "") for one in known)
     return parts.scheme == "https" and any(urlsplit(one).hostname == host for one in known)
