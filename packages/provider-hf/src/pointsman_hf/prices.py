@@ -47,15 +47,14 @@ class Meter:
     def _charge(self, target: str, begin: float, end: float) -> float:
         """How much of a span was not charged before; from now on it is."""
         known = self._charged.get(target, [])
-        over = [(max(begin, one), min(end, other)) for one, other in known if one <= end and other >= begin]
-        touched = [span for span in known if span[0] <= end and span[1] >= begin]
-        spans = [span for span in known if span not in touched]
-        spans.append((min([begin, *(one for one, _ in touched)]), max([end, *(other for _, other in touched)])))
-        spans.sort()
+        touched = [(one, other) for one, other in known if one <= end and other >= begin]
+        free = end - begin - sum(min(end, other) - max(begin, one) for one, other in touched)
+        joined = (min(begin, *(one for one, _ in touched), end), max(end, *(other for _, other in touched), begin))
+        spans = sorted([*(span for span in known if span not in touched), joined])
         if len(spans) > _SPANS:  # What is forgotten counts as charged: the bound stays one.
             spans[:2] = [(spans[0][0], spans[1][1])]
         self._charged[target] = spans
-        return 0.0 if begin == -inf else max(0.0, end - begin - sum(other - one for one, other in over))
+        return max(0.0, free)
 
 
 def pricing(book: PriceBook, catalogue: Callable[[], Catalogue], meter: Meter) -> PriceAttempt:
