@@ -162,18 +162,16 @@ def test_attempts_share_the_seconds_of_an_endpoint(spans: list[tuple[int, int]])
     costs: list[Cost] = []
     for end, length in ends:
         now = float(end)
-        costs.append(meter.cost("endpoint:a", float(length)))
+        costs.append(meter.cost("endpoint:a", Timings(ttft=7.0, e2e=7.0 + length)))
     busy = {second for end, length in ends for second in range(end - length, end)}
     assert Cost.total(costs) == AtLeast(len(busy))
 
 
-def test_nobody_pays_for_the_time_before_an_endpoint_was_up() -> None:
-    now = 100.0
-    meter = Meter(lambda: now, {"endpoint:a": Decimal(3600)})
-    now = 160.0
-    meter.up("endpoint:a")
-    now = 163.0
-    assert meter.cost("endpoint:a", 63.0) == AtLeast(3)
+def test_nobody_pays_for_waiting() -> None:
+    """For a replica, perhaps, which is not paid for as long as it is not there."""
+    meter = Meter(lambda: 163.0, {"endpoint:a": Decimal(3600)})
+    assert meter.cost("endpoint:a", Timings(ttft=60.0, e2e=63.0)) == AtLeast(3)
+    assert meter.cost("endpoint:a", Timings(e2e=63.0)) == Unknown
 
 
 def test_names() -> None:

@@ -19,6 +19,7 @@ from pointsman import (
     EmbedRequest,
     Finished,
     HealthState,
+    InvalidRequest,
     ModelGone,
     PointsmanError,
     Scope,
@@ -80,7 +81,6 @@ async def test_a_running_endpoint_answers(opened: Open, with_endpoint: Make, nam
     assert chat.json["model"] == "mine"
     assert chat.headers["authorization"] == f"Bearer {KEY}"
     assert paths(vendor).count("/v2/endpoint/lab-user/mine") == 1  # Its address is asked for once.
-    assert paths(vendor).count("/api/whoami-v2") == 1  # For the namespace, or for that of the prices.
     elsewhere = [one for one in vendor.requests if not one.path.startswith("/v1")]
     assert not any({"x-proxy", "x-hf-bill-to"} & set(one.headers) for one in elsewhere)
 
@@ -154,6 +154,20 @@ async def test_one_that_is_paused_meanwhile_is_told_as_such(opened: Open, with_e
         assert "Invalid state" in str(error.__cause__)
         await session.endpoints.resume("mine")
         assert isinstance((await ask(session, about()))[-1], Finished)
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_mistake_is_not_waited_for(opened: Open, with_endpoint: Make, status: int) -> None:
+    """Whatever the endpoint is up to: what it says of a request is about that request."""
+    vendor = with_endpoint()
+    async with opened(vendor) as session:
+        raw = (await session.endpoints.get("mine")).raw
+        updating = raw | {"status": raw["status"] | {"state": "updating"}}
+        vendor.script(Fault(200, raw), Fault(200, updating), on="endpoint")
+        vendor.script(Fault(status), on="serving")
+        with anyio.fail_after(5):
+            assert isinstance(await refusal(session, about()), InvalidRequest)
+    assert paths(vendor).count("/serving/mine/v1/chat/completions") == 1
 
 
 async def test_another_name_for_its_model_is_found_out(opened: Open, with_endpoint: Make) -> None:
@@ -309,7 +323,7 @@ async def test_embeddings_of_an_endpoint(opened: Open, with_endpoint: Make) -> N
 
 async def test_an_endpoint_costs_the_time_that_it_took(client_of: Clients, with_endpoint: Make) -> None:
     vendor = with_endpoint()
-    vendor.default = Answer("Hi.").stall(after=1, seconds=4.0)
+    vendor.default = Answer("Hi.").stall(after=2, seconds=4.0)
     async with client_of(vendor) as client:
         one = await client.chat("Hi", model="hf/endpoint:mine")
         other = await client.chat("Hi", model="hf/endpoint:mine")
@@ -321,9 +335,11 @@ async def test_an_endpoint_costs_the_time_that_it_took(client_of: Clients, with_
 
 async def test_the_users_price_for_an_hour_wins(client_of: Clients, with_endpoint: Make) -> None:
     vendor = with_endpoint({"hourly": {}})
+    vendor.default = Answer("Hi.").stall(after=2, seconds=2.0)
     async with client_of(vendor, endpoint_prices={"mine": "36000"}) as client:
         reply = await client.chat("Hi", model="hf/endpoint:mine")
-    assert reply.cost.known > 0
+    assert not reply.cost.complete
+    assert reply.cost.known > 1
     async with client_of(vendor) as client:
         assert (await client.chat("Hi", model="hf/endpoint:mine")).cost == Unknown
 

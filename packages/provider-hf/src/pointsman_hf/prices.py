@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from math import inf
 
 from pointsman import AtLeast, Cost, PriceAttempt, PriceBook, Target, Timings, Unknown, Usage
 
@@ -22,9 +21,10 @@ class Meter:
     """Turns hours of endpoints into the costs of attempts, so that their sum is never more than was paid.
 
     A replica is paid for as long as it runs, whoever asks it: attempts at the same time share its seconds, and those
-    without any are nobody's. So an attempt is charged for that part of its time which no other has been charged for
-    yet. That is a lower bound (`AtLeast`): the time between requests, further replicas, the start of a replica and
-    the last minute, which is paid in full, come on top.
+    without any are nobody's. So an attempt is charged for that part of its time, from its first output on, which no
+    other has been charged for yet. That is a lower bound (`AtLeast`): before the first output it may have waited for a
+    replica to start, some of which is free; and the time between requests, further replicas, and the last minute,
+    which is paid in full, come on top.
     """
 
     clock: Callable[[], float]
@@ -33,14 +33,10 @@ class Meter:
     _charged: dict[str, list[tuple[float, float]]] = field(default_factory=dict[str, list[tuple[float, float]]])
     """Spans of time that are paid for, in order and apart."""
 
-    def up(self, target: str) -> None:
-        """It runs now, and did not before: nobody is charged for the time until now."""
-        self._charge(target, -inf, self.clock())
-
-    def cost(self, target: str, seconds: float) -> Cost:
-        """The cost of an attempt that took so many seconds, and ends now."""
+    def cost(self, target: str, timings: Timings) -> Cost:
+        """The cost of an attempt that ends now."""
         now = self.clock()
-        owed = self._charge(target, now - seconds, now)
+        owed = 0.0 if timings.ttft is None else self._charge(target, now - (timings.e2e - timings.ttft), now)
         price = self.hourly.get(target)
         return Unknown if price is None else AtLeast(price * Decimal(str(owed)) / _HOUR)
 
@@ -64,7 +60,7 @@ def pricing(book: PriceBook, catalogue: Callable[[], Catalogue], meter: Meter) -
         if target.model.startswith(FAMILY):
             if book.find(target) is not None:
                 return book.cost(target, usage, timings)
-            return Unknown if timings is None else meter.cost(target.model, timings.e2e)
+            return Unknown if timings is None else meter.cost(target.model, timings)
         for named in (target, Target(target.provider, divided(target.model)[0])):
             if book.find(named) is not None:
                 return book.cost(named, usage, timings)

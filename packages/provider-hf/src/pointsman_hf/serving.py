@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds between two looks at an endpoint that is starting."""
-_TELLING = (400, 404, 502, 503, 504)
-"""Statuses that an endpoint's proxy may answer with for what the API can say better."""
+_STARTING = (502, 503, 504)
+"""Statuses that an endpoint's proxy may answer with while there is nobody behind it."""
+_TELLING = (400, 404, *_STARTING)
+"""Those of which the API can say better what they mean."""
 
 
 @dataclass(slots=True)
@@ -60,13 +62,16 @@ class Server:
         config: HuggingFaceConfig,
         context: ProviderContext,
         trusts: Callable[[str], bool],
+        spawn: Callable[..., Any],
     ) -> None:
+        """`spawn` starts what goes on beside the answers."""
         self._wire = wire
         self._endpoints = endpoints
         self._meter = meter
         self._config = config
         self._context = context
         self._trusts = trusts
+        self._spawn = spawn
         self._places: dict[str, _Place] = {}
 
     @asynccontextmanager
@@ -97,30 +102,23 @@ class Server:
         until = self._context.clock() + self._config.wake_seconds
         pause = FIRST_PAUSE
         place = await self._place(target, until)
-        slept = False
         while True:
             try:
-                answer = await ask(place)
-            except ModelGone as error:
-                if not await self._renamed(place, target):
-                    raise await self._explained(error, target) from error
+                return await ask(place)
             except PointsmanError as error:
+                if isinstance(error, ModelGone) and await self._renamed(place, target):
+                    continue
                 state = await self._state(error, target)
-                if refused := state and refusal(_name(target), state, target):
+                if refused := refusal(_name(target), state, target):
                     self._places.pop(target.model, None)
                     raise refused from error
-                if state not in WAKING and state != ASLEEP:
+                if error.status not in _STARTING or (state not in WAKING and state != ASLEEP):
                     raise
                 if self._context.clock() + pause > until:
                     error.args = (f"{error.message} (the endpoint is {state}; it was waited for)", *error.args[1:])
                     raise
-                slept = True
                 await anyio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-            else:
-                if slept:
-                    self._meter.up(target.model)
-                return answer
 
     async def _place(self, target: Target, until: float) -> _Place:
         """Where the endpoint is: the API says it once. Raises what its state refuses."""
@@ -140,10 +138,8 @@ class Server:
                 )
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        if state != "running":
-            self._meter.up(target.model)
         self._check(found.url, target)
-        await self._learn_price(found, target)
+        self._learn_price(found, target)
         place = self._places[target.model] = _Place(found.url.rstrip("/").removesuffix("/v1"), found.name)
         return place
 
@@ -159,20 +155,23 @@ class Server:
         )
         raise ConfigError(message, target=target, scope=Scope.TARGET)
 
-    async def _learn_price(self, found: InferenceEndpoint, target: Target) -> None:
-        """What an hour costs, if the configuration or the vendor says. Not known is no reason not to answer."""
+    def _learn_price(self, found: InferenceEndpoint, target: Target) -> None:
+        """What an hour costs, if the configuration says, or else the vendor: he is asked beside the answers."""
         own = self._config.endpoint_prices
-        for name in (_name(target), found.name):
-            if name in own:
-                self._meter.hourly[target.model] = own[name]
-                return
+        said = next((own[name] for name in (_name(target), found.name) if name in own), None)
+        if said is None:
+            self._spawn(self._ask_price, instance_of(found), target)
+        else:
+            self._meter.hourly[target.model] = said
+
+    async def _ask_price(self, instance: tuple[str, ...], target: Target) -> None:
         try:
-            price = (await self._endpoints.hourly_prices()).get(instance_of(found))
+            price = (await self._endpoints.hourly_prices()).get(instance)
         except PointsmanError as error:
             self._context.log.debug("what %s costs is not known: %s", target, error)
-            return
-        if price is not None:
-            self._meter.hourly[target.model] = price
+        else:
+            if price is not None:
+                self._meter.hourly[target.model] = price
 
     async def _state(self, error: PointsmanError, target: Target) -> str:
         """How the endpoint is, if that may be why it refused; empty if not, or if nobody says."""
@@ -183,14 +182,6 @@ class Server:
         except PointsmanError as unknown:
             self._context.log.debug("how %s is, is not known: %s", target, unknown)
             return ""
-
-    async def _explained(self, error: PointsmanError, target: Target) -> PointsmanError:
-        """`error`, or what the state of the endpoint says of it."""
-        state = await self._state(error, target)
-        found = refusal(_name(target), state, target) if state else None
-        if found is not None:
-            self._places.pop(target.model, None)
-        return found or error
 
     async def _renamed(self, place: _Place, target: Target) -> bool:
         """Whether the endpoint has another name for its model: custom images have."""

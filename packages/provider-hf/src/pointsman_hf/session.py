@@ -145,7 +145,9 @@ class RouterSession(Session):
         if self._server is None:
             wire = Serving(self._client(), self._context, Quirks(), self._secrets)
             wire.wake_seconds = self._config.wake_seconds
-            self._server = Server(wire, self.endpoints, self._meter, self._config, self._context, self._trusts)
+            self._server = Server(
+                wire, self.endpoints, self._meter, self._config, self._context, self._trusts, self.tasks.start_soon
+            )
         return self._server
 
     async def _token_problem(self) -> PointsmanError | None:
