@@ -89,7 +89,7 @@ def labs() -> Iterator[dict[str, str]]:
     """What points providers at lab servers, each in a process of its own."""
     with ExitStack() as stack:
         addresses: list[str] = []
-        for vendor in ("lab", "ollama"):
+        for vendor in ("lab", "ollama", "hf"):
             command = [sys.executable, "-m", "pointsman_testing", "--vendor", vendor, "--speed", "1000"]
             process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
             stack.callback(process.terminate)
@@ -99,6 +99,8 @@ def labs() -> Iterator[dict[str, str]]:
             "POINTSMAN_SAMBANOVA_BASE_URL": addresses[0],
             "POINTSMAN_SAMBANOVA_API_KEY": "lab-key",
             "POINTSMAN_OLLAMA_BASE_URL": addresses[1],
+            "POINTSMAN_HF_BASE_URL": addresses[2],
+            "POINTSMAN_HF_API_KEY": "lab-key",
         }
 
 

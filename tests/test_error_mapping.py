@@ -93,6 +93,26 @@ PARTIES = {
         {"/api/version": {"version": "0.32.15"}},
         b'{"model":"m","message":{"role":"assistant","content":"hi"},"done":false}\n',
     ),
+    "hf": Party("hf", "openai/gpt-oss-120b:groq", {"base_url": f"{AT}/v1", "api_key": KEY}),
+    "hf endpoint": Party(
+        "hf",
+        "endpoint:me/mine",
+        {"base_url": f"{AT}/v1", "api_key": KEY, "endpoints_url": f"{AT}/v2", "wake_seconds": 0},
+        {
+            "/v2/endpoint/me/mine": {
+                "name": "mine",
+                "type": "protected",
+                "healthRoute": "/health",
+                "model": {"repository": "org/m", "framework": "pytorch", "revision": "1", "task": "text-generation"},
+                "status": {
+                    "state": "running",
+                    "url": f"{AT}/mine",
+                    "createdAt": "2026-11-01T08:30:00.409Z",
+                    "updatedAt": "2026-11-01T08:30:00.409Z",
+                },
+            }
+        },
+    ),
     "openai-compatible": Party("openai-compatible", "m", {"base_url": f"{AT}/v1", "api_key": KEY}),
 }
 

@@ -100,15 +100,24 @@ class Session:
         value, url = await self.fetch("models")
         return read_models(value, today=datetime.now(UTC).date(), source=url)
 
-    async def embed(self, request: EmbedRequest) -> Embeddings:
-        """A vector for each text. Raises what refusals mean, and `Unavailable` for an answer that lacks vectors."""
-        target = Target(self._context.name, request.model)
+    async def embed(
+        self, request: EmbedRequest, *, url: str = "embeddings", target: Target | None = None
+    ) -> Embeddings:
+        """A vector for each text; `url` and `target` as in `stream`.
+
+        Raises what refusals mean, and `Unavailable` for an answer that lacks vectors.
+        """
+        target = target or Target(self._context.name, request.model)
         body = {"model": request.model, "input": list(request.texts), "encoding_format": "float"}
-        value, _ = await self.fetch("embeddings", body, target=target)
+        value, _ = await self.fetch(url, body, target=target)
         return read_embeddings(value, len(request.texts), target)
 
-    async def fetch(self, url: str, body: dict[str, Any] | None = None, **details: Any) -> tuple[Any, str]:
+    async def fetch(
+        self, url: str, body: dict[str, Any] | None = None, *, method: str | None = None, **details: Any
+    ) -> tuple[Any, str]:
         """The JSON at `url` (see `stream`), as an answer to `body` if there is one, and the whole address.
+
+        Without a `method`, what has a body is posted, and what has none is got.
 
         `details`, such as ``target=``, go to errors. Raises what refusals and failures mean, and `Unavailable` for what
         is no JSON.
@@ -116,7 +125,8 @@ class Session:
         details = details or {"provider": self._context.name}
         headers = {"accept": "application/json"} | ({"content-type": "application/json"} if body else {})
         content = encode(body) if body else None
-        response = await self.send("POST" if body else "GET", url, headers=headers, content=content, **details)
+        method = method or ("POST" if body else "GET")
+        response = await self.send(method, url, headers=headers, content=content, **details)
         received = Body(response)
         try:
             content = await whole(response, received, _WHOLE_BYTES, secrets=self._secrets, **details)

@@ -1,21 +1,76 @@
-"""The Hugging Face router and Inference Endpoints, for Pointsman."""
+"""Hugging Face for Pointsman: the router to many providers, and Inference Endpoints of one's own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
-from pointsman import CheckHealth, Connection, ListModels, PriceAttempt, ProviderSpec, Stream, hookimpl
-from pointsman_openai import HttpAddress, OpenAIConfig, openai_spec, session_of
+from pointsman import (
+    CheckHealth,
+    Connection,
+    Embed,
+    Family,
+    ListModels,
+    PriceAttempt,
+    ProviderContext,
+    ProviderSpec,
+    Stream,
+    Terminal,
+    hookimpl,
+)
+
+from .config import FAMILY, HOSTS, HuggingFaceConfig
+from .token import stored
+
+if TYPE_CHECKING:
+    from .manage import open_endpoints
+    from .session import RouterSession
+
+__all__ = ["SPEC", "HuggingFaceConfig", "open_endpoints"]
 
 
-class HuggingFaceConfig(OpenAIConfig, frozen=True):
-    """Settings of Hugging Face."""
+def __getattr__(name: str) -> Any:
+    if name != "open_endpoints":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .manage import open_endpoints
 
-    base_url: HttpAddress = "https://router.huggingface.co/v1"
+    return open_endpoints
 
 
-SPEC = openai_spec("hf", HuggingFaceConfig)
+@asynccontextmanager
+async def open_hf(config: HuggingFaceConfig, context: ProviderContext, /) -> AsyncGenerator[RouterSession]:
+    """A session at the router. httpx2 is imported here, and `huggingface_hub` once an endpoint is asked for.
+
+    Raises `ConfigError` if the token cannot be sent, or would go to a host that it is not for.
+    """
+    from .opening import opened
+
+    async with opened(config, context, SPEC.trusts) as session:
+        yield session
+
+
+SPEC = ProviderSpec(
+    name="hf",
+    config=HuggingFaceConfig,
+    open=open_hf,
+    terminal=Terminal.FINISH_REASON,
+    # As far as the model and whoever serves it can; `pointsman models` says which can what.
+    capabilities=frozenset({"tools", "schema", "vision", "reasoning", "embeddings"}),
+    default_models=("openai/gpt-oss-120b",),
+    hosts=HOSTS,
+    env_keys={"api_key": "HF_TOKEN"},
+    stored=stored,
+    help='Make a fine-grained token with "Make calls to Inference Providers" at https://huggingface.co/settings/tokens,'
+    " and set HF_TOKEN, or run `hf auth login`.",
+    families={
+        FAMILY: Family(
+            terminal=Terminal.FINISH_REASON,
+            capabilities=frozenset({"tools", "schema", "vision", "reasoning", "embeddings"}),
+            cold_start=600.0,  # What the vendor's own example has a request wait for a replica.
+        )
+    },
+)
 
 
 @hookimpl
@@ -25,19 +80,24 @@ def pointsman_providers() -> Sequence[ProviderSpec[Any]]:
 
 @hookimpl
 def pointsman_stream(connection: Connection[Any]) -> Stream:
-    return session_of(connection).stream
+    return connection.session.stream
 
 
 @hookimpl
 def pointsman_health(connection: Connection[Any]) -> CheckHealth:
-    return session_of(connection).health
+    return connection.session.health
 
 
 @hookimpl
 def pointsman_models(connection: Connection[Any]) -> ListModels:
-    return session_of(connection).models
+    return connection.session.models
+
+
+@hookimpl
+def pointsman_embed(connection: Connection[Any]) -> Embed:
+    return connection.session.embed
 
 
 @hookimpl
 def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
-    return connection.prices.cost
+    return connection.session.pricing(connection.prices)

@@ -7,7 +7,7 @@ import signal
 
 import anyio
 
-from .lab import DEFAULT_SPEED, PROFILES, Answer, Lab, OllamaApi
+from .lab import DEFAULT_SPEED, PROFILES, Answer, HuggingFaceApi, Lab, OllamaApi
 from .mishaps import MISHAPS, failing
 
 
@@ -22,7 +22,7 @@ async def _serve(args: argparse.Namespace) -> str | None:
                     profile=PROFILES.get(args.vendor),
                     models=args.model,
                     default=failing(args.fault, answer, every=args.every or 1, lines=ollama) if args.fault else answer,
-                    dialect=OllamaApi() if ollama else None,
+                    dialect=OllamaApi() if ollama else HuggingFaceApi() if args.vendor == "hf" else None,
                     port=args.port,
                 )
             except (OSError, OverflowError) as error:

@@ -1,6 +1,7 @@
 """Vendors on loopback that fail on cue. Import these names from `pointsman_testing`."""
 
 from .dialect import Dialect, HttpResponse, Model, Route, Site
+from .hf import HuggingFaceApi, LabEndpoint
 from .ollama import OllamaApi
 from .openai import OpenAIChat
 from .plan import Chunk
@@ -20,7 +21,9 @@ __all__ = [
     "Fault",
     "Hangup",
     "HttpResponse",
+    "HuggingFaceApi",
     "Lab",
+    "LabEndpoint",
     "Model",
     "OllamaApi",
     "OpenAIChat",
