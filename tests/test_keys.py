@@ -246,7 +246,7 @@ async def test_the_vendors_own_variable_does_not_follow_another_address(
     assert WORD not in logged(caplog)
 
 
-# The command -----------------------------------------------------------------------------------------------------------
+# The command ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
