@@ -134,10 +134,12 @@ async def test_a_failed_open_is_tried_anew() -> None:
 
 
 async def test_connect_hands_out_what_a_provider_can_do() -> None:
-    async with client(ScriptedProvider("a", models=["m"])) as one:
+    provider = ScriptedProvider("a", models=["m"])
+    async with client(provider) as one:
         hooks = await one.connect("a")
         assert (await hooks.health()).state is HealthState.UP
         assert [model.id for model in await hooks.models()] == ["m"]
+        assert hooks.session is provider  # What its `open` yields, for what no hook asks about.
 
 
 async def test_a_decision_can_be_had_without_asking_anyone() -> None:

@@ -31,7 +31,10 @@ from .discovery import implements, manager_of, said
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HookCallables:
-    """What a connection can do, wrappers included. `embed` is None where the vendor has no embeddings."""
+    """What a connection can do, wrappers included. `embed` is None where the vendor has no embeddings.
+
+    `session` is what the provider opened: for what this vendor alone can do. No wrapper is around that.
+    """
 
     stream: Stream
     health: CheckHealth
@@ -39,6 +42,7 @@ class HookCallables:
     models: ListModels
     embed: Embed | None
     blame: Blame
+    session: Any
 
 
 def compose(
@@ -74,6 +78,7 @@ def compose(
         models=answers["pointsman_models"],
         embed=answers.get("pointsman_embed"),
         blame=Blame(layers),
+        session=connection.session,
     )
 
 
