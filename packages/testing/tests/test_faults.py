@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsman_testing import Answer, Fault, Hangup, Lab, Raw, body_bytes
+from pointsman_testing import Answer, Fault, Hangup, Lab, Raw, Usual, body_bytes
 
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "Say hi"}], "stream": True}
 
@@ -170,6 +170,18 @@ async def test_error_bodies_of_every_kind(
     assert (response.status_code, response.text) == (fault.status, body)
     assert response.headers.get("content-type") == content_type
     assert (await http.post(f"{vendor.base_url}/chat/completions", json=ASKED)).status_code == 200
+
+
+async def test_what_is_usual_can_have_faults_too(lab: Lab, http: httpx2.AsyncClient) -> None:
+    vendor = lab.vendor("a", models=("m",), default=Answer("one two"))
+    whole = (await http.get(f"{vendor.base_url}/models")).content
+    vendor.script(Usual(headers={"x-odd": "yes"}).garbage(at=0, data=b"x").cut(at=4, how="clean"), on="models")
+    odd = await http.get(f"{vendor.base_url}/models")
+    assert (odd.content, odd.headers["x-odd"]) == (b"x" + whole[:4], "yes")
+    vendor.script(Usual().cut(after=1))
+    heard, error = await read(http, vendor.base_url)
+    assert heard.startswith(b"data: ")
+    assert type(error) is httpx2.RemoteProtocolError
 
 
 @pytest.mark.parametrize(

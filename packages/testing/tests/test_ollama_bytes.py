@@ -124,6 +124,7 @@ async def test_every_route_can_be_scripted(lab: Lab, http: httpx2.AsyncClient) -
         "embed": ("POST", "/api/embed", {"model": "m", "input": "x"}),
         "chat": ("POST", "/api/chat", ASKED),
         "load": ("POST", "/api/chat", {"model": "m"}),
+        "pull": ("POST", "/api/pull", {"model": "m"}),
     }
     assert set(OllamaApi().routes) == set(routes)
     for route, (method, path, body) in routes.items():

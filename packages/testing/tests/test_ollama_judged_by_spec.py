@@ -145,13 +145,18 @@ async def test_every_endpoint_is_what_the_file_says(vendor: Vendor, http: httpx2
     judge("ChatResponse", await ask("POST", "/api/chat", **{**ASKED, "model": "far:cloud"}, stream=False))
     judge("ChatResponse", await ask("POST", "/api/chat", model="m"))
     running = await ask("GET", "/api/ps")
-    assert len(running["models"]) == 3
+    assert len(running["models"]) == 2  # What runs elsewhere is in nobody's memory here.
     judge_listed("PsResponse", "Ps", running)
     judge("ChatResponse", await ask("POST", "/api/chat", model="m", keep_alive=0))
     for name in ("m", "n:1b", "e", "far:cloud"):
         judge("ShowResponse", await ask("POST", "/api/show", model=name))
     judge("EmbedResponse", await ask("POST", "/api/embed", model="e", input=["one", "two three"]))
     judge("EmbedResponse", await ask("POST", "/api/embed", model="e", input=""))
+    judge("StatusResponse", await ask("POST", "/api/pull", model="m", stream=False))
+    response = await http.post(f"{vendor.base_url}/api/pull", json={"model": "m"})
+    assert response.headers["content-type"] in SPEC["paths"]["/api/pull"]["post"]["responses"]["200"]["content"]
+    for line in response.content.splitlines():
+        judge("StatusEvent", json.loads(line))
     judge("ErrorResponse", await ask("POST", "/api/chat", model="nobody"))
     response = await http.post(f"{vendor.base_url}/api/chat", json=ASKED)
     assert response.headers["content-type"] in SPEC["paths"]["/api/chat"]["post"]["responses"]["200"]["content"]

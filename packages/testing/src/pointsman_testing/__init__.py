@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         SambaNovaApi,
         Script,
         Site,
+        Usual,
         Vendor,
         body_bytes,
     )
@@ -74,6 +75,7 @@ __all__ = [
     "Sleep",
     "Step",
     "Steps",
+    "Usual",
     "Vendor",
     "VirtualBackend",
     "VirtualDeadlock",

@@ -8,7 +8,7 @@ from .plan import Chunk
 from .profiles import DEFAULT_SPEED, PROFILES, Pace, Profile
 from .requests import RecordedRequest
 from .sambanova import SambaNovaApi
-from .script import Answer, Ending, Fault, Hangup, Raw, Response, Script
+from .script import Answer, Ending, Fault, Hangup, Raw, Response, Script, Usual
 from .vendors import Lab, Vendor, body_bytes
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "SambaNovaApi",
     "Script",
     "Site",
+    "Usual",
     "Vendor",
     "body_bytes",
 ]

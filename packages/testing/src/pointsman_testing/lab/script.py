@@ -182,6 +182,11 @@ class Raw(Scripted):
 
 
 @dataclass(frozen=True, slots=True)
+class Usual(Scripted):
+    """What the vendor answers by itself on this route, with faults: ``Usual().cut(after=3)``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hangup:
     """The request is read, and the connection ends without one byte of a response."""
 
@@ -189,7 +194,7 @@ class Hangup:
     wait: float = 0.0
 
 
-Response: TypeAlias = Answer | Fault | Raw | Hangup
+Response: TypeAlias = Answer | Fault | Raw | Usual | Hangup
 Script: TypeAlias = Response | Callable[[RecordedRequest], Response]
 """A response, or how to find one for a request."""
 

@@ -18,7 +18,7 @@ from .openai import OpenAIChat
 from .plan import Chunk
 from .profiles import DEFAULT_SPEED, Pace, Profile
 from .requests import RecordedRequest
-from .script import Answer, Fault, Hangup, Raw, Response, Script
+from .script import Answer, Fault, Hangup, Raw, Response, Script, Usual
 from .server import Server
 
 
@@ -100,18 +100,30 @@ class Vendor:
         if isinstance(route, Fault):
             rendered = self._render(route, request)
         elif self._scripts[route]:
-            rendered = self._render(_resolve(self._scripts[route].popleft(), request), request)
+            scripted = _resolve(self._scripts[route].popleft(), request)
+            usual = self._usual(route, request) if isinstance(scripted, Usual) else None
+            rendered = usual if isinstance(usual, Hangup) else self._render(scripted, request, usual)
         else:
-            own = self._dialect.reply(route, request, self._site)
-            rendered = own or self._render(_resolve(self.default, request), request)
+            rendered = self._usual(route, request)
         if isinstance(rendered, Hangup):
             return rendered
         return replace(rendered, headers=(*rendered.headers, ("x-request-id", f"{self.name}-{request.index}")))
 
-    def _render(self, response: Response, request: RecordedRequest) -> HttpResponse | Hangup:
+    def _usual(self, route: Route, request: RecordedRequest) -> HttpResponse | Hangup:
+        own = self._dialect.reply(route, request, self._site)
+        return own or self._render(_resolve(self.default, request), request)
+
+    def _render(
+        self, response: Response, request: RecordedRequest, usual: HttpResponse | None = None
+    ) -> HttpResponse | Hangup:
+        """`usual` is what a `Usual` stands for."""
         match response:
             case Hangup():
                 return response
+            case Usual():
+                if usual is None:
+                    raise ValueError("a vendor's default is what Usual() stands for: it must be something else")
+                rendered = usual
             case Answer():
                 # A generator for each request: its speed does not depend on the order in which others arrived.
                 rng = random.Random(f"{self._seed}/{self.name}/{request.index}")  # noqa: S311
@@ -127,7 +139,7 @@ class Vendor:
         return replace(
             rendered,
             headers=(*rendered.headers, *response.headers.items()),
-            faults=response.faults,
+            faults=(*rendered.faults, *response.faults),
             wait=rendered.wait + response.wait,
         )
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...words import count_words
-from ..dialect import HttpResponse, Route, Site
+from ..dialect import HttpResponse, Model, Route, Site
 from ..plan import Chunk
 from ..profiles import Pace
 from ..requests import RecordedRequest
 from ..script import Answer, Fault
-from . import memory
+from . import cloud, memory, pulls
 from .asked import Asked, asked
 from .chat import WARM, Manner, Telling, fitted, prompt_tokens
 from .checks import Refused, format_fault, late, options_fault, read
@@ -29,6 +29,7 @@ _ROUTES: Mapping[str, tuple[tuple[str, ...], Route]] = {
     "/api/show": (("POST",), "show"),
     "/api/embed": (("POST",), "embed"),
     "/api/chat": (("POST",), "chat"),
+    "/api/pull": (("POST",), "pull"),
 }
 _RUNNING = b"Ollama is running"
 _FOR_EVER = 292 * 365.25 * 86_400.0
@@ -58,10 +59,11 @@ class OllamaApi:
 
     A vendor's models are ids, or mappings with any of ``name``, ``capabilities``, ``context_length`` (trained),
     ``num_ctx`` (its Modelfile's), ``loaded`` (True, or the context that it is loaded with), ``details``, ``size``,
-    ``digest``, ``modified_at``, ``license``, ``template``, ``embedding_length``, ``remote_model``, ``remote_host``.
+    ``digest``, ``modified_at``, ``license``, ``template``, ``embedding_length``, ``layers`` (bytes of each),
+    ``remote_model``, ``remote_host``.
 
-    Besides ``chat``, a request is for ``load`` (a chat without messages), ``embed``, ``show``, ``tags``, ``ps``,
-    ``version`` or ``root``.
+    Besides ``chat``, a request is for ``load`` (a chat without messages), ``embed``, ``show``, ``pull``, ``tags``,
+    ``ps``, ``version`` or ``root``. A pull goes on where the last one was cut off: ``Usual().cut(after=3)``.
     """
 
     version: str = "0.32.15"
@@ -81,6 +83,16 @@ class OllamaApi:
     have it."""
     rich_tags: bool = True
     """Whether the list of models tells capabilities and lengths, as servers since the middle of 2026 do."""
+    registry: Sequence[Model] | None = None
+    """What can be pulled besides what is there; None: any name, where nothing is listed, and else nothing."""
+    download: float = 500e6
+    """Bytes a second of a pull."""
+    cloud: bool = True
+    """Whether models that run at ollama.com are allowed."""
+    signed_in: bool = True
+    """Whether the server may use ollama.com."""
+    spent: str = ""
+    """What ollama.com says instead of an answer once the plan's limit is reached."""
     prefix: str = ""
 
     @property
@@ -97,7 +109,10 @@ class OllamaApi:
         key = request.headers.get("authorization")
         if route != "root" and site.api_key is not None and key != f"Bearer {site.api_key}":
             return Fault(401)
+        site = pulls.pulled(site, self.registry)
         try:
+            if route == "pull":
+                read(request, "PullRequest")
             if route == "chat":
                 return self._admit_chat(read(request, "ChatRequest"), site)
             if route == "embed":
@@ -109,6 +124,7 @@ class OllamaApi:
         return route
 
     def reply(self, route: Route, request: RecordedRequest, site: Site) -> HttpResponse | None:
+        site = pulls.pulled(site, self.registry)
         match route:
             case "chat":
                 return None
@@ -124,10 +140,13 @@ class OllamaApi:
                 return self.json(_known(asked(request.json), site).shown())
             case "embed":
                 return self._embed(asked(request.json), site)
+            case "pull":
+                return self._pull(asked(request.json), request, site)
             case _:
                 return self._load_or_unload(asked(request.json), site)
 
     def chat(self, answer: Answer, request: Mapping[str, Any], pace: Pace, site: Site) -> HttpResponse:
+        site = pulls.pulled(site, self.registry)
         wish = asked(request)
         facts = find(site.models, wish.model) or facts_of(wish.model)
         loading = self._load(facts, wish, site)
@@ -158,6 +177,10 @@ class OllamaApi:
         facts = _known(wish, site)
         if not wish.messages and not wish.keep_alive:
             return "load"
+        if _is_elsewhere(wish, facts):
+            refused = cloud.refusal(facts, enabled=self.cloud, signed_in=self.signed_in, spent=self.spent)
+            if refused is not None:
+                return refused
         if "completion" not in facts.capabilities:
             raise Refused(f"{quoted(wish.model)} does not support chat")
         if wish.tools and "tools" not in facts.capabilities:
@@ -219,6 +242,15 @@ class OllamaApi:
         said = {"model": wish.model, "created_at": stamp(0), "message": message, "done": True, "done_reason": reason}
         return self.json(said, wait=wait)
 
+    def _pull(self, wish: Asked, request: RecordedRequest, site: Site) -> HttpResponse:
+        lines = pulls.pull(wish.model, request, site, self.registry, self.download)
+        if wish.stream:
+            return HttpResponse(headers=(("content-type", "application/x-ndjson"),), body=tuple(lines), chunked=True)
+        last = lines[-1]
+        kind = (("content-type", "application/json; charset=utf-8"),)
+        body = (Chunk(last.data.rstrip()),)
+        return HttpResponse(status=500 if b'"error"' in last.data else 200, headers=kind, body=body, wait=last.due)
+
     def _running(self, site: Site) -> Iterator[Mapping[str, Any]]:
         for facts, found in memory.residents(site, self.num_ctx):
             yield {
@@ -240,7 +272,7 @@ class OllamaApi:
         if not wish.shift and self._since(0, 12, 6):
             limit = min(limit, max(1, ctx - count))
         return Manner(
-            name=wish.model,
+            name=wish.model if facts.remote_host else cloud.base(wish.model) or wish.model,
             head=without_zeros({"remote_model": facts.remote_model, "remote_host": facts.remote_host}),
             thinks=wish.think is not False and "thinking" in facts.capabilities,
             prompt_tokens=count,
@@ -255,18 +287,27 @@ class OllamaApi:
         return memory.context(facts, wish.num_ctx, self.num_ctx)
 
     def _load(self, facts: Facts, wish: Asked, site: Site) -> float:
+        if _is_elsewhere(wish, facts):
+            return 0.0
         return memory.load(facts, site, self._context(facts, wish), self.load, self.num_ctx)
 
     def _keep(self, facts: Facts, wish: Asked, site: Site, took: float) -> None:
-        memory.keep(facts, site, site.clock() + took, wish.keep_alive)
+        if not _is_elsewhere(wish, facts):
+            memory.keep(facts, site, site.clock() + took, wish.keep_alive)
 
     def _since(self, *version: int) -> bool:
         """Whether this server is of that version or a later one."""
         return tuple(int(part) for part in re.findall(r"\d+", self.version)[:3]) >= version
 
 
+def _is_elsewhere(wish: Asked, facts: Facts) -> bool:
+    return bool(facts.remote_host) or cloud.base(wish.model) is not None
+
+
 def _known(wish: Asked, site: Site) -> Facts:
     facts = find(site.models, wish.model)
+    if facts is None and cloud.base(wish.model) is not None:
+        return facts_of(wish.model)  # Passed on, and found there.
     if facts is None:
         raise Refused(f"model '{wish.model}' not found", 404)
     return facts

@@ -40,6 +40,7 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
         "options": "map[string]interface {}",
     },
     "ShowRequest": {"model": "string", "verbose": "bool"},
+    "PullRequest": {"model": "string", "insecure": "bool", "stream": "bool"},
 }
 _MESSAGE = {"role": "string", "content": "string", "thinking": "string", "images": "[]api.ImageData"}
 
@@ -80,7 +81,7 @@ def read(request: RecordedRequest, kind: str) -> Asked:
     except ValueError as error:
         raise Refused(str(error)) from None
     if not is_name(found.model):
-        raise Refused("model is required")
+        raise Refused("invalid model name" if kind == "PullRequest" else "model is required")
     return found
 
 

@@ -44,7 +44,8 @@ def residents(site: Site, default_ctx: int) -> list[tuple[Facts, Resident]]:
     """All models in memory, those that stay longest first. One that still loads is among them, as on the server."""
     listed = [facts_of(model) for model in site.models]
     names = {facts.name for facts in listed}
-    known = [*listed, *(facts_of(name) for name in site.memory if name not in names)]
+    others = [name for name, kept in site.memory.items() if isinstance(kept, Resident) and name not in names]
+    known = [facts for facts in (*listed, *map(facts_of, others)) if not facts.remote_host]
     found = [(facts, now) for facts in known if (now := resident(facts, site, default_ctx))]
     return sorted(found, key=lambda pair: -pair[1].until)
 

@@ -39,6 +39,8 @@ class Facts:
     """Whether it is in memory from the start, and with which context, if that is not the default."""
     details: Mapping[str, Any] = field(default_factory=lambda: dict(_DETAILS))
     size: int = 2_019_393_189
+    layers: tuple[int, ...] = ()
+    """Bytes of what is pulled, one by one; none: one of `size`, and some small ones."""
     digest: str = ""
     modified_at: str = "2026-09-01T08:30:00.409490317-07:00"
     license: str = ""
@@ -116,6 +118,7 @@ def facts_of(model: Model) -> Facts:
     name = tagged(next(filter(None, names)))
     given.setdefault("digest", hashlib.sha256(name.encode()).hexdigest())
     given["capabilities"] = tuple(given.get("capabilities", _CAPABLE))
+    given["layers"] = tuple(given.get("layers", ()))
     given["details"] = {**_DETAILS, **given.get("details", {})}
     return Facts(name=name, **given)
 
