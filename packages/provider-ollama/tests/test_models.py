@@ -55,21 +55,50 @@ def raw(value: Any) -> Raw:
 
 @pytest.mark.parametrize("rich", [True, False])
 async def test_models(opened: Open, lab: Lab, rich: bool) -> None:
-    """Older servers list less, and are asked for each."""
+    """Older servers list less, and are asked for each; newer ones where the Modelfile may set the context."""
     vendor = lab.vendor("full", dialect=OllamaApi(rich_tags=rich), models=MODELS)
     async with opened(vendor.base_url) as session:
         models: list[ModelInfo] = await session.models()
     assert {model.id: (model.context_tokens, set(model.capabilities or ())) for model in models} == KNOWN
-    assert [request.path for request in vendor.requests].count("/api/show") == (0 if rich else 4)
+    assert [request.path for request in vendor.requests].count("/api/show") == (2 if rich else 4)
     for model in models:
         local = "local" in (model.capabilities or ())
         assert (model.price is not None and model.price.input == model.price.output == 0) is local
 
 
-async def test_a_smaller_num_ctx_is_the_context(opened: Open, lab: Lab) -> None:
-    vendor = lab.vendor("full", dialect=OllamaApi(), models=[CHAT])
-    async with opened(vendor.base_url, num_ctx=4096) as session:
-        assert [model.context_tokens for model in await session.models()] == [4096]
+@pytest.mark.parametrize(
+    ("num_ctx", "contexts"),
+    [
+        (None, [40_960, 8192, 16_384, 2048, 131_072]),
+        (4096, [4096, 4096, 4096, 2048, 131_072]),
+        (65_536, [40_960, 65_536, 40_960, 2048, 131_072]),
+    ],
+)
+async def test_the_context_is_the_one_that_requests_get(
+    opened: Open, lab: Lab, num_ctx: int | None, contexts: list[int]
+) -> None:
+    """Ours, since a model that is loaded with another is loaded anew; else the loaded one, the Modelfile's, the most."""
+    modelfile = {**CHAT, "name": "mine:latest", "num_ctx": 16_384}
+    vendor = lab.vendor("full", dialect=OllamaApi(), models=[CHAT, LOADED, modelfile, EMBED, REMOTE])
+    async with opened(vendor.base_url, num_ctx=num_ctx) as session:
+        assert [model.context_tokens for model in await session.models()] == contexts
+    if num_ctx is not None:
+        assert "/api/show" not in [request.path for request in vendor.requests]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "size"),
+    [
+        ("num_ctx                        8192", 8192),
+        ('stop                           "<|eot|>"\nnum_ctx    4096\ntemperature 1', 4096),
+        ('stop "num_ctx 5"', None),
+        ("num_ctx many", None),
+        ("num_ctx 0", None),
+        ("", None),
+    ],
+)
+def test_the_context_of_a_modelfile(parameters: str, size: int | None) -> None:
+    assert catalog.own_context({"parameters": parameters}) == size
 
 
 async def test_models_that_the_server_will_not_describe(opened: Open, lab: Lab) -> None:

@@ -274,11 +274,11 @@ async def test_what_is_to_stay_here_does_not_go_to_the_cloud(opened: Open, vendo
 
 
 async def test_through_the_client_with_settings(lab: Lab) -> None:
-    vendor = lab.vendor("ollama", dialect=OllamaApi(), models=["m", "n-cloud"])
+    vendor = lab.vendor("ollama", dialect=OllamaApi(), models=["m", "n:7b-cloud"])
     told = {"base_url": vendor.base_url, "keep_alive": "10m", "num_ctx": 8192, "think": False, "default_models": ["m"]}
     async with AsyncClient(settings=Settings.of({"providers": {"ollama": told}})) as client:
         assert (await client.chat("Hi", max_tokens=5)).cost == Exact(0)
-        assert (await client.chat("Hi", model="ollama/n-cloud")).cost == Unknown
+        assert (await client.chat("Hi", model="ollama/n:7b-cloud")).cost == Unknown
         with pytest.raises((ModelGone, AllTargetsFailed), match="ollama pull other"):
             await client.chat("Hi", model="ollama/other")
     sent = chats(vendor)[0]

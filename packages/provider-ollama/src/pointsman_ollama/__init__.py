@@ -25,12 +25,27 @@ from pointsman import (
     hookimpl,
 )
 
-from .config import CLOUD, OllamaConfig, is_cloud, runs_in_cloud
+from .config import CLOUD, OllamaConfig, is_cloud
 
 if TYPE_CHECKING:
+    from pointsman import CommandSpec
+
+    from .progress import Progress
+    from .server import Loaded, Pulled, Running, Server, connect
     from .session import Session
 
-__all__ = ["SPEC", "OllamaConfig"]
+__all__ = ["SPEC", "Loaded", "OllamaConfig", "Progress", "Pulled", "Running", "Server", "connect"]
+
+_LATER = {"Progress": "progress", **dict.fromkeys(("Loaded", "Pulled", "Running", "Server", "connect"), "server")}
+"""Name -> the module that has it, and loads the HTTP library."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
 
 
 @asynccontextmanager
@@ -95,6 +110,16 @@ def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
     def price(target: Target, usage: Usage | None, timings: Timings | None) -> Cost:
         if connection.prices.find(target) is not None:
             return connection.prices.cost(target, usage, timings)
-        return Unknown if is_cloud(connection.config.base_url) or runs_in_cloud(target.model) else Exact(0)
+        elsewhere = is_cloud(connection.config.base_url) or connection.session.is_elsewhere(target.model)
+        return Unknown if elsewhere else Exact(0)
 
     return price
+
+
+@hookimpl
+def pointsman_commands() -> Sequence[CommandSpec]:
+    from pointsman import CommandSpec
+
+    return [
+        CommandSpec("ollama", "Pull, load and list the models of an Ollama server.", f"{__name__}.cli.command:ollama")
+    ]

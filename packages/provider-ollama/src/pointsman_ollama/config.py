@@ -90,9 +90,29 @@ def is_cloud(base_url: str) -> bool:
     return host_of(base_url).rstrip(".") == CLOUD
 
 
+def cloud_name(model: str) -> str | None:
+    """What a model is called at ollama.com that a local server passes requests on for: ``gpt-oss:120b`` for
+    ``gpt-oss:120b-cloud`` or ``gpt-oss:120b:cloud``, ``qwen3`` for ``qwen3:cloud``. None for a model of its own.
+
+    Only the tag says so, in any case: ``word-cloud`` is somebody's model.
+    """
+    head, colon, tag = model.strip().rpartition(":")
+    tag = tag.strip()
+    if not colon or "/" in tag:
+        return None
+    if tag.lower() == "cloud":
+        return head
+    return f"{head}:{tag[: -len('-cloud')]}" if tag.lower().endswith("-cloud") else None
+
+
 def runs_in_cloud(model: str) -> bool:
-    """A local server passes requests for this model on to Ollama's service: ``gpt-oss:120b-cloud``, ``qwen3:cloud``."""
-    return model.endswith(("-cloud", ":cloud"))
+    """A local server passes requests for this model on to Ollama's service, as its name says."""
+    return cloud_name(model) is not None
+
+
+def tagged(model: str) -> str:
+    """The model's whole name: ``:latest`` may be left out."""
+    return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
 
 
 def duration(value: Any) -> Any:

@@ -47,6 +47,7 @@ class _PlainLine(msgspec.Struct, gc=False):
     done: bool = False
     done_reason: None = None
     error: None = None
+    remote_host: str = ""
 
 
 _decode_plain: Callable[[bytes], _PlainLine] = msgspec.json.Decoder(_PlainLine).decode
@@ -69,10 +70,13 @@ class ChatDecoder:
         complaint: Callable[[Any, bool], PointsmanError],
         secrets: tuple[str, ...] = (),
         new_id: Callable[[], str] = lambda: f"call_{uuid4().hex[:8]}",
+        on_remote: Callable[[], None] = lambda: None,
+        on_load: Callable[[float], None] = lambda _: None,
     ) -> None:
         """`complaint` makes an error of a line that holds one, told whether output came before it.
 
-        `secrets` are taken out of what messages of errors quote; `new_id` names tool calls that have no id.
+        `secrets` are taken out of what messages of errors quote; `new_id` names tool calls that have no id. `on_remote`
+        is called once if the answer says that it comes from elsewhere, `on_load` with the seconds of loading.
         """
         self.ready: deque[StreamEvent] = deque()
         self.failure: PointsmanError | None = None
@@ -84,6 +88,9 @@ class ChatDecoder:
         self._complaint = complaint
         self._secrets = secrets
         self._new_id = new_id
+        self._on_remote = on_remote
+        self._on_load = on_load
+        self._remote = False
         self._lines = LineSplitter()
         self._calls = 0
         self._begun = False
@@ -115,6 +122,8 @@ class ChatDecoder:
                 if plain.done or self._finish is not None:
                     self._take(line)
                 else:
+                    if plain.remote_host and not self._remote:
+                        self._is_remote()
                     said = plain.message
                     if said.thinking:
                         self._begun = True
@@ -170,6 +179,8 @@ class ChatDecoder:
         if told.get("error") or ("error" in told and "message" not in told):
             self._fail(self._complaint(told, self._begun))
             return
+        if (told.get("remote_host") or told.get("remote_model")) and not self._remote:
+            self._is_remote()
         message = told.get("message")
         count = len(self.ready)
         if message is not None and not (isinstance(message, dict) and self._message(fields(message))):
@@ -231,7 +242,13 @@ class ChatDecoder:
             output=_seconds(told.get("eval_duration")),
             total=_seconds(told.get("total_duration")),
         )
+        if timings.load is not None:
+            self._on_load(timings.load)
         return Finished(reason, usage, server=None if timings == ServerTimings() else timings)
+
+    def _is_remote(self) -> None:
+        self._remote = True
+        self._on_remote()
 
     def _break(self, message: str, cause: Exception | None = None) -> None:
         error = StreamBroken(redact(message, self._secrets), target=self._target)

@@ -28,10 +28,12 @@ from pointsman import (
 )
 from pointsman_openai import fields, read_body, redact, retry_after, shortened
 
-from .config import is_cloud, runs_in_cloud
+from .config import CLOUD, is_cloud, runs_in_cloud
 
 _ACCOUNT = re.compile(r"\byou \([^)]*\)", re.IGNORECASE)
 _SIGN_IN = re.compile(r"https?://ollama\.com/connect\S*", re.IGNORECASE)
+_QUERY = re.compile(r"(https?://[^\s\"'?]+)\?[^\s\"']+", re.IGNORECASE)
+"""What addresses are signed with, as those that layers are downloaded from."""
 
 _OVERFLOW = re.compile(
     r"exceed_context_size_error|exceeds? (the |max\w* )*(available )?context (size|length|window)"
@@ -46,8 +48,17 @@ _TOO_BIG = re.compile(r"requires more system memory", re.IGNORECASE)
 _BUSY = re.compile(r"server busy", re.IGNORECASE)
 _CLOUD_OFF = re.compile(r"ollama cloud is disabled", re.IGNORECASE)
 
+_NO_MODEL = re.compile(r"model manifest: (404|file does not exist|.{0,200}\bnot found)", re.IGNORECASE)
+_NO_ROOM = re.compile(r"no space left on device|not enough (disk )?space|disk quota exceeded", re.IGNORECASE)
+_NO_WRITING = re.compile(r"permission denied|read-only file system", re.IGNORECASE)
+_TOO_OLD = re.compile(r"newer version of ollama", re.IGNORECASE)
+_NOT_LET_IN = re.compile(r"\bunauthorized\b|access denied|\b401\b", re.IGNORECASE)
+_NO_NAME = re.compile(r"invalid model (name|path)|insecure protocol|unqualified name|use either :local", re.IGNORECASE)
+
 _MISPLACED = frozenset({404, 405, 406, 415, 421, 426})
 """Without an ``error`` in JSON, these come from something that is not Ollama's API, or is below another path."""
+_GIN = (b"404 page not found", b"405 method not allowed")
+"""What Ollama itself says of a path or a method that it does not have."""
 
 
 def response_error(
@@ -80,7 +91,8 @@ def response_error(
     shown = _shown(text, secrets) or f"the server answered {status}, and nothing more"
     if error := _misplaced(status, body, base_url, headers, shown, details):
         return error
-    return _meant(status, text, shown, limit, base_url, details) or error_for_status(message=shown, **details)
+    error = _meant(status, text, shown, limit, base_url, details) or error_for_status(message=shown, **details)
+    return _narrowed(error, base_url, _of_cloud(text) or b'"signin_url"' in body)
 
 
 def line_error(told: Any, *, begun: bool, base_url: str, secrets: Sequence[str] = (), target: Target) -> PointsmanError:
@@ -93,7 +105,47 @@ def line_error(told: Any, *, begun: bool, base_url: str, secrets: Sequence[str] 
     details: dict[str, Any] = {"target": target}
     if begun:
         return StreamBroken(shown, **details)
-    return _meant(None, text, shown, limit, base_url, details) or Unavailable(shown, **details)
+    error = _meant(None, text, shown, limit, base_url, details) or Unavailable(shown, **details)
+    return _narrowed(error, base_url, _of_cloud(text))
+
+
+def pull_error(told: Any, *, base_url: str, secrets: Sequence[str] = (), target: Target) -> PointsmanError:
+    """The error that a line of a pull stands for: what ails the server, its disk, the registry or the way there.
+
+    Whatever is not known to stay as it is may have passed when the same is asked for again.
+    """
+    text = read_body(_dumped(told)).message
+    shown = _shown(text, secrets) or "the server ended the pull with an error and did not say which"
+    details: dict[str, Any] = {"target": target}
+    if _NO_ROOM.search(text):
+        hint = "free some, or have the server keep its models elsewhere (OLLAMA_MODELS)"
+        return Unavailable(f"{shown}: {hint}", retryable=False, **details)
+    if _NO_MODEL.search(text):
+        return ModelGone(f"{shown}: the registry has no such model, or no such tag of it", **details)
+    if _TOO_OLD.search(text):
+        return Unavailable(f"{shown}: upgrade the server", retryable=False, **details)
+    if _CLOUD_OFF.search(text):
+        return ConfigError(f"{shown}: the server's OLLAMA_NO_CLOUD, or its settings, say so", **details)
+    if _NOT_LET_IN.search(text):
+        return AuthFailed(f"{shown}: the model is not for everybody, or there is none; {_sign_in(base_url)}", **details)
+    if _NO_NAME.search(text):
+        return InvalidRequest(shown, **details)
+    if _NO_WRITING.search(text):
+        return Unavailable(f"{shown}: where the server keeps its models it may not write", retryable=False, **details)
+    return Unavailable(shown, **details)
+
+
+def _of_cloud(text: str) -> bool:
+    """A text that no Ollama says of itself, but ollama.com through it."""
+    return bool(_SPENT.search(text) or _CLOUD_OFF.search(text))
+
+
+def _narrowed(error: PointsmanError, base_url: str, cloud: bool) -> PointsmanError:
+    """Where a server passes on what ollama.com says, its other models still answer."""
+    target = error.target
+    if target and error.scope is Scope.PROVIDER and not is_cloud(base_url) and (cloud or runs_in_cloud(target.model)):
+        error.scope = Scope.TARGET
+    return error
 
 
 def _meant(
@@ -140,18 +192,21 @@ def _misplaced(
     status: int, body: bytes, base_url: str, headers: Mapping[str, str], shown: str, details: dict[str, Any]
 ) -> PointsmanError | None:
     """Something that is not Ollama's API answered, or Ollama did not like how it was addressed."""
-    ours = _has_error(body)
-    if status == 403 and not ours and not body.strip():
+    ours, cloud = _has_error(body), is_cloud(base_url)
+    if status == 403 and not ours and not body.strip() and not cloud:
         return ConfigError(
             f"{base_url} refused this address, and said nothing more: an Ollama that listens on loopback answers only "
             "to localhost, its own names and IP addresses; ask it by one of these, have the proxy or tunnel in between "
             "send Host: localhost, or set OLLAMA_HOST=0.0.0.0 where `ollama serve` runs",
             **details,
         )
-    if status in _MISPLACED and not ours:
+    target: Target | None = details["target"]
+    passed_on = target is not None and runs_in_cloud(target.model) and not body.startswith(_GIN)
+    if status in _MISPLACED and not ours and not passed_on:
+        place = f"https://{CLOUD}" if cloud else "where `ollama serve` listens, such as http://127.0.0.1:11434"
         return ConfigError(
-            f"{base_url} has no Ollama API ({shown[:80]}): set base_url, or OLLAMA_HOST, to where "
-            "`ollama serve` listens, such as http://127.0.0.1:11434, without /api or /v1",
+            f"{base_url} has no Ollama API ({shown[:80]}): set base_url, or OLLAMA_HOST, to {place}, "
+            "without /api or /v1",
             **details,
         )
     if 300 <= status < 400:
@@ -204,7 +259,7 @@ def _sign_in(base_url: str) -> str:
 def _shown(text: str, secrets: Sequence[str]) -> str:
     """`text` for people: without keys, without the account's name, and without links that sign somebody in."""
     text = redact(text, secrets)
-    text = _SIGN_IN.sub("https://ollama.com/connect", _ACCOUNT.sub("you", text))
+    text = _QUERY.sub(r"\1", _SIGN_IN.sub("https://ollama.com/connect", _ACCOUNT.sub("you", text)))
     return shortened(" ".join(text.split()))
 
 

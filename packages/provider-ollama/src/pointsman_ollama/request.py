@@ -17,8 +17,12 @@ from .config import LEVELS, OllamaConfig
 _EFFORTS: Mapping[str, bool | str] = {"none": False, "minimal": "low", **{level: level for level in LEVELS}}
 
 
-def chat_body(request: ChatRequest, config: OllamaConfig, target: Target | None = None) -> dict[str, Any]:
+def chat_body(
+    request: ChatRequest, config: OllamaConfig, target: Target | None = None, *, elsewhere: bool = False
+) -> dict[str, Any]:
     """The JSON object to send. Raises `InvalidRequest` for what the API has no way to say.
+
+    What runs `elsewhere` has its whole context, and no memory of ours to stay in: neither is asked for.
 
     The server is always told not to cut a prompt that is too long, and not to drop the oldest text when an answer grows
     beyond the context. ``extra["options"]`` is merged into the options; all else in `extra` replaces what is here.
@@ -32,10 +36,10 @@ def chat_body(request: ChatRequest, config: OllamaConfig, target: Target | None 
         "think": _think(request.reasoning_effort, config, target),
         "format": None if request.response_schema is None else dict(request.response_schema),
         "tools": _tools(request, target) or None,
-        "keep_alive": config.keep_alive,
+        "keep_alive": None if elsewhere else config.keep_alive,
     }
     options = {
-        "num_ctx": config.num_ctx,
+        "num_ctx": None if elsewhere else config.num_ctx,
         "num_predict": request.max_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -49,6 +53,16 @@ def chat_body(request: ChatRequest, config: OllamaConfig, target: Target | None 
     merged: dict[str, Any] = {name: value for name, value in options.items() if value is not None} | fields(own)
     body = {name: value for name, value in body.items() if value is not None}
     return body | ({"options": merged} if merged else {}) | extra
+
+
+def load_body(model: str, config: OllamaConfig, keep_alive: float | str | None) -> dict[str, Any]:
+    """The body of ``POST /api/chat`` that has a model loaded, as the requests that follow will want it; or unloaded."""
+    body: dict[str, Any] = {"model": model, "messages": []}
+    if (stays := config.keep_alive if keep_alive is None else keep_alive) is not None:
+        body["keep_alive"] = stays
+    if config.num_ctx is not None:
+        body["options"] = {"num_ctx": config.num_ctx}
+    return body
 
 
 def embed_body(request: EmbedRequest, config: OllamaConfig) -> dict[str, Any]:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import anyio
 import httpx2
 
 from pointsman import (
     ChatRequest,
+    ConfigError,
     Embeddings,
     EmbedRequest,
-    Health,
-    HealthState,
     InvalidRequest,
-    ModelGone,
     ModelInfo,
     PointsmanError,
     ProviderContext,
-    QuotaExhausted,
-    RateLimited,
     Scope,
     StreamEvent,
     Target,
@@ -32,20 +30,23 @@ from pointsman import (
 from pointsman_openai import Answer, Body, fields, refuse_page
 
 from . import guard
-from .catalog import contexts, lacks_facts, listed, model_info, name_of, same, trained_context
-from .config import OllamaConfig, is_cloud, runs_in_cloud
+from .catalog import contexts, is_remote, lacks_facts, listed, model_info, name_of, same, trained_context
+from .config import OllamaConfig, cloud_name, is_cloud, runs_in_cloud, tagged
 from .decode import ChatDecoder
 from .errors import line_error
+from .health import NO_KEY, NOT_THERE, Checkup
+from .loads import Loads
 from .request import chat_body, embed_body
+from .server import Server
 from .wire import Wire
 
-HEALTH_SECONDS = 5.0
 _SHOWS_AT_ONCE = 4
-_NOT_THERE = (404, 405, 410, 501)
+
+_Asked = TypeVar("_Asked", ChatRequest, EmbedRequest)
 
 
 class Session:
-    """What the hooks of the provider use: `stream`, `health`, `models` and `embed`."""
+    """What the hooks of the provider use: `stream`, `health`, `models` and `embed`; and the `server`, for the rest."""
 
     def __init__(
         self, http: httpx2.AsyncClient, context: ProviderContext, config: OllamaConfig, secrets: tuple[str, ...] = ()
@@ -58,6 +59,15 @@ class Session:
         self._wire = Wire(http, context, config.base_url, secrets)
         self._said_version: str | None = None  # Once the server was asked; empty if it does not say.
         self._trained: dict[str, int | None] = {}
+        self._stubs: dict[str, bool] = {}
+        """Models, by whole name, and whether they were found to run elsewhere, whatever their names say."""
+        self._loads = Loads(context.clock)
+        self.health = Checkup(self._wire, context, config, self._loads).health
+        self.server = Server(self._wire, context, config, self._loads, secrets)
+
+    def is_elsewhere(self, model: str) -> bool:
+        """Requests for `model` leave the server, as far as is known."""
+        return self._cloud or runs_in_cloud(model) or self._stubs.get(tagged(model), False)
 
     @asynccontextmanager
     async def stream(self, request: ChatRequest) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
@@ -69,43 +79,30 @@ class Session:
         raises `StreamBroken` if the answer ends without ``done: true``.
         """
         target = Target(self._context.name, request.model)
-        if "local" in request.require and self._is_elsewhere(request.model):
+        self._check_key(target)
+        if "local" in request.require and await self._leaves(request.model):
             raise InvalidRequest(
                 "it runs at ollama.com, and the request is to stay here", target=target, scope=Scope.TARGET
             )
-        body = chat_body(request, self._config, target)
+        elsewhere = self.is_elsewhere(request.model)
+        body = chat_body(self._addressed(request), self._config, target, elsewhere=elsewhere)
         await self._keep_whole(body, target)
-        response = await self._wire.send("POST", "api/chat", body, target=target)
+        with nullcontext() if elsewhere else self._loads.waiting(request.model):
+            response = await self._wire.send("POST", "api/chat", body, target=target)
         answer = Body(response)
         try:
             yield self._answer(response, answer, target)
         finally:
             await answer.close()
 
-    async def health(self) -> Health:
-        """Whether the server is there, and a model loaded. It spends no tokens and loads nothing."""
-        try:
-            with anyio.fail_after(HEALTH_SECONDS):
-                return await self._look()
-        except TimeoutError:
-            reason = f"no answer within {HEALTH_SECONDS:g} s"
-            error = Unavailable(reason, provider=self._context.name)
-            return Health(HealthState.DOWN, reason, error=error)
-        except RateLimited as error:
-            wait = None if error.retry_at is None else max(0.0, error.retry_at - self._context.clock())
-            return Health(HealthState.DEGRADED, f"rate limit: {error.message}", wait, error)
-        except QuotaExhausted as error:
-            return Health(HealthState.DOWN, f"quota: {error.message}", error=error)
-        except PointsmanError as error:
-            return Health(HealthState.DOWN, error.message, error=error)
-
     async def models(self) -> list[ModelInfo]:
         """The models that were pulled (at ollama.com: those on offer), with what they can do and their context.
 
-        A server before 2026-05 does not list what its models can do: it is asked for each, a few at a time.
+        A server before 2026-05 does not list what its models can do, and none lists the context that a Modelfile sets:
+        it is asked for each of which it is not known otherwise, a few at a time.
         """
         entries = listed(await self._wire.json("GET", "api/tags"))
-        loaded = await self._contexts()
+        loaded = {} if self._cloud else await self._contexts()
         shown: dict[str, Mapping[str, Any]] = {}
         limiter = anyio.CapacityLimiter(_SHOWS_AT_ONCE)
 
@@ -115,15 +112,17 @@ class Session:
 
         async with anyio.create_task_group() as tasks:
             for entry in entries:
-                if lacks_facts(entry):
+                if lacks_facts(entry) or self._lacks_context(entry, loaded):
                     tasks.start_soon(show, name_of(entry))
         today = datetime.now(UTC).date()
+        for entry in entries:
+            self._stubs[name_of(entry)] = is_remote(entry) or is_remote(shown.get(name_of(entry), {}))
         return [
             model_info(
                 entry,
                 shown.get(name_of(entry), {}),
                 loaded=loaded.get(name_of(entry)),
-                num_ctx=None if self._cloud else self._config.num_ctx,
+                num_ctx=self._config.num_ctx,
                 cloud=self._cloud,
                 today=today,
             )
@@ -135,7 +134,10 @@ class Session:
         if not request.texts:
             return Embeddings(())
         target = Target(self._context.name, request.model)
-        told = fields(await self._wire.json("POST", "api/embed", embed_body(request, self._config), target=target))
+        self._check_key(target)
+        with nullcontext() if self.is_elsewhere(request.model) else self._loads.waiting(request.model):
+            body = embed_body(self._addressed(request), self._config)
+            told = fields(await self._wire.json("POST", "api/embed", body, target=target))
         try:
             vectors = tuple(tuple(float(number) for number in vector) for vector in told["embeddings"])
         except (KeyError, TypeError, ValueError):
@@ -153,7 +155,32 @@ class Session:
             base_url = self._config.base_url
             return line_error(told, begun=begun, base_url=base_url, secrets=self._secrets, target=target)
 
-        return Answer(body, ChatDecoder(target, complaint, self._secrets))
+        on_remote = partial(self._stubs.__setitem__, tagged(target.model), True)
+        decoder = ChatDecoder(target, complaint, self._secrets, on_remote=on_remote, on_load=self._loads.learn)
+        return Answer(body, decoder)
+
+    def _addressed(self, request: _Asked) -> _Asked:
+        """`request` with the name that its model has where it is sent: ollama.com knows the plain ones."""
+        name = cloud_name(request.model) if self._cloud else None
+        return request if name is None else replace(request, model=name)
+
+    def _check_key(self, target: Target) -> None:
+        """Raises `ConfigError` for a request to ollama.com without a key, which nobody would answer."""
+        if self._cloud and self._config.api_key is None:
+            raise ConfigError(NO_KEY, missing=True, target=target)
+
+    async def _leaves(self, model: str) -> bool:
+        """Requests for `model` leave the server. Raises what asking it raised: a prompt that is to stay here waits."""
+        if not self.is_elsewhere(model) and tagged(model) not in self._stubs:
+            target = Target(self._context.name, model)
+            self._stubs[tagged(model)] = is_remote(
+                fields(await self._wire.json("POST", "api/show", {"model": model}, target=target))
+            )
+        return self.is_elsewhere(model)
+
+    def _lacks_context(self, entry: Mapping[str, Any], loaded: Mapping[str, int]) -> bool:
+        """Which context our requests get depends on the Modelfile."""
+        return not (self._cloud or is_remote(entry) or self._config.num_ctx or name_of(entry) in loaded)
 
     async def _keep_whole(self, body: dict[str, Any], target: Target) -> None:
         """Raises `ContextOverflow` for a prompt that a server too old to refuse it may shorten (see `guard`).
@@ -162,7 +189,7 @@ class Session:
         that the model is loaded with, which the request then asks for, since the server would load it anew for another;
         else the least that such a server gives. Whether an answer was made from the whole prompt, nothing in it tells.
         """
-        if body.get("truncate") is not False or self._is_elsewhere(target.model):
+        if body.get("truncate") is not False or self.is_elsewhere(target.model):
             return
         said = await self._version(target)
         version = guard.read_version(said)
@@ -187,7 +214,7 @@ class Session:
             try:
                 told: Any = fields(await self._wire.json("GET", "api/version", target=target)).get("version")
             except PointsmanError as error:
-                if error.status not in (200, *_NOT_THERE):
+                if error.status not in (200, *NOT_THERE):
                     error.begun = False  # The request itself was not sent.
                     raise
                 told = ""
@@ -213,24 +240,3 @@ class Session:
         except PointsmanError as error:
             self._context.log.debug("which models are loaded is not known: %s", error)
             return {}
-
-    async def _look(self) -> Health:
-        if self._cloud:
-            await self._wire.json("GET", "api/tags")
-            return Health(HealthState.UP, "ollama.com lists its models; whether it takes the key, a request will tell")
-        try:
-            loaded = [name_of(entry) for entry in listed(await self._wire.json("GET", "api/ps"))]
-        except PointsmanError as error:
-            if error.status not in _NOT_THERE:
-                raise
-            loaded = []
-        if loaded:
-            return Health(HealthState.UP, f"loaded: {', '.join(loaded)}")
-        pulled = listed(await self._wire.json("GET", "api/tags"))
-        if pulled:
-            return Health(HealthState.COLD, f"no model is loaded; {len(pulled)} can be")
-        reason = "no model is there: run `ollama pull` with the name of one"
-        return Health(HealthState.DOWN, reason, error=ModelGone(reason, provider=self._context.name))
-
-    def _is_elsewhere(self, model: str) -> bool:
-        return self._cloud or runs_in_cloud(model)

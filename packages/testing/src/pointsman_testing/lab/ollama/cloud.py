@@ -14,7 +14,8 @@ HOST = "https://ollama.com:443"
 
 def base(name: str) -> str | None:
     """The name at ollama.com of what is to run there: ``gpt-oss:120b`` for ``gpt-oss:120b-cloud`` and for
-    ``gpt-oss:120b:cloud``. None if the name does not say so."""
+    ``gpt-oss:120b:cloud``. None if the name does not say so.
+    """
     head, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
         return None
