@@ -77,7 +77,7 @@ async def test_models(opened: Open, lab: Lab, rich: bool) -> None:
 async def test_the_context_is_the_one_that_requests_get(
     opened: Open, lab: Lab, num_ctx: int | None, contexts: list[int]
 ) -> None:
-    """Ours, since a model that is loaded with another is loaded anew; else the loaded one, the Modelfile's, the most."""
+    """Ours, since a model that is loaded with another is loaded anew; the loaded one; the Modelfile's; the most."""
     modelfile = {**CHAT, "name": "mine:latest", "num_ctx": 16_384}
     vendor = lab.vendor("full", dialect=OllamaApi(), models=[CHAT, LOADED, modelfile, EMBED, REMOTE])
     async with opened(vendor.base_url, num_ctx=num_ctx) as session:
