@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
@@ -45,7 +46,9 @@ async def pull(session: Any, model: str = "small", **how: Any) -> list[Progress]
 
 def failing(error: str, after: int = 3) -> Usual:
     """A pull that ends with this line."""
-    return Usual().garbage(after=after, data=b'{"error":"%s"}\n' % error.encode()).cut(after=after, how="clean")
+    return (
+        Usual().garbage(after=after, data=json.dumps({"error": error}).encode() + b"\n").cut(after=after, how="clean")
+    )
 
 
 async def test_a_pull(opened: Open, vendor: Vendor) -> None:

@@ -133,14 +133,10 @@ class Server:
             del body["keep_alive"]  # As configured, for requests: it would be gone before the first.
         began = self._context.clock()
         with self._loads.waiting(model):
-            try:
-                await self._ask("POST", "api/chat", body, target, within=LOADED_WITHIN)
-            except InvalidRequest as error:
-                if "does not support chat" not in error.message:
-                    raise
-                told = {**body, "input": "."}  # What only embeds is not loaded by less than a word.
-                del told["messages"]
-                await self._ask("POST", "api/embed", told, target, within=LOADED_WITHIN)
+            with anyio.move_on_after(LOADED_WITHIN) as limit:
+                await self._load(body, target)
+            if limit.cancelled_caught:
+                raise FirstTokenTimeout(f"it was not loaded within {LOADED_WITHIN:g} s", target=target)
         seconds = self._context.clock() - began
         if not already:
             self._loads.learn(seconds)
@@ -214,14 +210,20 @@ class Server:
         path: str,
         body: Mapping[str, Any] | None = None,
         target: Target | None = None,
-        *,
-        within: float = ANSWERS_WITHIN,
     ) -> Any:
-        with anyio.move_on_after(within):
+        with anyio.move_on_after(ANSWERS_WITHIN):
             return await self._wire.json(method, path, body, target=target)
-        if target is not None and within == LOADED_WITHIN:
-            raise FirstTokenTimeout(f"it was not loaded within {within:g} s", target=target)
-        raise Unavailable(f"no answer within {within:g} s", target=target, provider=self._context.name)
+        raise Unavailable(f"no answer within {ANSWERS_WITHIN:g} s", target=target, provider=self._context.name)
+
+    async def _load(self, body: dict[str, Any], target: Target) -> None:
+        try:
+            await self._wire.json("POST", "api/chat", body, target=target)
+        except InvalidRequest as error:
+            if "does not support chat" not in error.message:
+                raise
+            told = {**body, "input": "."}  # What only embeds is not loaded by less than a word.
+            del told["messages"]
+            await self._wire.json("POST", "api/embed", told, target=target)
 
 
 @asynccontextmanager

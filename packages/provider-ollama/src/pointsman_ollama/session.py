@@ -173,9 +173,12 @@ class Session:
         """Requests for `model` leave the server. Raises what asking it raised: a prompt that is to stay here waits."""
         if not self.is_elsewhere(model) and tagged(model) not in self._stubs:
             target = Target(self._context.name, model)
-            self._stubs[tagged(model)] = is_remote(
-                fields(await self._wire.json("POST", "api/show", {"model": model}, target=target))
-            )
+            try:
+                shown = fields(await self._wire.json("POST", "api/show", {"model": model}, target=target))
+            except PointsmanError as error:
+                error.begun = False  # The request itself was not sent.
+                raise
+            self._stubs[tagged(model)] = is_remote(shown)
         return self.is_elsewhere(model)
 
     def _lacks_context(self, entry: Mapping[str, Any], loaded: Mapping[str, int]) -> bool:
