@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -137,14 +138,16 @@ def test_verb_of_another_package_runs(run: Any, nowhere: Path, stranger: Any) ->
     done = run("greet", env=env)
     assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
     assert "Say hello, at length." in run("greet", "--help", env=env).stdout
-    assert run("greet", "--fail", env=env).returncode == 5
+    failed = run("greet", "--fail", env=env)
+    assert failed.returncode == 5
+    assert "-m" not in failed.stderr.split()  # Which it does not have.
 
 
 def test_verb_of_another_package_is_listed_without_importing_it(run: Any, nowhere: Path, stranger: Any) -> None:
     env = stranger(GREET, stranger_plugin="raise SystemExit('imported')")
     done = run("--help", env=env)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Commands of other packages:\n  greet  from stranger 1.2\n" in done.stdout
+    assert re.search(r"Commands of other packages:\n(  .*\n)*  greet +from stranger 1\.2\n", done.stdout)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,7 @@ def test_verb_cannot_be_taken_over(run: Any, place: Path, stranger: Any, a: Vend
     env = stranger({"pointsman.commands": {"chat": "stranger_plugin"}}, stranger_plugin="1/0")
     a.script(Answer("Still me."))
     assert run("chat", "hi", env=env).stdout == "Still me.\n"
-    assert "other packages" not in run("--help", env=env).stdout
+    assert "stranger" not in run("--help", env=env).stdout
 
 
 def test_disabled_verb_is_not_imported(run: Any, nowhere: Path, stranger: Any) -> None:

@@ -124,14 +124,15 @@ class Verbs(click.Group):
     def _end(ctx: click.Context, error: BaseException) -> NoReturn:
         if isinstance(error, SystemExit | GeneratorExit):
             raise error
-        from .report import alone, report
+        from .report import COMMAND, OTHER, alone, report
         from .terminal import abandon_stdout
 
         error = alone(error)
         if isinstance(error, BrokenPipeError):
             abandon_stdout()
             ctx.exit(Exit.FAILURE)
-        ctx.exit(report(error, debug=debugging(ctx), roster=remembered(ctx), told=told(ctx)))
+        means = COMMAND if ctx.invoked_subcommand in VERBS else OTHER
+        ctx.exit(report(error, debug=debugging(ctx), roster=remembered(ctx), told=told(ctx), means=means))
 
 
 def _strangers() -> dict[str, str]:

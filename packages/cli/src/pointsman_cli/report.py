@@ -54,6 +54,15 @@ COMMAND = Means(
 )
 
 
+OTHER = COMMAND._replace(
+    several="use another provider",
+    others="use another provider",
+    model="name another model",
+    restart="run it again",
+)
+"""For the verbs of other packages, which need not have ``-m`` nor ``--on-break``."""
+
+
 def alone(error: BaseException) -> BaseException:
     """The error inside of groups that hold one only, as a task group makes them around whatever its body raises."""
     inside: tuple[BaseException, ...] = getattr(error, "exceptions", ())
