@@ -171,8 +171,8 @@ class AsyncClient:
         raise DeadlineExceeded(f"no vectors within {deadline:g} s", target=target)
 
     async def connect(self, provider: str) -> HookCallables:
-        """What an open provider can do, wrappers included: its health, its models; and its session, for what this vendor
-        alone can do. Raises what opening it raised.
+        """What an open provider can do, wrappers included: its health, its models; and its session, for what no hook
+        asks about. Raises what opening it raised.
         """
         return await self._open_connections().open(provider)
 

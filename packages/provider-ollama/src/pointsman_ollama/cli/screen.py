@@ -55,7 +55,8 @@ def view() -> View:
 
 def layer_line(progress: Progress, speed: float | None, room: int, bar: str | None = None) -> str:
     """A layer in at most `room` columns: what matters less is left out first. `bar` is what one is drawn with."""
-    total, done = progress.total or 0, progress.completed
+    total = progress.total or 0
+    done = min(progress.completed, total) if total else progress.completed
     share = done / total if total else 0.0
     percent = f"{int(share * 100):>3} %" if total else size(done)
     of = f"{size(done)} of {size(total)}" if total else ""
@@ -69,7 +70,7 @@ def layer_line(progress: Progress, speed: float | None, room: int, bar: str | No
     )
     lines = ("  ".join(part for part in parts if part) for parts in choices)
     line = next((line for line in lines if len(line) <= room), percent.strip()[:room])
-    wide = min(room - _ROOM_FOR_FIGURES, _BAR[1])
+    wide = min(room - max(_ROOM_FOR_FIGURES, len(line) + 2), _BAR[1])
     if bar is None or wide < _BAR[0] or not line.startswith(progress.status):
         return line
     filled = int(share * wide)
