@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from pointsman_openai import HttpAddress, OpenAIConfig
+from pointsman_openai import HttpAddress, OpenAIConfig, fields
 
 from .cost import gpu_price, region_times
 from .prices import DEFAULT_CORES, DEFAULT_GIB
@@ -127,16 +127,17 @@ class ModalConfig(OpenAIConfig, frozen=True):
         """A token that is given whole is known by its halves, too, so that neither is ever shown."""
         if not isinstance(given, dict):
             return given
-        key: Any = given.get("api_key")
+        table = fields(given)
+        key: Any = table.get("api_key")
         text = key.get_secret_value() if isinstance(key, SecretStr) else key
         found = halves(text.strip()) if isinstance(text, str) else None
         if found is None:
-            return given
+            return table
         for name, half in zip(("token_id", "token_secret"), found, strict=True):
-            if given.get(name) is not None and _text(given[name]) != half:
+            if table.get(name) is not None and _text(table[name]) != half:
                 another = "this is a proxy token, and token_id and token_secret are another: set one of them"
                 raise _wrong("api_key", PydanticCustomError("another_token", another))
-        return {**given, "token_id": found[0], "token_secret": found[1]}
+        return {**table, "token_id": found[0], "token_secret": found[1]}
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
