@@ -82,7 +82,7 @@ def test_half_a_token_is_no_mistake_but_something_missing(have: str, lack: str) 
     with pytest.raises(ConfigError, match=f"no {lack}: set MODAL_PROXY_{lack.upper()} or POINTSMAN_MODAL_") as raised:
         configured(base_url=URL, **{have: PAIR[have]})
     assert raised.value.missing
-    with pytest.raises(ConfigError, match="no base_url: set POINTSMAN_MODAL_BASE_URL.* `modal deploy` prints"):
+    with pytest.raises(ConfigError, match=r"no base_url: set POINTSMAN_MODAL_BASE_URL.* `modal deploy` prints"):
         configured()
 
 

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 import anyio
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +33,7 @@ def cost(timings: Timings | None, **settings: Any) -> Any:
 
 
 def test_a_container_second_is_gpu_and_cpu_and_memory_times_the_region() -> None:
-    """The figures of Modal's list: an L4 with 4 cores and 16 GiB is $1.12 an hour, $1.95 in a region of one's choice."""
+    """Modal's list: an L4 with 4 cores and 16 GiB is $1.12 an hour, and $1.95 in a region of one's choice."""
     box: dict[str, Any] = {"gpu": "L4", "cpu": 4, "memory_gib": 16}
     second = container_second(config(**box))
     assert second == Decimal("0.00030992")

@@ -118,7 +118,7 @@ async def test_embeddings_and_a_warm_list_wait_likewise(opened: Open, lab: Lab) 
     vendor = lab.vendor("modal", dialect=endpoint, models=["nomic-embed-text"])
     async with opened(vendor.base_url, min_containers=1) as session:
         found = await session.embed(EmbedRequest("nomic-embed-text", ("a", "b")))
-        assert [model.id for model in await session.models()] == ["nomic-embed-text:latest"]
+        assert [model.id for model in await session.offered()] == ["nomic-embed-text:latest"]
     assert len(found.vectors) == 2
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -152,7 +153,9 @@ def test_of_every_conversation(backend: VirtualBackend, replies: list[Reply], li
     told = run(backend, replies, limit)
     asked = [request for _, request in told.address.asked]
     # The keys go to the one host, encrypted, and nothing but a GET to a result.
-    assert {(one.url.scheme, one.url.host, one.url.port) for one in asked} == {("https", "ws--app-serve.modal.run", None)}
+    assert {(one.url.scheme, one.url.host, one.url.port) for one in asked} == {
+        ("https", "ws--app-serve.modal.run", None)
+    }
     assert all(one.headers["modal-secret"] == KEYS["modal-secret"] for one in asked)
     hops = 0
     for reply, came, at, request in pairs(told):
@@ -203,7 +206,7 @@ def test_the_pauses_grow_and_are_bounded(backend: VirtualBackend) -> None:
     times = [at - told.began for at, _ in told.address.asked]
     assert len([at for at in times if at < 20]) == 8
     assert times[-1] == pytest.approx(300.0)
-    assert max(later - before for before, later in zip(times, times[1:], strict=False)) == pytest.approx(LONGEST_PAUSE)
+    assert max(later - before for before, later in pairwise(times)) == pytest.approx(LONGEST_PAUSE)
 
 
 @pytest.mark.parametrize("backend", VIRTUAL_BACKENDS)

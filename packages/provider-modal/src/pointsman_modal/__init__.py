@@ -72,7 +72,7 @@ def pointsman_health(connection: Connection[Any]) -> CheckHealth:
 
 @hookimpl
 def pointsman_models(connection: Connection[Any]) -> ListModels:
-    return session_of(connection).models
+    return connection.session.offered
 
 
 @hookimpl

@@ -167,7 +167,14 @@ def _not_followed(refusal: Refusal, place: Place) -> str:
     where = refusal.headers.get("location", "")
     if not where:
         return "redirected (status 303), and it does not say where"
-    asked, told = urlsplit(place.base_url), urlsplit(urljoin(place.base_url, where))
-    if (told.scheme, told.netloc) == (asked.scheme, asked.netloc):
+    if _same_host(place.base_url, where):
         return f"no answer after {MOST_HOPS} result URLs (status 303)"
     return f"redirected (status 303) to {where!r}, which is another host: the keys are not sent there"
+
+
+def _same_host(base_url: str, where: str) -> bool:
+    try:
+        asked, told = urlsplit(base_url), urlsplit(urljoin(base_url, where))
+    except ValueError:
+        return False
+    return (asked.scheme, asked.netloc) == (told.scheme, told.netloc)

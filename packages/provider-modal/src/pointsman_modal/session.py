@@ -87,11 +87,11 @@ class ModalSession(Session):
             return await super().health()
         return self._warmth.health()
 
-    async def models(self) -> list[ModelInfo]:
+    async def offered(self) -> list[ModelInfo]:
         """What the server lists, with what it can do; as long as it may be cold, what the configuration says."""
         if not self._warmth.warm:
             return models.configured(self._config)
-        listed = await super().models()
+        listed = await self.models()
         if not self._ollama:
             return listed
         root = str(self._http.base_url.join("/"))
