@@ -20,9 +20,7 @@ from pointsman import (
 )
 from pointsman_openai import Quirks, session_of
 
-from .config import COLD_START, DEFAULT_MODEL, ModalConfig
-from .cost import pricer
-from .models import KNOWN
+from .config import COLD_START, DEFAULT_MODEL, KNOWN, ModalConfig
 
 if TYPE_CHECKING:
     from pointsman_openai import Session
@@ -82,4 +80,6 @@ def pointsman_embed(connection: Connection[Any]) -> Embed:
 
 @hookimpl
 def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
+    from .cost import pricer
+
     return pricer(connection.config, connection.prices)

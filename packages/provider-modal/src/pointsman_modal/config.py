@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from pointsman_openai import HttpAddress, OpenAIConfig, fields
-
-from .cost import gpu_price, region_times
-from .prices import DEFAULT_CORES, DEFAULT_GIB
+from pointsman import ModelInfo
+from pointsman_openai import HttpAddress, OpenAIConfig
 
 DEFAULT_MODEL = "qwen2.5-coder:7b"
+DEFAULT_CORES = Decimal("0.125")
+DEFAULT_GIB = Decimal("0.125")
+"""What a container asks for that asks for nothing: 0.125 cores and 128 MiB (Modal's guide, "Resources")."""
+KNOWN = (ModelInfo(id=DEFAULT_MODEL, capabilities=frozenset({"tools", "schema"})),)
+"""Qwen2.5-Coder sees no pictures and does not think aloud. Its context is what the deployment gives it."""
 COLD_START = 300.0
 """Seconds. A container of Ollama with a model of 17 GB was ready after 1 to 2 minutes (a report of 2026-07); vLLM that
 compiles takes minutes. Modal itself gives up after the deployment's ``startup_timeout``."""
@@ -76,11 +79,15 @@ def _names(value: Any) -> Any:
 
 
 def _gpu(name: str) -> str:
+    from .cost import gpu_price  # The tables wait for whoever has a GPU.
+
     gpu_price(name)
     return name
 
 
 def _region(name: str) -> str:
+    from .cost import region_times
+
     region_times((name,))
     return name
 
@@ -127,7 +134,7 @@ class ModalConfig(OpenAIConfig, frozen=True):
         """A token that is given whole is known by its halves, too, so that neither is ever shown."""
         if not isinstance(given, dict):
             return given
-        table = fields(given)
+        table = cast("dict[str, Any]", given)
         key: Any = table.get("api_key")
         text = key.get_secret_value() if isinstance(key, SecretStr) else key
         found = halves(text.strip()) if isinstance(text, str) else None

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from pointsman import ModelInfo
 from pointsman_openai import fields, items, string
 
-from .config import DEFAULT_MODEL, ModalConfig
+from .config import KNOWN, ModalConfig
 
 _CAPABILITIES: Mapping[str, str] = {
     "completion": "schema",
@@ -19,9 +19,6 @@ _CAPABILITIES: Mapping[str, str] = {
     "embedding": "embeddings",
 }
 """Ollama's word -> ours."""
-
-KNOWN = (ModelInfo(id=DEFAULT_MODEL, capabilities=frozenset({"tools", "schema"})),)
-"""Qwen2.5-Coder sees no pictures and does not think aloud. Its context is what the deployment gives it."""
 
 
 def configured(config: ModalConfig) -> list[ModelInfo]:

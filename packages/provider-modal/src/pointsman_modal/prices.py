@@ -43,9 +43,6 @@ CORE = Decimal("0.0000131")
 """One physical CPU core."""
 GIB = Decimal("0.00000222")
 """One GiB of memory."""
-DEFAULT_CORES = Decimal("0.125")
-DEFAULT_GIB = Decimal("0.125")
-"""What a container asks for that asks for nothing: 0.125 cores and 128 MiB (Modal's guide, "Resources")."""
 
 BROAD = frozenset({"us", "eu", "ap", "uk", "ca", "me", "sa", "af", "mx"})
 NARROW = frozenset(
