@@ -13,8 +13,8 @@ The time before the first token is left out, for in it an attempt may be in no c
 to be free, for a container to start, or for its turn. Ten requests at once, to a container that answers one at a time
 for a second each, wait 45 s together, in 10 s that are billed: charged from dispatch to end they would be 55 s. So what
 a start costs, the reading of prompts, and the window in which a container idles before it ends, all come on top; so
-does whatever CPU and memory is used beyond what was asked for. A reader that is slower than the model is the one
-exception: it makes its own attempt look longer than it was.
+does whatever CPU and memory is used beyond what was asked for. Time for which a reader kept the model waiting is not in
+the timings that a cost hook is told.
 """
 
 from __future__ import annotations

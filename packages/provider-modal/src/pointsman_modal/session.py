@@ -25,7 +25,7 @@ from pointsman_openai import Quirks, Refusal, Session, open_session
 
 from . import asked, models
 from .config import ModalConfig
-from .errors import Place, refined, says_platform
+from .errors import Place, is_json, is_starting, refined, says_platform
 from .state import Warmth
 from .waiting import arrive
 
@@ -120,12 +120,11 @@ class ModalSession(Session):
 
     def _refine(self, error: PointsmanError, refusal: Refusal) -> PointsmanError:
         found = refined(error, refusal, self._place)
-        if isinstance(found, AuthFailed | QuotaExhausted):
+        platform = says_platform(refusal.status, refusal.body)
+        if isinstance(found, AuthFailed | QuotaExhausted) or (platform and isinstance(found, ModelGone)):
             self._warmth.refused(found)
-        elif not says_platform(refusal.status, refusal.body):
+        elif is_json(refusal.body) and not is_starting(refusal.status, refusal.body):
             self._warmth.answered()
-        elif isinstance(found, ModelGone):
-            self._warmth.refused(found)
         elif refusal.status >= 500:
             self._warmth.cold()
         return found
