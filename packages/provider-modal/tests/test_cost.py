@@ -95,6 +95,7 @@ async def test_together_the_attempts_cost_no_more_than_the_container(lab: Lab) -
     known: list[Decimal] = []
     naive: list[float] = []
     async with AsyncClient(settings=Settings.of({"providers": {"modal": settings}})) as client:
+        await client.connect("modal")  # It loads the HTTP library.
         began = anyio.current_time()
 
         async def ask() -> None:
@@ -107,5 +108,6 @@ async def test_together_the_attempts_cost_no_more_than_the_container(lab: Lab) -
             for _ in range(6):
                 tasks.start_soon(ask)
         billed = anyio.current_time() - began  # One container, up all the time: it was warm, and is not idle yet.
-    assert Decimal(billed) / 2 < sum(known) <= Decimal(billed)
+    output = Decimal(6 * 120) / Decimal(lab.speed) / 2  # What the six take at the least, if nobody is late to read it.
+    assert output / 2 < sum(known) <= Decimal(billed)
     assert sum(naive) > billed * 1.2

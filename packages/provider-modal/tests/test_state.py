@@ -43,7 +43,7 @@ def test_from_cold_to_warm_and_back() -> None:
     with warmth.asking():
         clock.now += 5
         assert warmth.health() == Health(
-            HealthState.WARMING, "a request of ours has set off a start 5 s ago", EXPECTED - 5
+            HealthState.WARMING, "a request of ours has set off a start, 5 s ago", EXPECTED - 5
         )
         clock.now += 30
         assert warmth.health().wait == 0.0  # It takes longer than was expected.
@@ -78,6 +78,22 @@ def test_how_long_a_start_takes_is_learnt_only_where_it_was_seen_whole() -> None
             clock.now += 4
             warmth.answered()
     assert warmth.wait == 7.0
+
+
+def test_who_took_it_for_warm_and_is_turned_away_has_set_off_a_start() -> None:
+    clock = Clock()
+    warmth = known(clock)
+    warmth.answered()
+    with warmth.asking():
+        warmth.starting()
+        clock.now += 4
+        warmth.starting()
+        assert warmth.health() == Health(
+            HealthState.WARMING, "a request of ours has set off a start, 4 s ago", EXPECTED - 4
+        )
+        clock.now += 5
+        warmth.answered()
+    assert (warmth.wait, warmth.health().state) == (9.0, HealthState.UP)
 
 
 def test_a_start_that_nobody_waits_for_is_over_some_time() -> None:
@@ -145,17 +161,18 @@ class Traffic(RuleBasedStateMachine):
         self.answering.pop(index % len(self.answering)).close()
         self.heard = self.clock.now
 
-    @rule()
-    def turned_away(self) -> None:
-        self.warmth.cold()
+    @rule(starting=st.booleans())
+    def turned_away(self, starting: bool) -> None:
+        (self.warmth.starting if starting else self.warmth.lost)()
         self.heard = None
 
     @invariant()
     def says_what_it_knows(self) -> None:
         health = self.warmth.health()
-        recent = self.heard is not None and self.clock.now < self.heard + WINDOW
+        recent = self.heard is not None and self.clock.now - self.heard < WINDOW
         assert self.warmth.warm == bool(self.answering or recent) == (health.state is HealthState.UP)
         assert health.reason
+        assert "inf" not in health.reason
         assert self.warmth.wait >= 0
         if health.state is HealthState.WARMING:
             assert health.wait is not None

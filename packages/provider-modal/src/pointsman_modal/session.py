@@ -126,5 +126,5 @@ class ModalSession(Session):
         elif is_json(refusal.body) and not is_starting(refusal.status, refusal.body):
             self._warmth.answered()
         elif refusal.status >= 500:
-            self._warmth.cold()
+            self._warmth.lost()
         return found

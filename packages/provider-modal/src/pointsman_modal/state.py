@@ -40,7 +40,7 @@ class Warmth:
     @property
     def warm(self) -> bool:
         """A container is up, as far as can be told."""
-        return self._always_up or self._answering > 0 or self._clock() < self._heard + self._window
+        return self._always_up or self._answering > 0 or self._clock() - self._heard < self._window
 
     @property
     def wait(self) -> float:
@@ -71,12 +71,18 @@ class Warmth:
     def answered(self) -> None:
         """The server itself has said something."""
         now = self._clock()
-        if self._waiting and self._seen:
+        if self._seen:
             self._took = now - self._since
         self._heard, self._since, self._seen, self._refusal = now, -math.inf, False, None
 
-    def cold(self) -> None:
-        """There is no container, or none any more: what was said before is over."""
+    def starting(self) -> None:
+        """No container is ready, it says, so that this request has set one off, or waits for one that is under way."""
+        self._heard = -math.inf
+        if self._since == -math.inf:
+            self._since, self._seen = self._clock(), True
+
+    def lost(self) -> None:
+        """The container is gone: what it said before is over."""
         self._heard = -math.inf
 
     def refused(self, error: PointsmanError) -> None:
@@ -95,9 +101,11 @@ class Warmth:
         if self.warm:
             reason = f"it answered {now - self._heard:.0f} s ago, and a container stays for {self._window:g} s"
             return Health(HealthState.UP, reason)
-        if self._waiting or now < self._since + self.wait:
-            reason = f"a request of ours has set off a start {now - self._since:.0f} s ago"
-            return Health(HealthState.WARMING, reason, max(0.0, self._since + self.wait - now))
+        under_way = now - self._since
+        if self._waiting or under_way < self.wait:
+            told = "" if under_way == math.inf else f", {under_way:.0f} s ago"
+            reason = f"a request of ours has set off a start{told}"
+            return Health(HealthState.WARMING, reason, max(0.0, self.wait - under_way))
         took = "as the last one" if self._took is not None else "by an estimate, since none was seen yet"
         reason = (
             f"nothing was answered here within {self._window:g} s, so that a container may have to start: {took}, that "
@@ -108,7 +116,7 @@ class Warmth:
     def _wait(self) -> None:
         now = self._clock()
         if not self._waiting:
-            if now >= self._since + self.wait:
+            if now - self._since >= self.wait:
                 self._since, self._seen = now, True
             else:
                 self._seen = False  # It may be over already, with nobody there to see.

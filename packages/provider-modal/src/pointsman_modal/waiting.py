@@ -51,7 +51,7 @@ async def arrive(
             said = await error_body(Body(response), context.log)
             if not is_starting(503, said):
                 return _again(response, said)
-            warmth.cold()
+            warmth.starting()
             left = began + limit - context.clock()
             told = retry_after(dict(response.headers), "", time.time())
             if left <= 0 or (told or 0.0) > left:
