@@ -26,6 +26,7 @@ from pointsman import (
     ConfigError,
     Connection,
     ContextOverflow,
+    Cost,
     DeadlineExceeded,
     Exact,
     Finished,
@@ -49,6 +50,7 @@ from pointsman import (
     StreamEvent,
     Target,
     TextDelta,
+    Timings,
     ToolCall,
     ToolCallDelta,
     Unavailable,
@@ -572,6 +574,31 @@ async def test_what_served_is_what_is_priced_and_stands_in_the_record() -> None:
     assert [reply.cost for reply in replies] == [Exact(5), Exact(1), Unknown]
     assert [reply.attempts[0].served for reply in replies] == ["m:dear", None, "m:new"]
     assert {reply.target for reply in replies} == {Target("a", "m")}
+
+
+async def test_what_is_priced_by_the_second_is_the_providers_time_not_the_readers() -> None:
+    told: list[Timings] = []
+
+    class Meter:
+        @hookimpl(wrapper=True)
+        def pointsman_cost(self, connection: Any) -> Generator[None, Any, Any]:
+            yield
+
+            def price(target: Target, usage: Usage | None, timings: Timings | None) -> Cost:
+                assert timings is not None
+                told.append(timings)
+                return Exact(1)
+
+            return price
+
+    steps = [step for number in range(2 * WINDOW) for step in (0.25, f"{number} ")]
+    plugins = Plugins.of(providers={"a": ScriptedProvider("a", [1.0, *steps, DONE])}, wrappers={"meter": Meter()})
+    async with AsyncClient(settings=Settings.of(), plugins=plugins) as one, one.stream("hi") as reply:
+        async for _ in reply.text_stream:
+            await anyio.sleep(60)
+    assert reply.timings.e2e > 60 * WINDOW
+    assert [one.ttft for one in told] == [pytest.approx(1.25)]
+    assert told[0].e2e == pytest.approx(1.0 + 0.25 * 2 * WINDOW)
 
 
 async def test_a_cost_that_a_wrapper_leaves_unknown_is_asked_of_the_hook() -> None:

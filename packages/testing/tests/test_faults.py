@@ -50,6 +50,10 @@ async def test_a_cut_is_of_the_kind_it_claims(
     assert await read(http, vendor.base_url) == (body_bytes(Answer("a answers."), ASKED), None)
 
 
+async def test_nothing_at_all_can_be_what_a_vendor_answers_by_default(lab: Lab, http: httpx2.AsyncClient) -> None:
+    assert await read(http, lab.vendor("a", default=Raw(b"")).base_url) == (b"", None)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 async def test_every_byte_of_a_body_can_be_the_last(data: st.DataObject) -> None:

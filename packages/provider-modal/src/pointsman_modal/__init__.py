@@ -1,21 +1,56 @@
-"""A model of one's own on Modal, for Pointsman."""
+"""Modal for Pointsman: a model of one's own, on a GPU that is there when it is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
-from pointsman import CheckHealth, Connection, ListModels, PriceAttempt, ProviderSpec, Stream, hookimpl
-from pointsman_openai import HttpAddress, OpenAIConfig, openai_spec, session_of
+from pointsman import (
+    CheckHealth,
+    Connection,
+    Embed,
+    ListModels,
+    PriceAttempt,
+    ProviderContext,
+    ProviderSpec,
+    Stream,
+    Terminal,
+    hookimpl,
+)
+from pointsman_openai import Quirks, session_of
+
+from .config import COLD_START, DEFAULT_MODEL, KNOWN, ModalConfig
+
+if TYPE_CHECKING:
+    from pointsman_openai import Session
+
+__all__ = ["SPEC", "ModalConfig"]
 
 
-class ModalConfig(OpenAIConfig, frozen=True):
-    """Settings of Modal."""
+@asynccontextmanager
+async def open_modal(config: ModalConfig, context: ProviderContext, /) -> AsyncGenerator[Session]:
+    """An HTTP client for `config`, and a session on it. httpx2 is imported here, not before."""
+    from .session import opened
 
-    base_url: HttpAddress
+    async with opened(config, context, Quirks()) as session:
+        yield session
 
 
-SPEC = openai_spec("modal", ModalConfig)
+SPEC = ProviderSpec(
+    name="modal",
+    config=ModalConfig,
+    open=open_modal,
+    # Ollama's /v1 turns an error in mid-stream into an empty chunk and an end: only the finish reason is a proof.
+    terminal=Terminal.FINISH_REASON,
+    capabilities=frozenset({"tools", "schema", "vision", "reasoning", "embeddings"}),  # As far as the model can.
+    models=KNOWN,
+    default_models=(DEFAULT_MODEL,),
+    hosts=("*.modal.run", "*.modal.direct"),
+    env_keys={"token_id": "MODAL_PROXY_TOKEN_ID", "token_secret": "MODAL_PROXY_TOKEN_SECRET"},
+    help="Set base_url to the address that `modal deploy` prints.",
+    cold_start=COLD_START,
+)
 
 
 @hookimpl
@@ -35,9 +70,16 @@ def pointsman_health(connection: Connection[Any]) -> CheckHealth:
 
 @hookimpl
 def pointsman_models(connection: Connection[Any]) -> ListModels:
-    return session_of(connection).models
+    return connection.session.offered
+
+
+@hookimpl
+def pointsman_embed(connection: Connection[Any]) -> Embed:
+    return session_of(connection).embed
 
 
 @hookimpl
 def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
-    return connection.prices.cost
+    from .cost import pricer
+
+    return pricer(connection.config, connection.prices)

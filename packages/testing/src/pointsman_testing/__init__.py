@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .lab import (
         DEFAULT_SPEED,
+        MODAL_FAULTS,
         PROFILES,
         Answer,
         Chunk,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         HuggingFaceApi,
         Lab,
         LabEndpoint,
+        ModalEndpoint,
         Model,
         OllamaApi,
         OpenAIChat,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_SPEED",
+    "MODAL_FAULTS",
     "PROFILES",
     "VIRTUAL_BACKENDS",
     "Accepted",
@@ -57,6 +60,7 @@ __all__ = [
     "HuggingFaceApi",
     "Lab",
     "LabEndpoint",
+    "ModalEndpoint",
     "Model",
     "OllamaApi",
     "OpenAIChat",

@@ -35,6 +35,8 @@ class Attempt:
     """Another began its answer first."""
     paused: bool = False
     """The reader held it up at least once, so that its speed is not known."""
+    held: float = 0.0
+    """Seconds for which the reader held it up."""
     silence: float = 0.0
     """The longest time between two outputs."""
     texts: list[str] = field(default_factory=list[str])

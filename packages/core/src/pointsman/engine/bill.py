@@ -35,10 +35,13 @@ class Bill:
         return Usage(input_tokens=usage.input_tokens, output_tokens=before + usage.output_tokens, estimated=True)
 
     def finished(self, attempt: Attempt, hooks: HookCallables, usage: Usage, ended: float) -> Cost:
-        """What the cost hook says. The answer is here: a hook that fails leaves its cost unknown."""
+        """What the cost hook says. The answer is here: a hook that fails leaves its cost unknown.
+
+        It is told how long the provider took: while the reader has not kept up, a provider has nothing to bill.
+        """
         first = attempt.first_output
         ttft = None if first is None else first - attempt.started
-        timings = Timings(ttft=ttft, e2e=ended - attempt.started, server=attempt.server)
+        timings = Timings(ttft=ttft, e2e=ended - attempt.started - attempt.held, server=attempt.server)
         try:
             target = Target(attempt.target.provider, attempt.served) if attempt.served else attempt.target
             cost = hooks.cost(target, usage, timings)

@@ -308,8 +308,11 @@ class Call:
     async def _wait_for_room(self, attempt: Attempt) -> None:
         attempt.paused = True
         self._machine.pause()
+        began = self._clock()
         await self.channel.wait_for_room()
-        self._machine.resume(self._clock(), attempt.written())
+        now = self._clock()
+        attempt.held += now - began
+        self._machine.resume(now, attempt.written())
         if self._watch is not None:
             self._watch.set()
 

@@ -2,6 +2,7 @@
 
 from .dialect import Dialect, HttpResponse, Model, Route, Site
 from .hf import HuggingFaceApi, LabEndpoint
+from .modal import MODAL_FAULTS, ModalEndpoint
 from .ollama import OllamaApi
 from .openai import OpenAIChat
 from .plan import Chunk
@@ -13,6 +14,7 @@ from .vendors import Lab, Vendor, body_bytes
 
 __all__ = [
     "DEFAULT_SPEED",
+    "MODAL_FAULTS",
     "PROFILES",
     "Answer",
     "Chunk",
@@ -24,6 +26,7 @@ __all__ = [
     "HuggingFaceApi",
     "Lab",
     "LabEndpoint",
+    "ModalEndpoint",
     "Model",
     "OllamaApi",
     "OpenAIChat",

@@ -35,11 +35,13 @@ class RecordedRequest:
     """Set when the response is over: sent, cut as scripted, or given up since the client is gone."""
     sent: int = 0
     """Bytes of the body sent so far."""
+    replays: RecordedRequest | None = field(default=None, repr=False)
+    """The earlier request that this one asks for the answer of, where a dialect has that take two."""
 
     @property
     def json(self) -> Any:
-        """The body, parsed. Raises `ValueError` if it is not JSON."""
-        return json.loads(self.body)
+        """The body, parsed, or that of the request that it `replays`. Raises `ValueError` if it is not JSON."""
+        return json.loads((self.replays or self).body)
 
     @property
     def prompt(self) -> str:

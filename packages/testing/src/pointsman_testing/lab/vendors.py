@@ -199,7 +199,7 @@ class Lab:
             profile=profile,
             models=models,
             api_key=api_key,
-            default=default or Answer(f"{name} answers."),
+            default=Answer(f"{name} answers.") if default is None else default,  # An empty `Raw` has a length of 0.
             dialect=dialect or OpenAIChat(),
             speed=self.speed,
             seed=self._seed,

@@ -1,0 +1,104 @@
+"""What an attempt cost, in GPU seconds: a lower bound.
+
+Modal bills for containers, not for requests: every second from the start of one to its end, whoever is served. What is
+asked for here is a share of that for one attempt, such that the shares of all attempts together never exceed the bill.
+
+Let a container answer at most `parallel` requests at once. Then, in every second of its life, at most `parallel`
+attempts are receiving output from it. If each is charged ``1 / parallel`` of each second of its own output, from the
+first token to the end, then at most one whole second is charged for any second of the container; added up over all
+attempts, at most what is billed. It stays a bound with many containers, for each for itself, and with requests of other
+clients, whose share nobody here is charged.
+
+The time before the first token is left out, for in it an attempt may be in no container at all: it may wait for a GPU
+to be free, for a container to start, or for its turn. Ten requests at once, to a container that answers one at a time
+for a second each, wait 45 s together, in 10 s that are billed: charged from dispatch to end they would be 55 s. So what
+a start costs, the reading of prompts, and the window in which a container idles before it ends, all come on top; so
+does whatever CPU and memory is used beyond what was asked for. Time for which a reader kept the model waiting is not in
+the timings that a cost hook is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import ROUND_FLOOR, Context, Decimal, localcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pointsman import AtLeast, Cost, PriceBook, Target, Timings, Unknown, Usage
+
+from .prices import (
+    ALIASES,
+    BROAD,
+    BROAD_TIMES,
+    CORE,
+    GIB,
+    GPUS,
+    MOST_GPUS,
+    NARROW,
+    NARROW_TIMES,
+)
+
+if TYPE_CHECKING:
+    from .config import ModalConfig
+
+_DOWN = Context(prec=40, rounding=ROUND_FLOOR)
+"""A lower bound must stay one."""
+_PICO = Decimal("1e-12")
+
+
+def gpu_price(name: str) -> Decimal | None:
+    """USD for a second of ``L4``, ``H100:2`` or ``A10G``; None if nobody knows. Raises `ValueError` for no GPU."""
+    kind, colon, text = name.strip().upper().partition(":")
+    kind = ALIASES.get(kind, kind)
+    if kind not in GPUS:
+        raise ValueError(f"there is no GPU {name!r} at Modal: there are {', '.join([*GPUS, *ALIASES])}")
+    most = MOST_GPUS.get(kind, 8)
+    if colon and not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise ValueError(f"{name!r}: after the colon stands how many, from 1 to {most}")
+    price = GPUS[kind]
+    return None if price is None else price * int(text or 1)
+
+
+def region_times(regions: Sequence[str]) -> Decimal:
+    """What a container costs that must be in one of `regions`, as a multiple. Raises `ValueError` for no region."""
+    for region in regions:
+        if region not in BROAD | NARROW:
+            raise ValueError(f"there is no region {region!r}: there are {', '.join(sorted(BROAD | NARROW))}")
+    return min((BROAD_TIMES if region in BROAD else NARROW_TIMES for region in regions), default=Decimal(1))
+
+
+def container_second(config: ModalConfig) -> Decimal | None:
+    """The least that a second of one container costs, in USD; None if nobody knows.
+
+    Of several GPUs the cheapest counts, since nothing tells which one was given.
+    """
+    if config.price_per_second is not None:
+        return config.price_per_second
+    gpus = [gpu_price(name) for name in config.gpu]
+    known = [price for price in gpus if price is not None]
+    if not known or len(known) < len(gpus):
+        return None
+    with localcontext(_DOWN):
+        return (min(known) + config.cpu * CORE + config.memory_gib * GIB) * region_times(config.region)
+
+
+def pricer(config: ModalConfig, prices: PriceBook) -> Callable[[Target, Usage | None, Timings | None], Cost]:
+    """The answer of `pointsman_cost`: by the token where somebody has set such a price, else by the second."""
+    return partial(_price, prices, container_second(config), config.parallel)
+
+
+def _price(
+    prices: PriceBook,
+    second: Decimal | None,
+    parallel: int,
+    target: Target,
+    usage: Usage | None,
+    timings: Timings | None,
+) -> Cost:
+    if prices.find(target) is not None:
+        return prices.cost(target, usage, timings)
+    if second is None or timings is None or timings.ttft is None:
+        return Unknown
+    with localcontext(_DOWN):
+        seconds = Decimal(max(0.0, timings.e2e - timings.ttft))
+        return AtLeast((second * seconds / parallel).quantize(_PICO))

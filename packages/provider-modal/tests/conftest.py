@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeAlias
+
+import anyio
+import pytest
+
+from pointsman import ProviderContext, RateLimits
+from pointsman_modal import SPEC, ModalConfig
+from pointsman_testing import Lab, Vendor
+
+Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Any]]
+Deploy: TypeAlias = Callable[..., Vendor]
+
+TOKEN_ID, TOKEN_SECRET = "wk-Ab12Cd34Ef56", "ws-Gh78Ij90Kl12"
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+async def lab() -> AsyncGenerator[Lab]:
+    """A minute of the lab is a tenth of a second."""
+    async with Lab(speed=600) as lab:
+        yield lab
+
+
+@pytest.fixture
+def opened() -> Open:
+    """Opens a session at a base URL, as core does."""
+
+    def open_(base_url: str, **settings: Any) -> AbstractAsyncContextManager[Any]:
+        context = ProviderContext(
+            name="modal",
+            clock=anyio.current_time,
+            secrets={},
+            limits=RateLimits(),
+            log=logging.LoggerAdapter(logging.getLogger("modal"), {}),
+        )
+        return SPEC.open(ModalConfig.model_validate({"base_url": base_url, **settings}), context)
+
+    return open_

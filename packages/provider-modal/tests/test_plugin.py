@@ -1,0 +1,67 @@
+"""The plugin as core meets it: found by its entry point, cheap to import, an answer for every hook."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import entry_points
+from typing import Any, TypeAlias
+
+from pointsman import (
+    AtLeast,
+    ChatRequest,
+    Connection,
+    EmbedRequest,
+    HealthState,
+    PriceBook,
+    Target,
+    Terminal,
+    TextDelta,
+    Timings,
+    user,
+)
+from pointsman_modal import SPEC, ModalConfig
+from pointsman_testing import Answer, Lab, ModalEndpoint
+
+Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Any]]
+
+
+async def test_its_plugin_answers_every_hook(opened: Open, lab: Lab) -> None:
+    plugin: Any = next(point for point in entry_points(group="pointsman.providers") if point.name == "modal").load()
+    assert plugin.pointsman_providers() == [SPEC]
+    vendor = lab.vendor("modal", dialect=ModalEndpoint(), models=["m"], default=Answer("hi"))
+    async with opened(vendor.base_url) as session:
+        config = ModalConfig.model_validate({"base_url": vendor.base_url, "price_per_second": "0.001"})
+        here: Connection[Any] = Connection(
+            spec=SPEC, config=config, session=session, context=session._context, prices=PriceBook()
+        )
+        assert (await plugin.pointsman_health(here)()).state is HealthState.COLD
+        async with plugin.pointsman_stream(here)(ChatRequest(messages=(user("hi"),), model="m")) as events:
+            assert [event async for event in events][:-1] == [TextDelta("hi")]
+        assert (await plugin.pointsman_health(here)()).state is HealthState.UP
+        assert [model.id for model in await plugin.pointsman_models(here)()] == ["m:latest"]
+        assert len((await plugin.pointsman_embed(here)(EmbedRequest("m", ("a",)))).vectors) == 1
+        cost = plugin.pointsman_cost(here)(Target("modal", "m"), None, Timings(ttft=1.0, e2e=2.0))
+    assert cost == AtLeast("0.001000000000")
+
+
+def test_its_spec() -> None:
+    assert SPEC.terminal is Terminal.FINISH_REASON
+    assert SPEC.cold_start == 300.0
+    assert SPEC.backends == ("asyncio", "trio")
+    assert SPEC.env_keys == {"token_id": "MODAL_PROXY_TOKEN_ID", "token_secret": "MODAL_PROXY_TOKEN_SECRET"}
+
+
+def test_importing_it_loads_no_http_library_and_never_modal() -> None:
+    script = "import sys, pointsman_modal; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"httpx2", "msgspec", "anyio", "h11", "ssl", "openai", "modal"} & set(run.stdout.split())
+
+
+async def test_opening_it_needs_no_modal_either(opened: Open, lab: Lab) -> None:
+    vendor = lab.vendor("modal", dialect=ModalEndpoint())
+    async with opened(vendor.base_url) as session:
+        await session.health()
+    assert "modal" not in sys.modules
