@@ -156,6 +156,9 @@ class Family:
     cold_start: float = 0.0
     """Seconds that it may need to get a model ready before its first output. Where nobody else is left to ask and
     nobody has set a limit, it is given so much longer."""
+    silence: float = 0.0
+    """Seconds between two outputs that are nothing unusual there (an agent uses its tools). Where nobody has set a limit,
+    it is given as long."""
 
 
 Stored: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, tuple[str, str]]]
@@ -203,6 +206,7 @@ class ProviderSpec(Generic[ConfigT]):
     idempotent: bool = True
     """See `Family`, as for all that is said of targets here."""
     cold_start: float = 0.0
+    silence: float = 0.0
     families: Mapping[str, Family] = field(default_factory=dict[str, Family])
     """What the names of targets begin with that are not like the others, and what holds for those: ``agent:``."""
 
@@ -216,6 +220,7 @@ class ProviderSpec(Generic[ConfigT]):
             capabilities=self.capabilities,
             idempotent=self.idempotent,
             cold_start=self.cold_start,
+            silence=self.silence,
         )
 
     def trusts(self, host: str) -> bool:
