@@ -193,6 +193,8 @@ class ProviderSpec(Generic[ConfigT]):
     """Where a request may go by itself, best first."""
     hosts: tuple[str, ...] = ()
     """Hosts that keys may be sent to, besides one that the user sets; ``*.acme.dev`` are all below ``acme.dev``."""
+    addresses: tuple[str, ...] = ()
+    """Settings besides `base_url` that say where keys go. Neither may a project's file alone send them elsewhere."""
     env_keys: Mapping[str, str] = field(default_factory=dict[str, str])
     """Setting -> the vendor's own environment variable, for secrets: ``{"api_key": "ACME_API_KEY"}``."""
     env_settings: Mapping[str, str] = field(default_factory=dict[str, str])
