@@ -99,11 +99,16 @@ class Session:
         value, url = await self.fetch("models")
         return read_models(value, today=datetime.now(UTC).date(), source=url)
 
-    async def embed(self, request: EmbedRequest) -> Embeddings:
-        """A vector for each text. Raises what refusals mean, and `Unavailable` for an answer that lacks vectors."""
-        target = Target(self._context.name, request.model)
+    async def embed(
+        self, request: EmbedRequest, *, url: str = "embeddings", target: Target | None = None
+    ) -> Embeddings:
+        """A vector for each text. `url` and `target` are as in `stream`.
+
+        Raises what refusals mean, and `Unavailable` for an answer that lacks vectors.
+        """
+        target = target or Target(self._context.name, request.model)
         body = {"model": request.model, "input": list(request.texts), "encoding_format": "float"}
-        value, _ = await self.fetch("embeddings", body, target=target)
+        value, _ = await self.fetch(url, body, target=target)
         return read_embeddings(value, len(request.texts), target)
 
     async def fetch(self, url: str, body: dict[str, Any] | None = None, **details: Any) -> tuple[Any, str]:
