@@ -102,9 +102,9 @@ def pointsman_embed(connection: Connection[Any]) -> Embed:
 
 @hookimpl
 def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
-    """Of a model, by the user's own price, since another vendor bills it; of an agent, what the user says that a call costs.
+    """Of a model by its tokens, if the user says at what price: another vendor bills them.
 
-    What an agent has used, it does not tell.
+    Of an agent, the user's price of a call: what it has used, it does not tell.
     """
 
     def price(target: Target, usage: Usage | None, timings: Timings | None) -> Cost:

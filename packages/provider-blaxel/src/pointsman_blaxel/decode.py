@@ -21,11 +21,16 @@ from .said import keys_of, said
 from .tail import Tail
 
 
+_UNPROVED = "the answer has no length and ended with its connection, so it may be cut off"
+
+
 class _Reader(Protocol):
-    def feed(self, data: bytes) -> None: ...
-    def end(self) -> None: ...
-    def lost(self) -> None:
-        """The connection was: what is surely text is told."""
+    def feed(self, data: bytes) -> None:
+        """Tell what is surely text by now. What is held back is never told, if the connection is lost."""
+        ...
+
+    def end(self) -> None:
+        """The body is whole."""
         ...
 
 
@@ -86,7 +91,8 @@ class AgentDecoder:
         if self.over:
             return
         if lost is not None or not self._bounded:
-            self._broken(lost)
+            how = f"the connection was lost ({words_of(lost)}) before the answer was whole" if lost else _UNPROVED
+            self.break_off(how, lost)
             return
         if self._reader is None:
             form = form_of(bytes(self._head), self._kind, ended=True)
@@ -145,16 +151,6 @@ class AgentDecoder:
             case "sse":
                 return ServerSentEvents(self)
 
-    def _broken(self, lost: Exception | None) -> None:
-        if self._reader is not None:
-            self._reader.lost()
-        if self.over:
-            return
-        if lost is not None:
-            self.break_off(f"the connection was lost ({words_of(lost)}) before the answer was whole", lost)
-        else:
-            self.break_off("the answer has no length and ended with its connection, so it may be cut off")
-
     def _lacking(self) -> PointsmanError:
         name = self._target.model.removeprefix("agent:")
         where = f"`output` says {self._config.output!r}" if self._config.output else "none of the usual names is in it"
@@ -186,10 +182,6 @@ class _Text:
             if error:
                 self._out.break_off(f"the agent failed: {error.partition(chr(10))[0]}")
 
-    def lost(self) -> None:
-        if self._tail is not None:
-            self._out.tell(self._tail.rest())
-
     def _say(self, text: str) -> None:
         self._out.tell(self._tail.feed(text) if self._tail is not None and text else text)
 
@@ -220,6 +212,3 @@ class _Whole:
             self._text.end()
         else:
             self._out.value(value, alone=text.strip() if is_json(self._kind) else text)
-
-    def lost(self) -> None:
-        """Part of a value is no text."""

@@ -38,9 +38,6 @@ class Lines:
     def end(self) -> None:
         self._line(self._rest.take(), "")
 
-    def lost(self) -> None:
-        """Half a line is no text."""
-
     def _line(self, line: bytes, newline: str) -> None:
         text = line.decode(errors="replace")
         if not text.strip():
@@ -90,9 +87,6 @@ class ServerSentEvents:
         if rest:
             self._line(rest.decode(errors="replace"))
         self._dispatch()
-
-    def lost(self) -> None:
-        """Half an event is no text."""
 
     def _line(self, line: str) -> None:
         if self._done:

@@ -24,6 +24,8 @@ MOST_HELD = 32 * 1024 * 1024
 """Bytes of an answer of which the form, or the value, is not known before its end."""
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
+_VALUES = b'"[-0123456789tfn'
+"""What a JSON value begins with that is no object."""
 _FIELDS = (b"data", b"event", b"id", b"retry")
 _FIELD = re.compile(rb"(data|event|id|retry)(:|$)")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -40,8 +42,10 @@ def form_of(head: bytes, kind: str, *, ended: bool) -> Form | None:
     text = text.lstrip(_BLANK)
     if not text:
         return "text" if ended else None
-    if is_json(kind) or text[:1] == b"{":
+    if text[:1] == b"{":
         return _json(text, kind, ended=ended)
+    if is_json(kind) and text[:1] in _VALUES:
+        return "json"
     return _events(text, ended=ended) if text[:1] in b":deir" else "text"
 
 
@@ -69,8 +73,6 @@ def is_object(line: bytes) -> bool:
 
 
 def _json(text: bytes, kind: str, *, ended: bool) -> Form | None:
-    if text[:1] != b"{":
-        return "json"
     if not is_json(kind) and kind not in LINE_TYPES:
         inside = text[1:].lstrip(_BLANK)
         if not inside:

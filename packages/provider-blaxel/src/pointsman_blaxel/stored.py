@@ -40,7 +40,7 @@ def stored(environ: Mapping[str, str]) -> Mapping[str, tuple[str, str]]:
         found["workspace"] = (workspace, where)
     workspaces = [_fields(one) for one in _items(config.get("workspaces"))]
     entries = [one for one in workspaces if workspace and _text(one.get("name")) == workspace]
-    credentials = _fields(entries[0].get("credentials")) if entries else {}
+    credentials = _fields(entries[0].get("credentials") if entries else None)
     for setting, name in () if has_key else _KEYS.items():
         if value := _text(credentials.get(name)):
             found[setting] = (value, where)
@@ -72,7 +72,7 @@ def _first(environ: Mapping[str, str], names: Sequence[str]) -> str:
 
 
 def _fields(value: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _items(value: Any) -> Sequence[Any]:

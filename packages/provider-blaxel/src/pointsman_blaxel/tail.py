@@ -1,7 +1,7 @@
 """The error at the end of a text: how Blaxel's TypeScript templates say that they failed after they had begun. Pure.
 
-They write a line that begins with ``❌ Error:``, with a stack trace behind it, and then end as if all were well. A model
-may write such a line, too: it is an error only if nothing, or a stack trace, comes between it and the end.
+They write a line that begins with ``❌ Error:``, a stack trace behind it, and then end as if all were well. A model may
+write such a line, too: it is an error only if nothing, or a stack trace, comes between it and the end.
 """
 
 from __future__ import annotations
@@ -45,11 +45,6 @@ class Tail:
         said = held.removeprefix(MARK).strip()
         lines = [line for line in held.splitlines() if line.strip()]
         return ("", said or "it did not say which") if len(lines) == 1 or _FRAME.match(lines[-1]) else (held, "")
-
-    def rest(self) -> str:
-        """What is held, of a text that was cut: it may be no text, if the mark is whole."""
-        held, self._held = self._held, ""
-        return "" if held.startswith(MARK) else held
 
     def _hold(self, text: str, place: int) -> str:
         self._held, self._at_start = text[place:], True

@@ -1,5 +1,6 @@
 """Vendors on loopback that fail on cue. Import these names from `pointsman_testing`."""
 
+from .blaxel import BlaxelApi
 from .dialect import Dialect, HttpResponse, Model, Route, Site
 from .ollama import OllamaApi
 from .openai import OpenAIChat
@@ -13,6 +14,7 @@ __all__ = [
     "DEFAULT_SPEED",
     "PROFILES",
     "Answer",
+    "BlaxelApi",
     "Chunk",
     "Dialect",
     "Ending",
