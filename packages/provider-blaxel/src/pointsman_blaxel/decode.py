@@ -20,7 +20,6 @@ from .forms import MOST_HELD, Form, form_of, is_json, loaded
 from .said import keys_of, said
 from .tail import Tail
 
-
 _UNPROVED = "the answer has no length and ended with its connection, so it may be cut off"
 
 

@@ -84,8 +84,10 @@ class BlaxelApi:
                 found = find(site.models, kind, name)
                 return None if found is None else self.json(found.entry(self.workspace, self._address(found, request)))
             case "embed":
-                texts = request.json.get("input") or []
-                vectors = [{"index": place, "embedding": [float(len(text)), 1.0]} for place, text in enumerate(texts)]
+                texts: list[Any] = _json(request).get("input") or []
+                vectors = [
+                    {"index": place, "embedding": [float(len(str(text))), 1.0]} for place, text in enumerate(texts)
+                ]
                 return self.json({"object": "list", "data": vectors, "usage": {"prompt_tokens": len(texts)}})
             case _:
                 return None

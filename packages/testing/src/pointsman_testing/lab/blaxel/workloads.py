@@ -53,11 +53,13 @@ class Workload:
 
 def workload(model: Model) -> Workload:
     """The workload that an id, or fields, stand for: ``agent:NAME`` is an agent."""
-    fields: dict[str, Any] = {"id": model} if isinstance(model, str) else dict(model)
-    name = str(fields.pop("id"))
+    fields: Mapping[str, Any] = {"id": model} if isinstance(model, str) else model
+    name = str(fields["id"])
+    more: dict[str, Any] = {field: value for field, value in fields.items() if field != "id"}
     if name.startswith(AGENT):
-        return Workload(kind="agents", name=name.removeprefix(AGENT), **fields)
-    return Workload(kind="models", name=name, **{"model": name, **fields})
+        return Workload(kind="agents", name=name.removeprefix(AGENT), **more)
+    more.setdefault("model", name)
+    return Workload(kind="models", name=name, **more)
 
 
 def find(models: Sequence[Model], kind: Kind, name: str) -> Workload | None:
