@@ -60,8 +60,15 @@ SETUPS = {
     "sambanova": SetUp(
         "sambanova", "gpt-oss-120b", {"api_key": f"{WORD}-samba"}, {"SAMBANOVA_API_KEY": f"{WORD}-samba"}
     ),
-    "ollama": SetUp(
-        "ollama", "llama3.2", {"api_key": f"{WORD}-llama"}, {"OLLAMA_API_KEY": f"{WORD}-llama"}, path=""
+    "ollama": SetUp("ollama", "llama3.2", {"api_key": f"{WORD}-llama"}, {"OLLAMA_API_KEY": f"{WORD}-llama"}, path=""),
+    "blaxel": SetUp(
+        "blaxel",
+        "m",
+        {"api_key": f"{WORD}-blaxel"},
+        {"BL_API_KEY": f"{WORD}-blaxel"},
+        {"workspace": "lab"},
+        path="",
+        carried=("x-blaxel-authorization",),
     ),
 }
 
@@ -189,7 +196,9 @@ async def test_no_health_and_no_listing_shows_a_key(setup: SetUp, lab: Lab, capl
 
 
 def test_what_is_set_up_does_not_show_its_keys(setup: SetUp) -> None:
-    settings = Settings.of({"providers": {setup.provider: {**setup.more, "base_url": "http://127.0.0.1:9", **setup.keys}}})
+    settings = Settings.of(
+        {"providers": {setup.provider: {**setup.more, "base_url": "http://127.0.0.1:9", **setup.keys}}}
+    )
     client = AsyncClient(settings=settings)
     made = client.roster.configured(setup.provider)
     assert made.hidden.issuperset(setup.keys.values())

@@ -153,8 +153,10 @@ async def test_elsewhere_than_at_blaxel_the_control_plane_is_not_asked(opened: O
         await ask(session)
         await ask(session, replace(REQUEST, model="agent:coder"))
         assert (await session.health()).state is HealthState.UNKNOWN
-        with pytest.raises(ConfigError, match="control_url"):
+        with pytest.raises(Unavailable, match="set control_url"):
             await session.models()
+    async with opened(vendor, control_url=None, agents={"coder": {}}, models={"gpt": "big"}) as session:
+        assert [model.id for model in await session.models()] == ["gpt", "agent:coder"]
     assert not [path for path in paths(vendor) if path.startswith("/v0")]
 
 

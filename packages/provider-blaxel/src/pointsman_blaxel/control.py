@@ -20,6 +20,7 @@ from pointsman import (
     ProviderContext,
     Scope,
     Target,
+    Unavailable,
 )
 from pointsman_openai import fields, items, string
 
@@ -30,6 +31,7 @@ AGENT = "agent:"
 """What the names of agents begin with."""
 OTHER_DIALECTS = frozenset({"anthropic", "cohere", "gemini", "vertexai", "mcp"})
 """Types of runtime that are passed through in a protocol of their own. All others the SDK asks in OpenAI's."""
+_ACTS = frozenset({"agentic"})
 _COMING = frozenset({"UPLOADING", "BUILDING", "BUILT", "DEPLOYING"})
 _PAGE = 200
 _MOST_PAGES = 50
@@ -102,15 +104,27 @@ class Control:
         self._locks.pop((kind, name), None)
 
     async def models(self) -> list[ModelInfo]:
-        """The models that speak OpenAI's dialect, and the agents, as far as they are deployed and enabled."""
+        """The models that speak OpenAI's dialect, and the agents, as far as they are deployed and enabled.
+
+        Where nobody can be asked: those that the settings name. Raises `Unavailable` if they name none.
+        """
+        if self._config.control is None:
+            return self._named()
         found: list[ModelInfo] = []
         for entry in await self._listed("models", status="DEPLOYED"):
             runtime = fields(fields(entry.get("spec")).get("runtime"))
             if _usable(entry) and string(runtime.get("type")) not in OTHER_DIALECTS:
                 found.append(ModelInfo(id=_name(entry)))
         agents = filter(_usable, await self._listed("agents", status="DEPLOYED"))
-        acts = frozenset({"agentic"})
-        return [*found, *(ModelInfo(id=f"{AGENT}{_name(entry)}", capabilities=acts) for entry in agents)]
+        return [*found, *(ModelInfo(id=f"{AGENT}{_name(entry)}", capabilities=_ACTS) for entry in agents)]
+
+    def _named(self) -> list[ModelInfo]:
+        named = [ModelInfo(id=name) for name in self._config.models]
+        named += [ModelInfo(id=f"{AGENT}{name}", capabilities=_ACTS) for name in self._config.agents]
+        if not named:
+            message = "nobody can be asked what is deployed, since base_url is not Blaxel's: set control_url"
+            raise Unavailable(message, provider=self._context.name, retryable=False)
+        return named
 
     async def health(self) -> Health:
         """Whether it answers, takes the key, and has anything that can be asked."""
@@ -162,9 +176,6 @@ class Control:
 
     async def _listed(self, kind: str, **query: str) -> list[dict[str, Any]]:
         """All entries with a name, of all pages. Before 2026-04-28 there was one page, a bare list."""
-        if self._config.control is None:
-            message = "the control plane is not asked, since base_url is not Blaxel's: set control_url to where it is"
-            raise ConfigError(message, provider=self._context.name)
         found: list[dict[str, Any]] = []
         cursors: set[str] = set()
         for _ in range(_MOST_PAGES):
