@@ -354,6 +354,42 @@ async def test_credentials_that_are_refused(opened: Open, lab: Lab) -> None:
         assert not lost.value.begun
 
 
+async def test_a_refusal_of_credentials_is_met_once_by_all_who_wait(opened: Open, lab: Lab) -> None:
+    vendor = service(lab)
+    refused: list[AuthFailed] = []
+
+    async def meet(session: Any, model: str) -> None:
+        with pytest.raises(AuthFailed) as caught:
+            await ask(session, replace(REQUEST, model=model))
+        refused.append(caught.value)
+
+    async with opened(vendor, api_key=None, client_credentials="d3Jvbmc6d3Jvbmc=") as session:
+        async with anyio.create_task_group() as tasks:
+            for model in ("gpt", "agent:coder", "agent:ts"):
+                tasks.start_soon(meet, session, model)
+    assert paths(vendor) == ["/v0/oauth/token"]
+    assert len(refused) == 3
+
+
+async def test_who_waits_for_a_token_goes_on_if_the_one_who_asks_is_cancelled(opened: Open, lab: Lab) -> None:
+    vendor = service(lab)
+    vendor.script(Fault(503, wait=600), on="token")
+    async with opened(vendor, api_key=None, client_credentials=CREDENTIALS) as session:
+        async with anyio.create_task_group() as tasks:
+            impatient = anyio.CancelScope()
+
+            async def leave() -> None:
+                with impatient:
+                    await ask(session, replace(REQUEST, model="agent:ts"))
+
+            tasks.start_soon(leave)
+            await vendor.received(1)
+            tasks.start_soon(ask, session, replace(REQUEST, model="agent:coder"))
+            await anyio.sleep(0.05)
+            impatient.cancel()
+    assert [one.path for one in asked(vendor)] == ["/lab/agents/coder"]
+
+
 async def test_credentials_without_a_control_plane(opened: Open, vendor: Vendor) -> None:
     with pytest.raises(ConfigError, match="control_url"):
         async with opened(vendor, api_key=None, client_credentials=CREDENTIALS, control_url=None):

@@ -62,7 +62,8 @@ SPEC = ProviderSpec(
     env_keys={"api_key": "BL_API_KEY", "client_credentials": "BL_CLIENT_CREDENTIALS"},
     env_settings={"workspace": "BL_WORKSPACE"},
     stored=stored,
-    help="Make a key at https://app.blaxel.ai/profile/security, and set BL_API_KEY and BL_WORKSPACE.",
+    help="Make a key at https://app.blaxel.ai/profile/security, and set BL_API_KEY and BL_WORKSPACE; a login in the "
+    "browser (`bl login`) gives none.",
     families={
         _AGENT: Family(
             terminal=Terminal.BODY_LENGTH,
