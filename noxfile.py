@@ -36,6 +36,7 @@ BENCH_PEERS = {
     "pydantic-ai": "pydantic-ai-slim[openai]>=2",
     "langchain": "langchain-openai>=1",
 }
+JUDGES = {"blaxel": "blaxel>=0.4.24,<0.5"}  # It takes over the root logger, and brings forty others.
 FEWER = {"SCHEDULES": "2000"}
 """`uv run pytest` plays 10,000; other interpreters and wheels show whether they differ at all."""
 PYTHONS = nox.project.python_versions(PROJECTS["packages/core"])
@@ -124,6 +125,19 @@ def proxy(session: nox.Session) -> None:
     session.run_install("uv", "pip", "install", "--quiet", "--python", str(peer), "litellm[proxy]>=1.80", external=True)
     env = {"POINTSMAN_PROXY_LITELLM": str(peer / "bin" / "litellm")}
     session.run("pytest", "-n0", "tests/proxy", *session.posargs, env=env)  # one proxy serves all its tests
+
+
+@nox.session(python=OLDEST, default=False)
+def judges(session: nox.Session) -> None:
+    """Vendors' SDKs that share no environment with anybody take the lab for their vendor."""
+    sync(session, "--group", "test")
+    env: dict[str, str] = {}
+    for vendor, wanted in JUDGES.items():
+        venv = Path(session.create_tmp()).resolve() / vendor
+        session.run_install("uv", "venv", "--quiet", "--clear", "--python", OLDEST, str(venv), external=True)
+        session.run_install("uv", "pip", "install", "--quiet", "--python", str(venv), wanted, external=True)
+        env[f"POINTSMAN_JUDGE_{vendor.upper()}"] = str(venv / "bin" / "python")
+    session.run("pytest", "-n0", "tests/judges", *session.posargs, env=env)
 
 
 @nox.session(python=OLDEST)

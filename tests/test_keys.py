@@ -62,6 +62,15 @@ SETUPS = {
     ),
     "hf": SetUp("hf", "openai/gpt-oss-120b:groq", {"api_key": f"{WORD}-face"}, {"HF_TOKEN": f"{WORD}-face"}),
     "ollama": SetUp("ollama", "llama3.2", {"api_key": f"{WORD}-llama"}, {"OLLAMA_API_KEY": f"{WORD}-llama"}, path=""),
+    "blaxel": SetUp(
+        "blaxel",
+        "m",
+        {"api_key": f"{WORD}-blaxel"},
+        {"BL_API_KEY": f"{WORD}-blaxel"},
+        {"workspace": "lab"},
+        path="",
+        carried=("x-blaxel-authorization",),
+    ),
 }
 
 

@@ -813,3 +813,17 @@ def test_a_project_file_cannot_lure_a_key_to_another_host(layers: Layers, key_in
     assert "mine-0123456789" not in str(caught.value)
     layers.environ["POINTSMAN_ACME_BASE_URL"] = "https://evil.example/v1"
     assert configure("acme", ACME, layers.read(), ["acme"]).secrets["api_key"], "meant by the user, in so many words"
+
+
+def test_nor_by_any_other_setting_that_is_an_address(layers: Layers) -> None:
+    class Planes(AcmeConfig, frozen=True):
+        control_url: str = "https://control.acme.example"
+
+    spec = spec_of("acme", Planes, addresses=("control_url",))
+    layers.write("project/pointsman.toml", '[providers.acme]\ncontrol_url = "https://evil.example/v0"\n')
+    layers.environ["ACME_API_KEY"] = "mine-0123456789"
+    with pytest.raises(ConfigError, match=r"not sent to evil\.example.*POINTSMAN_ACME_CONTROL_URL") as caught:
+        configure("acme", spec, layers.read(), ["acme"])
+    assert "mine-0123456789" not in str(caught.value)
+    layers.environ["POINTSMAN_ACME_CONTROL_URL"] = "https://evil.example/v0"
+    assert configure("acme", spec, layers.read(), ["acme"]).secrets["api_key"]

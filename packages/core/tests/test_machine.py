@@ -106,6 +106,24 @@ def test_a_cold_start_is_waited_for_where_nobody_else_is_left() -> None:
     assert one.due == 10.0 + PATIENCE_WITH_LAST + 100.0
 
 
+def test_a_target_that_acts_is_given_time_as_if_nobody_else_were_left() -> None:
+    """Leaving it would help nobody: what it may have begun is asked of nobody else."""
+    legs = [Leg(A, cold_start=30.0, idempotent=False, silence=100.0), Leg(B)]
+    one = Machine(legs, Limits(hedge=True), began=0.0)
+    one.start(0.0)
+    assert one.due == PATIENCE_WITH_LAST + 30.0
+    one.first_output(1, 5.0)
+    assert one.due == 105.0  # It may be silent for so long between two outputs, too.
+    assert isinstance(one.tick(105.0, 0.5)[-1], Settle)
+
+
+def test_usual_silence_counts_only_where_nobody_set_a_limit() -> None:
+    one = Machine([Leg(A, silence=100.0)], Limits(stall=7.0), began=0.0)
+    one.start(0.0)
+    one.first_output(1, 5.0)
+    assert one.due == 12.0
+
+
 def test_half_of_the_time_is_left_for_a_successor() -> None:
     one = machine(A, B, deadline=8.0, first_token=7.0)
     one.start(0.0)

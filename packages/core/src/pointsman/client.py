@@ -258,7 +258,7 @@ class AsyncClient:
             model, family = self._roster.model(target), self._roster.family(target)
             context = model.context_tokens if model else None
             prefill = "prefill" in self._roster.capabilities(target)
-            legs.append(Leg(target, context, family.cold_start, family.idempotent, prefill))
+            legs.append(Leg(target, context, family.cold_start, family.idempotent, prefill, family.silence))
         return legs
 
     def _limits(self, request: ChatRequest, options: Options, *, collected: bool) -> Limits:

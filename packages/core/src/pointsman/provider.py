@@ -156,6 +156,9 @@ class Family:
     cold_start: float = 0.0
     """Seconds that it may need to get a model ready before its first output. Where nobody else is left to ask and
     nobody has set a limit, it is given so much longer."""
+    silence: float = 0.0
+    """Seconds between two outputs that are nothing unusual there (an agent uses its tools). Where nobody has set a limit,
+    it is given as long."""
 
 
 Stored: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, tuple[str, str]]]
@@ -190,6 +193,8 @@ class ProviderSpec(Generic[ConfigT]):
     """Where a request may go by itself, best first."""
     hosts: tuple[str, ...] = ()
     """Hosts that keys may be sent to, besides one that the user sets; ``*.acme.dev`` are all below ``acme.dev``."""
+    addresses: tuple[str, ...] = ()
+    """Settings besides `base_url` that say where keys go. Neither may a project's file alone send them elsewhere."""
     env_keys: Mapping[str, str] = field(default_factory=dict[str, str])
     """Setting -> the vendor's own environment variable, for secrets: ``{"api_key": "ACME_API_KEY"}``."""
     env_settings: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -203,6 +208,7 @@ class ProviderSpec(Generic[ConfigT]):
     idempotent: bool = True
     """See `Family`, as for all that is said of targets here."""
     cold_start: float = 0.0
+    silence: float = 0.0
     families: Mapping[str, Family] = field(default_factory=dict[str, Family])
     """What the names of targets begin with that are not like the others, and what holds for those: ``agent:``."""
 
@@ -216,6 +222,7 @@ class ProviderSpec(Generic[ConfigT]):
             capabilities=self.capabilities,
             idempotent=self.idempotent,
             cold_start=self.cold_start,
+            silence=self.silence,
         )
 
     def trusts(self, host: str) -> bool:

@@ -1,21 +1,79 @@
-"""Blaxel's agents and model gateway, for Pointsman."""
+"""Blaxel for Pointsman: the models behind its gateway, and the agents that it hosts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
-from pointsman import CheckHealth, Connection, ListModels, PriceAttempt, ProviderSpec, Stream, hookimpl
-from pointsman_openai import HttpAddress, OpenAIConfig, openai_spec, session_of
+from pointsman import (
+    CheckHealth,
+    Connection,
+    Cost,
+    Embed,
+    Exact,
+    Family,
+    ListModels,
+    PriceAttempt,
+    ProviderContext,
+    ProviderSpec,
+    Stream,
+    Target,
+    Terminal,
+    Timings,
+    Unknown,
+    Usage,
+    hookimpl,
+)
+
+from .config import HOSTS, AgentConfig, BlaxelConfig
+from .stored import stored
+
+if TYPE_CHECKING:
+    from .session import BlaxelSession
+
+__all__ = ["SPEC", "AgentConfig", "BlaxelConfig"]
+
+_AGENT = "agent:"
+_SILENCE = 105.0
+"""Seconds. Blaxel closes a connection on which nothing has come for 100, and shall be the first to say so."""
 
 
-class BlaxelConfig(OpenAIConfig, frozen=True):
-    """Settings of Blaxel."""
+@asynccontextmanager
+async def open_blaxel(config: BlaxelConfig, context: ProviderContext, /) -> AsyncGenerator[BlaxelSession]:
+    """HTTP clients for `config`, and a session on them. httpx2 is imported here, not before.
 
-    base_url: HttpAddress = "https://run.blaxel.ai"
+    Raises `ConfigError` for what cannot be sent or used.
+    """
+    from .opening import opened
+
+    async with opened(config, context) as session:
+        yield session
 
 
-SPEC = openai_spec("blaxel", BlaxelConfig)
+SPEC = ProviderSpec(
+    name="blaxel",
+    config=BlaxelConfig,
+    open=open_blaxel,
+    terminal=Terminal.FINISH_REASON,
+    capabilities=frozenset({"tools", "schema", "vision", "reasoning", "embeddings"}),  # As far as the model can.
+    hosts=HOSTS,
+    addresses=("control_url",),
+    env_keys={"api_key": "BL_API_KEY", "client_credentials": "BL_CLIENT_CREDENTIALS"},
+    env_settings={"workspace": "BL_WORKSPACE"},
+    stored=stored,
+    help="Make a key at https://app.blaxel.ai/profile/security, and set BL_API_KEY and BL_WORKSPACE; a login in the "
+    "browser (`bl login`) gives none.",
+    families={
+        _AGENT: Family(
+            terminal=Terminal.BODY_LENGTH,
+            capabilities=frozenset({"agentic"}),
+            idempotent=False,
+            cold_start=_SILENCE - 60.0,  # On top of the patience that the last target of a call is met with.
+            silence=_SILENCE,
+        )
+    },
+)
 
 
 @hookimpl
@@ -25,19 +83,35 @@ def pointsman_providers() -> Sequence[ProviderSpec[Any]]:
 
 @hookimpl
 def pointsman_stream(connection: Connection[Any]) -> Stream:
-    return session_of(connection).stream
+    return connection.session.stream
 
 
 @hookimpl
 def pointsman_health(connection: Connection[Any]) -> CheckHealth:
-    return session_of(connection).health
+    return connection.session.health
 
 
 @hookimpl
 def pointsman_models(connection: Connection[Any]) -> ListModels:
-    return session_of(connection).models
+    return connection.session.models
+
+
+@hookimpl
+def pointsman_embed(connection: Connection[Any]) -> Embed:
+    return connection.session.embed
 
 
 @hookimpl
 def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
-    return connection.prices.cost
+    """Of a model by its tokens, if the user says at what price: another vendor bills them.
+
+    Of an agent, the user's price of a call: what it has used, it does not tell.
+    """
+
+    def price(target: Target, usage: Usage | None, timings: Timings | None) -> Cost:
+        if not target.model.startswith(_AGENT):
+            return connection.prices.cost(target, usage, timings)
+        a_call = connection.config.agent(target.model.removeprefix(_AGENT)).price
+        return Unknown if a_call is None else Exact(a_call)
+
+    return price

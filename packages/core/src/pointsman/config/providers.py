@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast, get_args, get_origin
@@ -151,7 +151,7 @@ def _checked(
     if secrets and "base_url" not in values and not spec.trusts(host) and not is_loopback(host):
         where = host or "a place that it does not declare"
         raise ConfigError(f"its plugin would send a key to {where}, which its hosts do not name", provider=name)
-    if secrets and (stray := _lured_away(name, spec, values, host, secrets)):
+    if secrets and (stray := _lured_away(name, spec, values, list(secrets))):
         raise ConfigError(stray, provider=name)
     origins = {key: value.origin for key, value in values.items()}
     said = tuple(f"{name}: {warning}" for warning in warnings)
@@ -232,21 +232,21 @@ def _not_for(address: str, host: str, spec: ProviderSpec[Any], values: Mapping[s
 
 
 def _lured_away(
-    name: str, spec: ProviderSpec[Any], values: Mapping[str, Value], host: str, secrets: Iterable[str]
+    name: str, spec: ProviderSpec[Any], values: Mapping[str, Value], secrets: Sequence[str]
 ) -> str | None:
     """Why the user's key may not go where only a project's file sends it; None if it may, or is in that file too."""
-    address = values.get("base_url")
-    if address is None or address.origin.kind != PROJECT_FILE or not spec.hosts:
-        return None
-    if spec.trusts(host) or is_loopback(host):
-        return None
-    for setting in secrets:
-        if setting in values and values[setting].origin != address.origin:
-            lure = f"{host}, which only the {address.origin} names"
-            own = own_variable(name, "base_url")
-            return (
-                f"{setting} from {values[setting].origin} is not sent to {lure}; if it is meant for it, set {own} too"
-            )
+    for place in ("base_url", *spec.addresses) if spec.hosts else ():
+        address = values.get(place)
+        if address is None or address.origin.kind != PROJECT_FILE:
+            continue
+        host = host_of(str(address.value))
+        if spec.trusts(host) or is_loopback(host):
+            continue
+        for setting in secrets:
+            if setting in values and values[setting].origin != address.origin:
+                lure = f"{host}, which only the {address.origin} names"
+                own, whose = own_variable(name, place), values[setting].origin
+                return f"{setting} from {whose} is not sent to {lure}; if it is meant for it, set {own} too"
     return None
 
 

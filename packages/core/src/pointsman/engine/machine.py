@@ -156,7 +156,8 @@ class Machine:
     def heard(self, attempt: int, now: float) -> None:
         """A running attempt has said something that is no output yet: it is not silent."""
         if (one := self._find(attempt)) is not None:
-            one.first_token_by = max(one.first_token_by, now + (self.limits.stall or STALL))
+            stall = self.limits.stall or max(STALL, one.way.leg.silence)
+            one.first_token_by = max(one.first_token_by, now + stall)
 
     def tick(self, now: float, dice: float, written: int = 0) -> list[Command]:
         """The clock has reached `due`. Harmless at any other time. `written`: characters of the answer so far."""
@@ -248,11 +249,12 @@ class Machine:
         self.phase = Phase.RUNNING
         self.paused = False
         self.text_only = self.text_only or not self.resuming
-        spare = self._route.has_spare(now, resuming=self.resuming)
+        # Whoever leaves a target that must not be asked twice has nobody to go to: rule 7.
+        spare = way.leg.idempotent and self._route.has_spare(now, resuming=self.resuming)
         pace = self.outlook.pace(way.leg.target)
         first_token_by = now + self._patience(way, now, spare, pace.first_token)
         hedge_at = inf
-        if self.limits.hedge and spare and not self._running and not self.resuming and way.leg.idempotent:
+        if self.limits.hedge and spare and not self._running and not self.resuming:
             hedge_at = now + (inf if pace.hedge_after is None else pace.hedge_after)
         self._running.append(_Running(self.attempt, way, now, first_token_by, hedge_at))
         return [Start(self.attempt, way.leg.target, "resume" if self.resuming else role)]
@@ -277,7 +279,7 @@ class Machine:
     def _set_clocks(self, one: _Running) -> None:
         """The limits of an answer that has begun: those that were set, else those measured if another could follow."""
         limits = self.limits
-        self._stall, self._min_speed = limits.stall or STALL, limits.min_speed
+        self._stall, self._min_speed = limits.stall or max(STALL, one.way.leg.silence), limits.min_speed
         replaceable = limits.on_break != "raise" and self._route.has_spare(self.last_at, resuming=self.resuming)
         if replaceable and one.way.leg.idempotent:
             pace = self.outlook.pace(one.way.leg.target)

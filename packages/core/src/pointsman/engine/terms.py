@@ -41,6 +41,8 @@ class Leg(NamedTuple):
     """False if asking twice may do something twice."""
     prefill: bool = False
     """It goes on with an answer that another has begun."""
+    silence: float = 0.0
+    """Seconds between two outputs that are nothing unusual there."""
 
 
 class Start(NamedTuple):

@@ -1,5 +1,6 @@
 """Vendors on loopback that fail on cue. Import these names from `pointsman_testing`."""
 
+from .blaxel import BlaxelApi
 from .dialect import Dialect, HttpResponse, Model, Route, Site
 from .hf import HuggingFaceApi, LabEndpoint
 from .modal import MODAL_FAULTS, ModalEndpoint
@@ -17,6 +18,7 @@ __all__ = [
     "MODAL_FAULTS",
     "PROFILES",
     "Answer",
+    "BlaxelApi",
     "Chunk",
     "Dialect",
     "Ending",
