@@ -123,6 +123,7 @@ PARTIES = {
         opening=b'{"text":"hi"}\n{"text":" yo"}\n',
         answers=(200, 201),
     ),
+    "modal": Party("modal", "qwen2.5-coder:7b", {"base_url": AT, "api_key": KEY, "cold_start": 0}),
     "openai-compatible": Party("openai-compatible", "m", {"base_url": f"{AT}/v1", "api_key": KEY}),
 }
 
@@ -180,17 +181,21 @@ def check(error: PointsmanError | None, party: Party, what: object) -> None:
 
 @pytest.mark.parametrize("shape", BODIES)
 async def test_every_status_with_every_body_is_an_error_of_ours(
-    hooks: HookCallables, world: World, party: Party, shape: str
+    hooks: HookCallables, world: World, party: Party, shape: str, anyio_backend: str
 ) -> None:
     kind = "text/html" if shape == "page" else "application/json" if BODIES[shape][:1] in b"{[" else "text/plain"
-    for status in (status for status in range(100, 600) if status not in party.answers):
+    every = range(100, 600) if anyio_backend == "asyncio" else [*range(100, 600, 7), *range(400, 430)]
+    for status in every:  # What a status means does not depend on the loop, which only has to be the other one.
+        if status in party.answers:
+            continue
         world.says = lambda _, status=status: httpx2.Response(
             status, headers={"content-type": kind}, stream=Body(BODIES[shape])
         )
         error = await met(hooks, party)
         check(error, party, status)
         assert error is not None
-        assert error.status == status, (shape, error)
+        # Without one, what was asked for may have begun, and be billed (Modal's cold starts).
+        assert error.status == status or (error.status is None and str(status) in error.message), (shape, error)
 
 
 def exceptions() -> list[BaseException]:

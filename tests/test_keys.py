@@ -71,6 +71,21 @@ SETUPS = {
         path="",
         carried=("x-blaxel-authorization",),
     ),
+    "modal": SetUp(
+        "modal",
+        "qwen2.5-coder:7b",
+        {"token_id": f"wk-{WORD}", "token_secret": f"ws-{WORD}", "api_key": f"{WORD}-behind"},
+        {"MODAL_PROXY_TOKEN_ID": f"wk-{WORD}", "MODAL_PROXY_TOKEN_SECRET": f"ws-{WORD}"},
+        {"cold_start": "0", "min_containers": "1"},  # With one, asking how things are starts nothing, and is done.
+        carried=("modal-key", "modal-secret", "authorization"),
+    ),
+    "modal in one": SetUp(
+        "modal",
+        "qwen2.5-coder:7b",
+        {"api_key": f"wk-{WORD}.ws-{WORD}"},
+        {},
+        {"cold_start": "0", "min_containers": "1"},
+    ),
 }
 
 

@@ -157,8 +157,8 @@ class Family:
     """Seconds that it may need to get a model ready before its first output. Where nobody else is left to ask and
     nobody has set a limit, it is given so much longer."""
     silence: float = 0.0
-    """Seconds between two outputs that are nothing unusual there (an agent uses its tools). Where nobody has set a limit,
-    it is given as long."""
+    """Seconds between two outputs that are nothing unusual there (an agent uses its tools). Where nobody has set a
+    limit, it is given as long."""
 
 
 Stored: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, tuple[str, str]]]

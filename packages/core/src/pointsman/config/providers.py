@@ -231,9 +231,7 @@ def _not_for(address: str, host: str, spec: ProviderSpec[Any], values: Mapping[s
     return None
 
 
-def _lured_away(
-    name: str, spec: ProviderSpec[Any], values: Mapping[str, Value], secrets: Sequence[str]
-) -> str | None:
+def _lured_away(name: str, spec: ProviderSpec[Any], values: Mapping[str, Value], secrets: Sequence[str]) -> str | None:
     """Why the user's key may not go where only a project's file sends it; None if it may, or is in that file too."""
     for place in ("base_url", *spec.addresses) if spec.hosts else ():
         address = values.get(place)
