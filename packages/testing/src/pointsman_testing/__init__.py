@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .lab import (
         DEFAULT_SPEED,
+        DIALECTS,
         MODAL_FAULTS,
         PROFILES,
         Answer,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         Usual,
         Vendor,
         body_bytes,
+        dialect_of,
     )
     from .scripted import Accepted, Hang, ScriptedCall, ScriptedConfig, ScriptedProvider, Sleep, Step, Steps
     from .virtual import VIRTUAL_BACKENDS, VirtualBackend, VirtualDeadlock, VirtualLoop, virtual_backend, virtual_run
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_SPEED",
+    "DIALECTS",
     "MODAL_FAULTS",
     "PROFILES",
     "VIRTUAL_BACKENDS",
@@ -88,6 +91,7 @@ __all__ = [
     "VirtualLoop",
     "body_bytes",
     "count_words",
+    "dialect_of",
     "split_words",
     "virtual_backend",
     "virtual_run",

@@ -7,13 +7,13 @@ import signal
 
 import anyio
 
-from .lab import DEFAULT_SPEED, PROFILES, Answer, HuggingFaceApi, Lab, OllamaApi
+from .lab import DEFAULT_SPEED, PROFILES, Answer, Lab, dialect_of
 from .mishaps import MISHAPS, failing
 
 
 async def _serve(args: argparse.Namespace) -> str | None:
     """Until interrupted or terminated. Returns what kept it from that."""
-    answer, ollama = Answer(args.text or f"{args.vendor} answers."), args.vendor == "ollama"
+    answer, lines = Answer(args.text or f"{args.vendor} answers."), args.vendor == "ollama"
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with Lab(speed=args.speed) as lab:
             try:
@@ -21,8 +21,8 @@ async def _serve(args: argparse.Namespace) -> str | None:
                     args.vendor,
                     profile=PROFILES.get(args.vendor),
                     models=args.model,
-                    default=failing(args.fault, answer, every=args.every or 1, lines=ollama) if args.fault else answer,
-                    dialect=OllamaApi() if ollama else HuggingFaceApi() if args.vendor == "hf" else None,
+                    default=failing(args.fault, answer, every=args.every or 1, lines=lines) if args.fault else answer,
+                    dialect=dialect_of(args.vendor),
                     port=args.port,
                 )
             except (OSError, OverflowError) as error:

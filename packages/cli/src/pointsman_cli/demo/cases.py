@@ -88,4 +88,13 @@ direct beam, and what is left of it is yellow and red.""",
         answer="Marta: it is she who is to be called back.",
         require=("local",),
     ),
+    Case(
+        task="agentic",
+        prompt="Rename `total` to `amount` in every file of the project, and run its tests.",
+        answer="""\
+I have renamed `total` to `amount` in 4 files: `cart.py`, `invoice.py` and their tests. All 31 tests pass.
+
+I left one `total` as it is, in `schema.sql`: it is the name of a column, and renaming that needs a migration.""",
+        require=("agentic",),
+    ),
 )

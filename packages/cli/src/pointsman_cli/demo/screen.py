@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pointsman import AttemptFailed, Cost, Retracted, Started, StreamedReply, StreamEvent, TextDelta
+from pointsman import AttemptFailed, Cost, Retracted, Started, StreamedReply, StreamEvent, TextDelta, Unknown
 from pointsman.client import AsyncClient
 
 from .. import figures
@@ -36,6 +36,7 @@ class Screen:
     def __init__(self, *, plain: bool = False) -> None:
         self._styled = colours(sys.stdout) and not plain
         self._lines: list[Line] = []
+        self._priced: dict[str, bool] = {}
         self._count = 0
         self._flow = Flow(lambda text: out(text, end=""), width(), "  ")
 
@@ -86,6 +87,9 @@ class Screen:
             str(reply.cost),
         )
         self._lines.append(Line(cells, reply.cost))
+        for attempt in reply.attempts:
+            if attempt.outcome == "finished":
+                self._priced[attempt.target.provider] = attempt.cost != Unknown
 
     def closing(self, stage: Stage, client: AsyncClient) -> None:
         out("")
@@ -100,7 +104,7 @@ class Screen:
         else:
             self._columns(rows, widths)
         out("")
-        for text in _what_it_means(stage, client):
+        for text in _what_it_means(stage, client, self._priced):
             self._paragraph(text)
         self._paragraph("With a key of your own:")
         for command in _next_steps(stage, client):
@@ -155,7 +159,8 @@ class Screen:
         self._say("\n".join(margin + line for line in lines), **style)
 
 
-def _what_it_means(stage: Stage, client: AsyncClient) -> list[str]:
+def _what_it_means(stage: Stage, client: AsyncClient, known: Mapping[str, bool]) -> list[str]:
+    """`known`: of those that have answered, whether what that cost is known."""
     paces = {role.provider: role.pace for role in ROLES}
     imitated = ", ".join(
         f"{target.provider} that of {paces[target.provider]}"
@@ -164,15 +169,24 @@ def _what_it_means(stage: Stage, client: AsyncClient) -> list[str]:
     )
     priced = [(target, client.roster.prices(target.provider).find(target)) for target in stage.targets]
     dated = [f"{target} as of {price.as_of}" for target, price in priced if price]
-    unpriced = [target.provider for target, price in priced if not price and target.provider not in stage.local]
+    booked = {target.provider for target, price in priced if price} | stage.local
+    listed = [
+        f"what {name}'s simulated list says" for name, is_known in known.items() if is_known and name not in booked
+    ]
+    unknown = [name for name, is_known in known.items() if not is_known]
     own = f" A machine of one's own ({', '.join(sorted(stage.local))}) costs nothing." if stage.local else ""
     return [
         "None of this left your machine. The vendors are simulations on loopback with the speed of the profiles they "
-        f"are named after ({imitated}), {stage.speed:g} times faster; times are measured here, on that fast clock.",
+        f"are named after{f' ({imitated})' if imitated else ''}, {stage.speed:g} times faster; times are measured here, "
+        "on that fast clock.",
         "Costs are what the tokens would have cost: the lab's word counts at the prices in the packages "
-        f"({', '.join(dated) or 'none of them is known'}). What {' and '.join(unpriced)} cost nobody knows: that is "
+        f"({', '.join([*dated, *listed]) or 'none of them is known'}). What {_and(unknown)} cost nobody knows: that is "
         f"called unknown, not 0.{own}",
     ]
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else "nobody"
 
 
 def _next_steps(stage: Stage, client: AsyncClient) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pointsman import Plugins, Settings, Target
@@ -10,19 +10,19 @@ from pointsman.plugins import Kind
 from pointsman_testing import (
     PROFILES,
     Answer,
-    Dialect,
     Fault,
     Lab,
-    OllamaApi,
     Profile,
     RecordedRequest,
     Response,
     Vendor,
+    dialect_of,
 )
 
 from .cases import CASES, Case
 
-KEY = "demo-key-for-loopback-only"
+KEY = "wk-demo-key.ws-for-loopback-only"
+"""Written as Modal's are, which the others take as well."""
 RETRY_AFTER = 30
 """Seconds that the busy vendor asks for: longer than the engine waits, so that another one is asked."""
 OURS = ("pointsman", "pointsman-policy")
@@ -40,19 +40,34 @@ class Role:
     """Whose speed it has, in the lab's profiles."""
     model: str | None = None
     """What it serves; None: the first of the models that its plugin suggests."""
-    dialect: Dialect | None = None
-    """What it speaks; None: OpenAI's."""
+    instead: bool = False
+    """It is there only where fewer than `ENOUGH` others can take any prompt."""
+    table: Callable[[str], Mapping[str, str]] = lambda base_url: {}
+    """Settings besides the address and the key, from the address."""
 
     @property
     def profile(self) -> Profile:
         return PROFILES[self.pace]
 
 
+SPECIAL = ("blaxel", "ollama")
+"""Whom the demo asks for what they alone can do: to act, and to keep a prompt on this machine."""
+ENOUGH = 3
+"""One is refused a prompt, one breaks off an answer, and one must be left."""
 ROLES = (
     Role("sambanova", "sambanova", "sambanova"),
-    Role("lab-a", "openai-compatible", "modal", "demo-model-a"),
-    Role("lab-b", "openai-compatible", "blaxel", "demo-model-b"),
-    Role("ollama", "ollama", "ollama", "qwen2.5-coder:7b", OllamaApi()),
+    Role("modal", "modal", "modal", "qwen2.5-coder:7b"),
+    Role("hf", "hf", "hf"),
+    Role("lab-a", "openai-compatible", "modal", "demo-model-a", instead=True),
+    Role("lab-b", "openai-compatible", "blaxel", "demo-model-b", instead=True),
+    Role(
+        "blaxel",
+        "blaxel",
+        "blaxel",
+        "agent:coder",
+        table=lambda base_url: {"workspace": "lab", "control_url": f"{base_url}/v0"},
+    ),
+    Role("ollama", "ollama", "ollama", "qwen2.5-coder:7b"),
 )
 """In the order in which they are asked. A vendor that the lab can speak for joins by a line."""
 
@@ -83,19 +98,21 @@ def build(lab: Lab) -> Stage:
     providers: dict[str, dict[str, str]] = {}
     targets: list[Target] = []
     able: dict[str, frozenset[str]] = {}
-    for role in ROLES:
-        if role.plugin not in plugins.names(Kind.PROVIDER):
+    installed = [role for role in ROLES if role.plugin in plugins.names(Kind.PROVIDER)]
+    enough = sum(not role.instead for role in installed if role.provider not in SPECIAL) >= ENOUGH
+    for role in installed:
+        if role.instead and enough:
             continue
         spec = plugins.provider(role.plugin)[0]
         model = role.model or spec.default_models[0]
-        able[role.provider] = spec.capabilities
+        able[role.provider] = spec.family(model).capabilities
         vendor = lab.vendor(
             role.provider,
             profile=role.profile,
             models=[model],
             api_key=KEY,
             default=_actor(troubles),
-            dialect=role.dialect,
+            dialect=dialect_of(role.plugin),
         )
         targets.append(Target(role.provider, model))
         providers[role.provider] = _table(role, vendor)
@@ -111,7 +128,7 @@ def build(lab: Lab) -> Stage:
 
 
 def _table(role: Role, vendor: Vendor) -> dict[str, str]:
-    table = {"base_url": vendor.base_url, "api_key": KEY}
+    table = {"base_url": vendor.base_url, "api_key": KEY, **role.table(vendor.base_url)}
     return table if role.plugin == role.provider else {"plugin": role.plugin, **table}
 
 

@@ -2,6 +2,7 @@
 
 from .blaxel import BlaxelApi
 from .dialect import Dialect, HttpResponse, Model, Route, Site
+from .dialects import DIALECTS, dialect_of
 from .hf import HuggingFaceApi, LabEndpoint
 from .modal import MODAL_FAULTS, ModalEndpoint
 from .ollama import OllamaApi
@@ -15,6 +16,7 @@ from .vendors import Lab, Vendor, body_bytes
 
 __all__ = [
     "DEFAULT_SPEED",
+    "DIALECTS",
     "MODAL_FAULTS",
     "PROFILES",
     "Answer",
@@ -44,4 +46,5 @@ __all__ = [
     "Usual",
     "Vendor",
     "body_bytes",
+    "dialect_of",
 ]

@@ -45,9 +45,9 @@ class RecordedRequest:
 
     @property
     def prompt(self) -> str:
-        """The text of the last message that the user sent; for scripts that answer by prompt."""
+        """What the user said last, or an agent's ``inputs``; for scripts that answer by prompt."""
         said = [message for message in self.json.get("messages", ()) if message.get("role") == "user"]
-        return text_of(said[-1].get("content")) if said else ""
+        return text_of(said[-1].get("content") if said else self.json.get("inputs"))
 
 
 def text_of(content: Any) -> str:
