@@ -49,7 +49,7 @@ async def test_alone_it_is_waited_for(lab: Lab, product: Product) -> None:
 async def test_another_takes_over_and_the_start_goes_on(lab: Lab, product: Product) -> None:
     endpoint = ModalEndpoint(product=product, start=600, scaledown_window=FOREVER)
     modal, other = lab.vendor("modal", dialect=endpoint), lab.vendor("other")
-    async with client(modal, other, engine={"first_token": 0.3}) as one:
+    async with client(modal, other, engine={"first_token": 0.5}) as one:
         first = await one.chat("hi", model=BOTH)
         assert (str(first.target), [attempt.outcome for attempt in first.attempts]) == (
             "other/m",
@@ -57,7 +57,7 @@ async def test_another_takes_over_and_the_start_goes_on(lab: Lab, product: Produ
         )
         assert "nothing came within" in (first.attempts[0].error or "")
         assert first.attempts[0].cost == Unknown  # What was started is billed, but not how much.
-        await anyio.sleep(1.0)  # By now it is up.
+        await anyio.sleep(1.5)  # By now it is up.
         last = await one.chat("hi", model=TARGET)
     assert last.text == "modal answers."
 
@@ -65,15 +65,16 @@ async def test_another_takes_over_and_the_start_goes_on(lab: Lab, product: Produ
 @PRODUCTS
 async def test_a_cold_start_trips_no_breaker(lab: Lab, product: Product) -> None:
     """Seven in a row, where five failures would open one: each is sent, and the first after the start is answered."""
-    endpoint = ModalEndpoint(product=product, start=900, scaledown_window=FOREVER, redirect_after=FOREVER)
+    endpoint = ModalEndpoint(product=product, start=1500, scaledown_window=FOREVER, redirect_after=FOREVER)
     vendor = lab.vendor("modal", dialect=endpoint)
-    limits = {"engine": {"first_token": 0.1}} if product == "held" else {"cold_start": 0}
+    limits = {"cold_start": 0} if product == "refusing" else {}
     async with client(vendor, **limits) as one:
+        await one.connect("modal")
         for _ in range(7):
             with pytest.raises(FirstTokenTimeout, match=r"nothing came within|cold_start = 0"):
-                await one.chat("hi", model=TARGET)
+                await one.chat("hi", model=TARGET, first_token=0.15)
         assert len(vendor.requests) == 7
-        await anyio.sleep(1.5)
+        await anyio.sleep(1500 / lab.speed)
         assert (await one.chat("hi", model=TARGET)).text == "modal answers."
 
 

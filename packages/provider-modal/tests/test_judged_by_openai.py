@@ -139,13 +139,14 @@ async def test_both_forms_of_the_token_open_the_door_to_both(opened: Open, lab: 
 
 
 async def test_a_result_url_is_followed_by_both(opened: Open, lab: Lab) -> None:
-    vendor = lab.vendor("modal", dialect=ModalEndpoint(start=400), models=[MODEL], api_key=TOKEN)
+    vendor = lab.vendor("modal", dialect=ModalEndpoint(start=900), models=[MODEL], api_key=TOKEN)
     assert (await theirs(sdk(vendor)))[0] == "modal answers."
-    assert [request.method for request in vendor.requests] == ["POST", "GET", "GET"]
-    other = lab.vendor("again", dialect=ModalEndpoint(start=400), models=[MODEL], api_key=TOKEN)
+    assert [request.method for request in vendor.requests] == ["POST"] + ["GET"] * (len(vendor.requests) - 1)
+    other = lab.vendor("again", dialect=ModalEndpoint(start=900), models=[MODEL], api_key=TOKEN)
     async with opened(other.base_url, api_key=TOKEN) as session:
         assert (await ours(session))[0] == "again answers."
-    assert [request.method for request in other.requests] == ["POST", "GET", "GET"]
+    assert [request.method for request in other.requests] == ["POST"] + ["GET"] * (len(other.requests) - 1)
+    assert min(len(vendor.requests), len(other.requests)) > 2
 
 
 async def test_models_and_embeddings_read_the_same(opened: Open, lab: Lab) -> None:

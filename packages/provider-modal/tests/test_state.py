@@ -187,7 +187,7 @@ TestTraffic.settings = settings(deadline=None)
 
 
 async def test_health_asks_nobody(opened: Open, lab: Lab) -> None:
-    endpoint = ModalEndpoint(start=120)
+    endpoint = ModalEndpoint(start=400, redirect_after=1e9)
     vendor = lab.vendor("modal", dialect=endpoint, profile=Profile((1, 1), (1, 1)), default=Answer("a " * 100))
     async with opened(vendor.base_url, scaledown_window=2) as session:
         assert (await session.health()).state is HealthState.COLD
@@ -212,7 +212,7 @@ async def test_health_asks_nobody(opened: Open, lab: Lab) -> None:
     assert states == [HealthState.WARMING, HealthState.UP, HealthState.UP]
     assert health.state is HealthState.COLD
     assert health.wait is not None
-    assert 120 / lab.speed <= health.wait < EXPECTED  # As the last one took.
+    assert 400 / lab.speed <= health.wait < EXPECTED  # As the last one took.
     assert len(vendor.requests) == 1
 
 
