@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import anyio
 
 from pointsman import AsyncClient, PointsmanError
@@ -10,8 +12,9 @@ from pointsman_openai import is_loopback
 from ..config import OllamaConfig, host_of
 from ..server import connect
 
-PATIENCE = 0.5
-"""Seconds. Whoever presses Tab waits for nobody."""
+PATIENCE = 2.0
+"""Seconds for a server that is there, but does not answer: whoever presses Tab waits for nobody. One that is not there
+says so at once."""
 
 
 def model_names(provider: str) -> list[str]:
@@ -28,10 +31,7 @@ def model_names(provider: str) -> list[str]:
 
 
 async def _listed(client: AsyncClient, provider: str) -> list[str]:
-    with anyio.move_on_after(PATIENCE):
-        async with client, connect(client, provider=provider) as server:
-            try:
-                return [model.name for model in await server.pulled()]
-            except PointsmanError:
-                return []
+    async with client, connect(client, provider=provider) as server:
+        with anyio.move_on_after(PATIENCE), suppress(PointsmanError):
+            return [model.name for model in await server.pulled()]
     return []
