@@ -170,15 +170,13 @@ def _what_it_means(stage: Stage, client: AsyncClient, known: Mapping[str, bool])
     priced = [(target, client.roster.prices(target.provider).find(target)) for target in stage.targets]
     dated = [f"{target} as of {price.as_of}" for target, price in priced if price]
     booked = {target.provider for target, price in priced if price} | stage.local
-    listed = [
-        f"what {name}'s simulated list says" for name, is_known in known.items() if is_known and name not in booked
-    ]
-    unknown = [name for name, is_known in known.items() if not is_known]
+    listed = [f"what {name}'s simulated list says" for name, told in known.items() if told and name not in booked]
+    unknown = [name for name, told in known.items() if not told]
     own = f" A machine of one's own ({', '.join(sorted(stage.local))}) costs nothing." if stage.local else ""
     return [
         "None of this left your machine. The vendors are simulations on loopback with the speed of the profiles they "
-        f"are named after{f' ({imitated})' if imitated else ''}, {stage.speed:g} times faster; times are measured here, "
-        "on that fast clock.",
+        f"are named after{f' ({imitated})' if imitated else ''}, {stage.speed:g} times faster; times are measured "
+        "here, on that fast clock.",
         "Costs are what the tokens would have cost: the lab's word counts at the prices in the packages "
         f"({', '.join([*dated, *listed]) or 'none of them is known'}). What {_and(unknown)} cost nobody knows: that is "
         f"called unknown, not 0.{own}",
