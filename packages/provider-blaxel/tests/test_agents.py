@@ -263,7 +263,9 @@ async def test_a_limit_that_is_set_ends_it_and_asks_nobody_else(client: Make, la
 async def test_a_body_that_ends_with_its_connection_proves_nothing(client: Make, vendor: Vendor) -> None:
     async def speak(stream: anyio.abc.SocketStream) -> None:
         async with stream:
-            await stream.receive()
+            asked = b""
+            while not asked.endswith(b"}"):  # What is left unread would make a reset of the end.
+                asked += await stream.receive()
             await stream.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nIt may be all.")
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from pointsman import ConfigError, Settings
 from pointsman.config import configure
-from pointsman_blaxel import SPEC, AgentConfig, BlaxelConfig
+from pointsman_blaxel import SPEC, BlaxelConfig
+from pointsman_blaxel.agent_config import AgentConfig
 from pointsman_blaxel.stored import stored
 
 KEY = "bl_aaaabbbbccccdddd"
@@ -66,17 +67,18 @@ def test_what_is_missing_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "said"),
     [
-        {"workspace": "a/b"},
-        {"agents": {"x": {"path": "a?b=c"}}},
-        {"agents": {"x": {"price": -1}}},
-        {"agents": {"x": {"headers": {"a": "sécret-0123"}}}},
-        {"agents": {"x": {"inputs": {}}}},
+        ({"workspace": "a/b"}, "workspace"),
+        ({"agents": {"x": {"path": "a?b=c"}}}, r"agents .*x\.path"),
+        ({"agents": {"x": {"price": -1}}}, r"agents .*x\.price"),
+        ({"agents": {"x": {"headers": {"a": "sécret-0123"}}}}, r"agents .*x\.headers"),
+        ({"agents": {"y": {}, "x": {"inputs": {}}}}, r"x\.inputs: there is no such setting: there are input, output"),
+        ({"agents": {"x": 3}}, r"agents .*x: "),
     ],
 )
-def test_what_is_wrong_is_refused_without_its_secrets(wrong: Any) -> None:
-    with pytest.raises(ConfigError) as caught:
+def test_what_is_wrong_is_refused_by_name_without_its_secrets(wrong: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
         made({**BOTH, **wrong})
     assert not caught.value.missing
     assert "sécret" not in str(caught.value)

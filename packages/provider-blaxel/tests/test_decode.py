@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pointsman import ConfigError, Finished, PointsmanError, StreamBroken, StreamEvent, Target, TextDelta
-from pointsman_blaxel.config import AgentConfig
+from pointsman_blaxel.agent_config import AgentConfig
 from pointsman_blaxel.decode import AgentDecoder
 from pointsman_blaxel.forms import form_of
 

@@ -6,7 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
-from pointsman_blaxel import AgentConfig, BlaxelConfig
+from pointsman_blaxel import BlaxelConfig
+from pointsman_blaxel.agent_config import AgentConfig
 from pointsman_blaxel.control import OTHER_DIALECTS
 from pointsman_blaxel.errors import _CODES
 from pointsman_blaxel.template import _NAMES

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pointsman import ChatRequest, Image, InvalidRequest, Message, Scope, Target, assistant, system, tool_result, user
-from pointsman_blaxel.config import AgentConfig
+from pointsman_blaxel.agent_config import AgentConfig
 from pointsman_blaxel.template import fill, transcript
 
 TARGET = Target("blaxel", "agent:coder")

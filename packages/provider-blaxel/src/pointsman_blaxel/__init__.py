@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +26,12 @@ from pointsman import (
     hookimpl,
 )
 
-from .config import HOSTS, AgentConfig, BlaxelConfig
-from .stored import stored
+from .config import HOSTS, BlaxelConfig
 
 if TYPE_CHECKING:
     from .session import BlaxelSession
 
-__all__ = ["SPEC", "AgentConfig", "BlaxelConfig"]
+__all__ = ["SPEC", "BlaxelConfig"]
 
 _AGENT = "agent:"
 _SILENCE = 105.0
@@ -51,6 +50,13 @@ async def open_blaxel(config: BlaxelConfig, context: ProviderContext, /) -> Asyn
         yield session
 
 
+def _stored(environ: Mapping[str, str]) -> Mapping[str, tuple[str, str]]:
+    """What Blaxel's own command has put down, read where it is asked for."""
+    from .stored import stored
+
+    return stored(environ)
+
+
 SPEC = ProviderSpec(
     name="blaxel",
     config=BlaxelConfig,
@@ -61,7 +67,7 @@ SPEC = ProviderSpec(
     addresses=("control_url",),
     env_keys={"api_key": "BL_API_KEY", "client_credentials": "BL_CLIENT_CREDENTIALS"},
     env_settings={"workspace": "BL_WORKSPACE"},
-    stored=stored,
+    stored=_stored,
     help="Make a key at https://app.blaxel.ai/profile/security, and set BL_API_KEY and BL_WORKSPACE; a login in the "
     "browser (`bl login`) gives none.",
     families={

@@ -10,7 +10,7 @@ import httpx2
 from pointsman import ChatRequest, InvalidRequest, Scope, Target
 from pointsman_openai import Answer, Body, encode
 
-from .config import AgentConfig
+from .agent_config import AgentConfig
 from .decode import AgentDecoder
 from .template import THREAD, fill
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from pointsman_openai import HttpAddress, OpenAIConfig
 
-from .template import check_template
+if TYPE_CHECKING:
+    from .agent_config import AgentConfig
 
 RUN = "https://run.blaxel.ai"
 HOSTS = ("*.blaxel.ai", "*.blaxel.dev")
@@ -22,18 +22,9 @@ _WORKLOADS = ".bl.run"
 _CONTROL = {".blaxel.ai": "https://api.blaxel.ai/v0", ".blaxel.dev": "https://api.blaxel.dev/v0"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
-Form: TypeAlias = Literal["auto", "text", "json", "lines", "sse"]
-
 
 def _names(value: Any) -> Any:
     return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
-
-
-def _path(text: str) -> str:
-    """Without the slash at its start."""
-    if "?" in text or "#" in text or "://" in text:
-        raise ValueError("write what comes after the agent's address, without a query: that is a setting of its own")
-    return text.removeprefix("/")
 
 
 def _name(text: str) -> str:
@@ -42,41 +33,11 @@ def _name(text: str) -> str:
     return text
 
 
-class AgentConfig(BaseModel, frozen=True, extra="forbid"):
-    """``[providers.blaxel.agents.NAME]``: how one agent is asked, and how its answer is read."""
+def _agents(tables: Mapping[str, Any]) -> Mapping[str, AgentConfig]:
+    """An `AgentConfig` of each. That class is made where an agent is configured, which few who import this do."""
+    from .agent_config import agents_of
 
-    input: Annotated[Any, AfterValidator(check_template)] = {"inputs": "{prompt}"}
-    """The body to send, any JSON. Placeholders in its texts are filled in; a text that is nothing but one becomes its
-    value, whatever that is (see `template`)."""
-    output: str = ""
-    """Where the text is in a JSON answer or event: ``choices.0.message.content``. Empty: in the usual places."""
-    form: Form = "auto"
-    """What the answer is: bare text, one JSON value, a JSON value a line, or server-sent events. ``auto``: its content
-    tells."""
-    path: Annotated[str, AfterValidator(_path)] = ""
-    """Below the agent's address."""
-    query: Mapping[str, str] = Field(default_factory=dict)
-    method: Literal["POST", "PUT", "PATCH"] = "POST"
-    headers: Mapping[str, SecretStr] = Field(default_factory=dict)
-    """For this agent, besides those for all."""
-    url: HttpAddress | None = None
-    """Where it is, instead of where the control plane says. Blaxel's key goes there only if the host is Blaxel's, or
-    that of `base_url` or `control_url`."""
-    public: bool = False
-    """It asks for no key, and gets none."""
-    error_tail: bool = True
-    """A last line that begins with ``❌ Error:`` is an error, as in Blaxel's TypeScript templates, and no text."""
-    price: Decimal | None = Field(default=None, ge=0)
-    """USD a call."""
-
-    @field_validator("headers")
-    @classmethod
-    def _can_be_sent(cls, headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
-        for name, value in headers.items():
-            text = value.get_secret_value()
-            if not (text.isascii() and text.isprintable()):
-                raise ValueError(f"{name} holds characters that no header can carry")
-        return headers
+    return agents_of(tables)
 
 
 class BlaxelConfig(OpenAIConfig, frozen=True):
@@ -91,7 +52,8 @@ class BlaxelConfig(OpenAIConfig, frozen=True):
     client_credentials: SecretStr | None = None
     """Of a service account: they are changed for a token that lasts two hours. Used where there is no `api_key`."""
     workspace: Annotated[str, AfterValidator(_name)]
-    agents: Mapping[str, AgentConfig] = Field(default_factory=dict)
+    agents: Annotated[Mapping[str, Any], AfterValidator(_agents)] = Field(default_factory=dict)
+    """Name -> `AgentConfig`."""
     models: Mapping[str, str] = Field(default_factory=dict)
     """Name of a model at Blaxel -> what the provider behind it calls it. Needed only where nobody else says it."""
     default_models: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
@@ -120,7 +82,9 @@ class BlaxelConfig(OpenAIConfig, frozen=True):
 
     def agent(self, name: str) -> AgentConfig:
         """How the agent is asked; by Blaxel's convention, where nobody says."""
-        return self.agents.get(name) or _BY_CONVENTION
+        from .agent_config import BY_CONVENTION
+
+        return self.agents.get(name) or BY_CONVENTION
 
     def may_have_key(self, url: str, *, named_by_control: bool) -> bool:
         """Whether Blaxel's key may go to `url`.
@@ -136,9 +100,6 @@ class BlaxelConfig(OpenAIConfig, frozen=True):
             return all(_is_here(one.hostname or "") for one in configured)
         ours = host.endswith(tuple(_CONTROL)) or (named_by_control and host.endswith(_WORKLOADS))
         return ours and parts.scheme == "https"
-
-
-_BY_CONVENTION = AgentConfig()
 
 
 def _host(url: str) -> str:

@@ -14,7 +14,7 @@ from typing import Protocol
 from pointsman import ConfigError, Finished, PointsmanError, Scope, StreamBroken, StreamEvent, Target, TextDelta
 from pointsman_openai import redact, shortened, valid, words_of
 
-from .config import AgentConfig
+from .agent_config import AgentConfig
 from .events import Lines, ServerSentEvents
 from .forms import MOST_HELD, Form, form_of, is_json, loaded
 from .said import keys_of, said
