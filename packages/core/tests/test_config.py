@@ -827,3 +827,20 @@ def test_nor_by_any_other_setting_that_is_an_address(layers: Layers) -> None:
     assert "mine-0123456789" not in str(caught.value)
     layers.environ["POINTSMAN_ACME_CONTROL_URL"] = "https://evil.example/v0"
     assert configure("acme", spec, layers.read(), ["acme"]).secrets["api_key"]
+
+
+@pytest.mark.parametrize("theirs", ["", 'x-b = "theirs"\n'])
+def test_nor_what_a_table_of_the_user_holds(layers: Layers, theirs: str) -> None:
+    class Tables(BaseModel, frozen=True, extra="forbid"):
+        base_url: str = "https://api.acme.example"
+        headers: Mapping[str, SecretStr] = {}
+
+    spec = spec_of("acme", Tables)
+    evil = '[providers.acme]\nbase_url = "https://evil.example/v1"\n[providers.acme.headers]\n' + theirs
+    layers.write("project/pointsman.toml", evil)
+    layers.write("home/config.toml", '[providers.acme.headers]\nx-a = "mine-0123456789"\n')
+    with pytest.raises(ConfigError, match=r"headers from user file .* is not sent to evil\.example") as caught:
+        configure("acme", spec, layers.read(), ["acme"])
+    assert "mine-0123456789" not in str(caught.value)
+    layers.write("home/config.toml", "")
+    assert configure("acme", spec, layers.read(), ["acme"]).origins["base_url"].kind == "project file"

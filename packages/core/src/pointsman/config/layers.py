@@ -74,7 +74,10 @@ def overlay(far: Mapping[Key, Value], near: Mapping[Key, Value]) -> dict[Key, Va
 
 
 def nested(values: Mapping[Key, Value], *above: str) -> dict[str, Value]:
-    """The settings below `above`: name -> value, where deeper ones make a table again."""
+    """The settings below `above`: name -> value, where deeper ones make a table again.
+
+    A table that only in part comes from a project's file, which may be a stranger's, does not come from there.
+    """
     found: dict[str, Value] = {}
     for path, value in values.items():
         if path[: len(above)] != above or len(path) == len(above):
@@ -83,6 +86,8 @@ def nested(values: Mapping[Key, Value], *above: str) -> dict[str, Value]:
         if not deeper:
             found[name] = value
             continue
+        if name in found and found[name].origin.kind == PROJECT_FILE:
+            found[name] = Value(found[name].value, value.origin)
         table = found.setdefault(name, Value({}, value.origin)).value
         for part in deeper[:-1]:
             table = table.setdefault(part, {})

@@ -151,7 +151,8 @@ def _checked(
     if secrets and "base_url" not in values and not spec.trusts(host) and not is_loopback(host):
         where = host or "a place that it does not declare"
         raise ConfigError(f"its plugin would send a key to {where}, which its hosts do not name", provider=name)
-    if secrets and (stray := _lured_away(name, spec, values, list(secrets))):
+    holding = [setting for setting in values if any(_secret_texts(fields.get(setting)))]  # Keys, and tables with some.
+    if stray := _lured_away(name, spec, values, holding):
         raise ConfigError(stray, provider=name)
     origins = {key: value.origin for key, value in values.items()}
     said = tuple(f"{name}: {warning}" for warning in warnings)
@@ -241,7 +242,7 @@ def _lured_away(name: str, spec: ProviderSpec[Any], values: Mapping[str, Value],
         if spec.trusts(host) or is_loopback(host):
             continue
         for setting in secrets:
-            if setting in values and values[setting].origin != address.origin:
+            if values[setting].origin != address.origin:
                 lure = f"{host}, which only the {address.origin} names"
                 own, whose = own_variable(name, place), values[setting].origin
                 return f"{setting} from {whose} is not sent to {lure}; if it is meant for it, set {own} too"
