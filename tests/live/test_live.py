@@ -152,9 +152,10 @@ async def test_a_wrong_key(client: AsyncClient, provider: str, model: Target) ->
     if not made.secrets:
         pytest.skip(f"{provider} is used without a key")
     table: dict[str, Any] = {}
-    for name, value in made.config.model_dump(exclude_unset=True).items():
+    for name in made.origins:
+        value = getattr(made.config, name)
         key = value.get_secret_value() if isinstance(value, SecretStr) else None
-        table[name] = value if key is None else key[:3] + "0" * (len(key) - 3)
+        table[name] = value if key is None else key[:-6] + ("0" * 6 if key[-6:] != "0" * 6 else "1" * 6)
     settings = Settings.of({"providers": {provider: table}})
     async with AsyncClient(settings=settings) as stranger:
         with pytest.raises(AuthFailed) as raised:

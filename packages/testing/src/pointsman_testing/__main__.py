@@ -21,6 +21,7 @@ async def _serve(args: argparse.Namespace) -> str | None:
                     args.vendor,
                     profile=PROFILES.get(args.vendor),
                     models=args.model,
+                    api_key=args.key,
                     default=failing(args.fault, answer, every=args.every or 1, lines=lines) if args.fault else answer,
                     dialect=dialect_of(args.vendor),
                     port=args.port,
@@ -50,6 +51,7 @@ def main() -> None:
         "--speed", type=float, default=DEFAULT_SPEED, help="how many times faster than a wall clock (default: 10)"
     )
     parser.add_argument("--model", action="append", default=[], help="a model that it lists and knows; may be repeated")
+    parser.add_argument("--key", help="the one key that it takes (default: any, or none)")
     parser.add_argument("--text", help="what it answers")
     kinds = "; ".join(f"{name}: {said}" for name, said in MISHAPS.items())
     parser.add_argument("--fault", choices=MISHAPS, help=f"what goes wrong with a chat. {kinds}")
