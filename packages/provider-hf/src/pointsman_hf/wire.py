@@ -37,7 +37,7 @@ def other_client(config: HuggingFaceConfig) -> httpx2.AsyncClient:
     """For other hosts than the router's: it carries the token, and no header that the user has set for that one."""
     key = config.api_key.get_secret_value().strip()
     headers = {"user-agent": "pointsman", "accept-encoding": "identity", "authorization": f"Bearer {key}"}
-    return new_client(config.base_url, headers, config.connect_timeout)
+    return new_client(config.base_url, headers, config.connect_timeout, abroad=True)
 
 
 def vouched(url: str, *known: str) -> bool:
