@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,6 +134,13 @@ def test_what_the_router_chose_costs_at_least_the_cheapest(model: Any, usage: Us
     for one, offer in zip(each, found.models[1:], strict=True):
         assert one == (offer.price.of(usage) if offer.price else Unknown)
     assert live_cost(found, f"{name}:nobody", usage) == live_cost(found, name, None) == Unknown
+
+
+@pytest.mark.parametrize("price", ["1e999999", 10**400, 10**12, "-1", True, "NaN"])
+def test_a_price_that_nobody_could_pay_is_none(price: Any) -> None:
+    offer = {"provider": "groq", "status": "live", "pricing": {"input": price, "output": 1}, "context_length": price}
+    found = read({"id": "a/b", "providers": [offer]})
+    assert [(one.price, one.context_tokens) for one in found.models] == [(None, None)] * 2
 
 
 def test_the_users_own_price_wins() -> None:

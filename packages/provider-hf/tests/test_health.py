@@ -110,7 +110,8 @@ async def test_embeddings_of_the_router(opened: Open, vendor: Vendor) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["[]", "[[1.0]]", "[[[1.0]],[[2.0]]]", '[["a"],["b"]]', "[[],[]]", "[[1],[2,3]]", "{}"]
+    "body",
+    ["[]", "[[1.0]]", "[[[1.0]],[[2.0]]]", '[["a"],["b"]]', "[[],[]]", "[[1],[2,3]]", "{}", f"[[1{'0' * 400}],[2]]"],
 )
 async def test_what_is_no_vector_for_each_text(opened: Open, vendor: Vendor, body: str) -> None:
     vendor.script(Fault(200, body), on="features")

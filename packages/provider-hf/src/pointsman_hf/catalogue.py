@@ -93,16 +93,16 @@ def _price(entry: dict[str, Any], today: date, source: str) -> Price | None:
 
 
 def _number(value: Any) -> Decimal | None:
-    """A decimal number from 0, by way of text, since a float is not the number that was meant."""
+    """A decimal number from 0 to 10¹², by way of text, since a float is not the number that was meant."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         found = Decimal(str(value).strip())
     except InvalidOperation:
         return None
-    return found if found.is_finite() and found >= 0 else None
+    return found if found.is_finite() and 0 <= found < 10**12 else None
 
 
 def _positive(value: Any) -> Decimal | None:
     found = _number(value)
-    return found if found and 0 < found < 10**12 else None
+    return found or None

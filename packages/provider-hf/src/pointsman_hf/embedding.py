@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -30,6 +31,7 @@ def read_features(value: Any, count: int, target: Target) -> Embeddings:
     vectors = [items(one) for one in items(value)]
     numbers = all(type(one) in (int, float) for vector in vectors for one in vector)
     if numbers and len(vectors) == count and len({len(vector) for vector in vectors} | {0}) == 2:
-        return Embeddings(tuple(tuple(map(float, vector)) for vector in vectors))
+        with suppress(OverflowError):
+            return Embeddings(tuple(tuple(map(float, vector)) for vector in vectors))
     message = f"asked for {count} vectors, it answered with something else; is it a model for sentences?"
     raise Unavailable(message, target=target, retryable=False)
