@@ -198,6 +198,14 @@ BUSY = {"ratelimit": '"api";r=0;t=55', "ratelimit-policy": '"fixed window";"api"
         ),
         (
             PINNED,
+            Fault(400, {"error": "This model doesn't support tools"}),
+            InvalidRequest,
+            Scope.TARGET,
+            False,
+            "doesn't",
+        ),
+        (
+            PINNED,
             Fault(400, {"error": "response_format json_schema is not supported"}),
             InvalidRequest,
             Scope.TARGET,

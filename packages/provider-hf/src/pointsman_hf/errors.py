@@ -21,7 +21,7 @@ PERMISSION_HELP = f'make a fine-grained token with "Make calls to Inference Prov
 _TOKEN = re.compile(r"authorization header|username or password|\btoken\b|authentication method", re.IGNORECASE)
 _PERMISSION = re.compile(r"sufficient permissions|inference providers", re.IGNORECASE)
 _CREDITS = re.compile(r"included credits|pre-?paid credits|inference providers", re.IGNORECASE)
-_CANNOT = re.compile(r"\b(not|n't) (currently )?support|unsupported", re.IGNORECASE)
+_CANNOT = re.compile(r"(\bnot|n['’]t) (currently )?support|unsupported", re.IGNORECASE)
 _HUB_LIMIT = re.compile(r'"[^"]+"\s*;\s*r=0\b')
 _SUPPORTED_BY = re.compile(r"not supported by", re.IGNORECASE)
 
