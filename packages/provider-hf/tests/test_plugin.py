@@ -28,6 +28,7 @@ from pointsman import (
     user,
 )
 from pointsman_hf import SPEC, HuggingFaceConfig
+from pointsman_hf.config import ENDPOINTS, HUB
 from pointsman_testing import Answer, Fault, HuggingFaceApi, Lab, LabEndpoint, Vendor
 
 Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Any]]
@@ -150,3 +151,9 @@ async def test_a_whole_call_through_core(client_of: Clients, vendor: Vendor) -> 
         reply = await client.chat("Hi", model="hf/openai/gpt-oss-120b")
     assert reply.text == "Hello."
     assert reply.attempts[0].served == "openai/gpt-oss-120b:groq"
+
+
+@pytest.mark.parametrize("url", ["https://Router.HuggingFace.co/v1", "https://router.huggingface.co:443/v1/"])
+def test_the_router_may_be_spelled_otherwise(url: str) -> None:
+    config = HuggingFaceConfig.model_validate({"api_key": "hf_0123456789", "base_url": url})
+    assert (config.hub, config.endpoints) == (HUB, ENDPOINTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr
 
@@ -57,12 +58,18 @@ class HuggingFaceConfig(OpenAIConfig, frozen=True):
     @property
     def hub(self) -> str | None:
         """The Hub to ask; None if there is none to this router."""
-        return self.hub_url or (HUB if self.base_url == ROUTER else None)
+        return self.hub_url or (HUB if self._at_router else None)
 
     @property
     def endpoints(self) -> str | None:
         """The API of endpoints to ask; None if there is none to this router."""
-        return self.endpoints_url or (ENDPOINTS if self.base_url == ROUTER else None)
+        return self.endpoints_url or (ENDPOINTS if self._at_router else None)
+
+    @property
+    def _at_router(self) -> bool:
+        """However its address is spelled."""
+        parts = urlsplit(self.base_url)
+        return (parts.scheme, parts.hostname) == ("https", HOSTS[0])
 
 
 def divided(model: str) -> tuple[str, str]:
