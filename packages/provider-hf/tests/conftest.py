@@ -74,12 +74,12 @@ def places(vendor: Vendor, **settings: Any) -> dict[str, Any]:
 def opened() -> Open:
     """Opens a session at a lab vendor, as core does."""
 
-    def open_(vendor: Vendor, **settings: Any) -> AbstractAsyncContextManager[Any]:
+    def open_(vendor: Vendor, limits: RateLimits | None = None, **settings: Any) -> AbstractAsyncContextManager[Any]:
         context = ProviderContext(
             name="hf",
             clock=anyio.current_time,
             secrets={},
-            limits=RateLimits(),
+            limits=RateLimits() if limits is None else limits,
             log=logging.LoggerAdapter(logging.getLogger("hf"), {}),
         )
         return SPEC.open(HuggingFaceConfig.model_validate(places(vendor, **settings)), context)

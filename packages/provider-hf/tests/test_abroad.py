@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,10 +14,24 @@ import pytest
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSListener
 
-from pointsman import PointsmanError, Unavailable
-from pointsman_testing import Vendor
+from pointsman import (
+    AsyncClient,
+    AuthFailed,
+    ChatRequest,
+    ConfigError,
+    ModelGone,
+    PointsmanError,
+    RateLimits,
+    Scope,
+    Unavailable,
+    Unknown,
+    user,
+)
+from pointsman_testing import Answer, Fault, Hangup, HuggingFaceApi, Lab, LabEndpoint, Vendor
 
 Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Any]]
+Clients: TypeAlias = Callable[..., AsyncClient]
+KEY = "hf_lab0123456789ABCDEFGHIJKLMNOPQRSTUV"
 
 SELF_SIGNED = """\
 -----BEGIN PRIVATE KEY-----
@@ -68,3 +83,146 @@ async def test_certificates_are_checked_wherever_the_router_is(opened: Open, ven
     assert told == []
     assert isinstance(caught.value, Unavailable)
     assert "is not trusted" in str(caught.value)
+
+
+def endpoint_vendor(lab: Lab, dialect: dict[str, Any] | None = None, **facts: Any) -> Vendor:
+    mine = LabEndpoint(**{"name": "mine", **facts})
+    return lab.vendor("hf", dialect=HuggingFaceApi(endpoints=(mine,), **(dialect or {})), api_key=KEY)
+
+
+async def refusal(session: Any, model: str = "endpoint:mine") -> PointsmanError:
+    with pytest.raises(PointsmanError) as caught:
+        async with session.stream(ChatRequest(messages=(user("Hi."),), model=model)) as events:
+            async for _ in events:
+                pass
+    return caught.value
+
+
+@pytest.mark.parametrize("fault", [Fault(401), Fault(402), Fault(403), Hangup(), Fault(200, "<html>")])
+async def test_an_endpoint_that_refuses_closes_itself_alone(opened: Open, lab: Lab, fault: Any) -> None:
+    """The router, and other endpoints, may answer."""
+    vendor = endpoint_vendor(lab)
+    vendor.script(fault, on="serving")
+    async with opened(vendor) as session:
+        assert (await refusal(session)).scope is Scope.TARGET
+
+
+async def test_so_does_one_that_is_not_there(opened: Open, lab: Lab) -> None:
+    vendor = endpoint_vendor(lab, url="http://127.0.0.1:1")
+    async with opened(vendor) as session:
+        error = await refusal(session)
+    assert isinstance(error, Unavailable)
+    assert error.scope is Scope.TARGET
+
+
+@pytest.mark.parametrize("fault", [Fault(400), Fault(404), Fault(500), Hangup()])
+@pytest.mark.parametrize("route", ["endpoint", "whoami"])
+async def test_an_api_that_does_not_say_where_it_is_closes_nobody_else(
+    opened: Open, lab: Lab, fault: Any, route: str
+) -> None:
+    vendor = endpoint_vendor(lab)
+    vendor.script(fault, on=route)
+    async with opened(vendor) as session:
+        error = await refusal(session)
+    assert (error.scope, error.begun) == (Scope.TARGET, False)
+
+
+async def test_a_token_that_the_hub_refuses_is_of_no_use_anywhere(opened: Open, lab: Lab) -> None:
+    async with opened(endpoint_vendor(lab), api_key="hf_wrong_0123456789") as session:
+        error = await refusal(session)
+    assert (type(error), error.scope) == (AuthFailed, Scope.PROVIDER)
+
+
+async def test_whose_it_is_not_said_closes_nobody_else(opened: Open, lab: Lab) -> None:
+    vendor = endpoint_vendor(lab)
+    vendor.script(Fault(200, {"type": "org", "name": "acme"}), on="whoami")
+    async with opened(vendor) as session:
+        error = await refusal(session)
+    assert (type(error), error.scope) == (ConfigError, Scope.TARGET)
+    assert "set namespace" in str(error)
+
+
+async def test_a_hub_that_hangs_is_left(opened: Open, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pointsman_hf.endpoints.API_SECONDS", 0.2)
+    vendor = endpoint_vendor(lab)
+    vendor.script(Fault(500, wait=1e6), on="whoami")
+    async with opened(vendor) as session:
+        with anyio.fail_after(5):
+            error = await refusal(session)
+    assert isinstance(error, Unavailable)
+    assert "the Hub did not answer within" in str(error)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://[::1", "http://127.0.0.1:1/\x01", {"a": 1}, 5])
+async def test_what_is_no_address_is_refused_as_one(opened: Open, lab: Lab, url: Any) -> None:
+    async with opened(endpoint_vendor(lab, url=url)) as session:
+        error = await refusal(session)
+    assert isinstance(error, ConfigError | Unavailable)
+    assert error.scope is Scope.TARGET
+
+
+async def test_a_name_that_changes_is_followed_once(opened: Open, lab: Lab) -> None:
+    vendor = endpoint_vendor(lab, model="never said")
+    vendor.script(*(Fault(200, {"data": [{"id": f"name-{number}"}]}) for number in range(50)), on="serving-models")
+    async with opened(vendor) as session:
+        assert isinstance(await refusal(session), ModelGone)
+    assert len([one for one in vendor.requests if one.path.endswith("/chat/completions")]) == 2
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 204, 205, 206])
+async def test_any_success_is_one(opened: Open, lab: Lab, status: int) -> None:
+    vendor = endpoint_vendor(lab)
+    vendor.script(Fault(status, b""), on="change")
+    async with opened(vendor) as session:
+        assert (await session.endpoints.pause("mine")).name == "mine"
+        for name in ("", "lab-user/"):
+            with pytest.raises(ModelGone, match="names no endpoint"):
+                await session.endpoints.pause(name)
+    assert [one.path for one in vendor.requests if one.method == "POST"] == ["/v2/endpoint/lab-user/mine/pause"]
+
+
+async def test_a_price_that_is_none_breaks_no_answer(client_of: Clients, lab: Lab) -> None:
+    """It is read beside the answers: what failed there would end the connection, and all that goes on over it."""
+    vendor = endpoint_vendor(lab, {"hourly": {"nvidia-l4 x1": True}})
+    vendor.default = Answer("Hi there.").stall(after=1, seconds=10.0)
+    async with client_of(vendor) as client:
+        reply = await client.chat("Hi", model="hf/endpoint:mine")
+    assert (reply.text, reply.cost, len(reply.attempts)) == ("Hi there.", Unknown, 1)
+
+
+async def test_what_the_api_allows_is_no_limit_of_an_endpoint(opened: Open, lab: Lab) -> None:
+    vendor, limits = endpoint_vendor(lab), RateLimits()
+    async with opened(vendor, limits=limits) as session:
+        raw = (await session.endpoints.get("mine")).raw
+        vendor.script(Fault(200, raw, headers={"ratelimit": '"api";r=0;t=300'}), on="endpoint")
+        await session.endpoints.get("mine")
+    assert limits.seen == {}
+
+
+async def test_an_endpoint_of_two_names_is_paid_for_once(client_of: Clients, lab: Lab) -> None:
+    vendor = endpoint_vendor(lab)
+    vendor.default = Answer("Hi.").stall(after=2, seconds=8.0)
+    costs: list[Decimal] = []
+    async with client_of(vendor, endpoint_prices={"lab-user/mine": "3600"}) as client:
+
+        async def ask(name: str) -> None:
+            costs.append((await client.chat("Hi", model=f"hf/endpoint:{name}")).cost.known)
+
+        begun = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, "mine")
+            tasks.start_soon(ask, "lab-user/mine")
+        took = anyio.current_time() - begun
+    assert 0 < sum(costs) <= took
+
+
+async def test_a_library_that_cannot_be_loaded_is_said(opened: Open, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(hub: str, token: str) -> Any:
+        raise ValueError("invalid literal for int(): 'abc'")  # HF_HUB_DOWNLOAD_TIMEOUT=abc
+
+    monkeypatch.setattr("pointsman_hf.endpoints._reader", broken)
+    async with opened(endpoint_vendor(lab)) as session:
+        error = await refusal(session)
+        assert (type(error), error.scope) == (ConfigError, Scope.TARGET)
+        assert "huggingface_hub" in str(error)
+        assert await session.models() == []

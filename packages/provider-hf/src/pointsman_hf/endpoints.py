@@ -7,7 +7,8 @@ redirects, and obeys switches of the environment (docs/providers/hf.md has what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import quote
@@ -16,10 +17,11 @@ import anyio
 import anyio.to_thread
 
 from pointsman import AuthFailed, ConfigError, Health, ModelGone, PointsmanError, Scope, Target, Unavailable
-from pointsman_openai import Session, fields, items, string
+from pointsman_openai import fields, items, string
 
 from .config import FAMILY, HUB, HuggingFaceConfig
 from .states import gone, health
+from .wire import Wire
 
 if TYPE_CHECKING:
     from huggingface_hub import InferenceEndpoint
@@ -36,7 +38,7 @@ class Endpoints:
     Names are ``NAME``, in the namespace of the configuration, else of the token's owner, or ``NAMESPACE/NAME``.
     """
 
-    def __init__(self, wire: Session, config: HuggingFaceConfig, provider: str) -> None:
+    def __init__(self, wire: Wire, config: HuggingFaceConfig, provider: str) -> None:
         """`wire` sends the token to whatever address it is given: those of `config` were checked."""
         self._wire = wire
         self._config = config
@@ -59,12 +61,12 @@ class Endpoints:
 
     async def get(self, name: str) -> InferenceEndpoint:
         """How an endpoint is now, and where. Raises `ModelGone` if there is none of that name."""
-        return await self._one("GET", name)
+        return await self._one(name)
 
     async def resume(self, name: str) -> InferenceEndpoint:
         """Start a paused endpoint. From then on it costs money."""
         try:
-            return await self._one("POST", name, "resume")
+            return await self._one(name, "resume")
         except PointsmanError as error:
             if error.status == 400 and "already running" in error.message.lower():
                 return await self.get(name)
@@ -72,11 +74,11 @@ class Endpoints:
 
     async def pause(self, name: str) -> InferenceEndpoint:
         """Stop an endpoint until somebody resumes it. It costs nothing then, and no request starts it."""
-        return await self._one("POST", name, "pause")
+        return await self._one(name, "pause")
 
     async def scale_to_zero(self, name: str) -> InferenceEndpoint:
         """Stop an endpoint until the next request. It costs nothing until then."""
-        return await self._one("POST", name, "scale-to-zero")
+        return await self._one(name, "scale-to-zero")
 
     async def health(self, name: str) -> Health:
         """How an endpoint is, without asking itself: that would start one that is scaled to zero."""
@@ -90,7 +92,9 @@ class Endpoints:
             for vendor in map(fields, items(fields(told).get("vendors")))
             for region in map(fields, items(vendor.get("regions")))
             for compute in map(fields, items(region.get("computes")))
-            if isinstance(price := compute.get("pricePerHour"), int | float) and 0 <= price < 10**6
+            if isinstance(price := compute.get("pricePerHour"), int | float)
+            and not isinstance(price, bool)
+            and 0 <= price < 10**6
         }
 
     async def namespace(self) -> str:
@@ -101,24 +105,36 @@ class Endpoints:
                 message = (
                     "whose endpoints are meant? The token is no user's: set namespace, or write endpoint:NAMESPACE/NAME"
                 )
-                raise ConfigError(message, provider=self._provider)
+                raise ConfigError(message, provider=self._provider, scope=Scope.TARGET)
             self._namespace = string(told.get("name"))
         return self._namespace
 
     async def whoami(self) -> Any:
         """What the Hub says of the token."""
         if self._config.hub is None:
-            raise ConfigError("no hub_url is set, so that nobody can say whose token it is", provider=self._provider)
-        told, _ = await self._wire.fetch(f"{self._config.hub}/api/whoami-v2", provider=self._provider)
+            message = "no hub_url is set, so that nobody can say whose token it is"
+            raise ConfigError(message, provider=self._provider, scope=Scope.TARGET)
+        try:
+            with self._in_time("the Hub", provider=self._provider):
+                told, _ = await self._wire.fetch(f"{self._config.hub}/api/whoami-v2", provider=self._provider)
+        except PointsmanError as error:
+            if not isinstance(error, AuthFailed):
+                error.scope = Scope.TARGET  # The router may answer all the same.
+            raise
         return told
 
-    async def _one(self, method: str, name: str, action: str = "") -> InferenceEndpoint:
+    async def _one(self, name: str, action: str = "") -> InferenceEndpoint:
+        """How it is, after an `action`, if there is one: its own answer may be empty."""
         target = Target(self._provider, f"{FAMILY}{name}")
         own, _, short = name.rpartition("/")
+        if not short:
+            raise ModelGone("it names no endpoint: write endpoint:NAME, or endpoint:NAMESPACE/NAME", target=target)
         namespace = own or await self.namespace()
-        path = "/".join(quote(part, safe="") for part in ("endpoint", namespace, short, action) if part)
+        path = f"endpoint/{quote(namespace, safe='')}/{quote(short, safe='')}"
         try:
-            told = await self._ask(method, path, target=target)
+            if action:
+                await self._ask("POST", f"{path}/{action}", target=target)
+            told = await self._ask("GET", path, target=target)
         except ModelGone as error:
             raise gone(short, namespace, target) from error
         try:
@@ -133,26 +149,41 @@ class Endpoints:
             message = "no endpoints_url is set, and base_url is not Hugging Face's own: where are the endpoints?"
             raise ConfigError(message, target=target, provider=self._provider, scope=Scope.TARGET)
         where: dict[str, Any] = {"target": target} if target else {"provider": self._provider}
+        url, told = f"{self._config.endpoints}/{path}", None
         try:
-            with anyio.fail_after(API_SECONDS):
-                told, _ = await self._wire.fetch(f"{self._config.endpoints}/{path}", method=method, **where)
-        except TimeoutError:
-            raise Unavailable(
-                f"the API of endpoints did not answer within {API_SECONDS:g} s", begun=False, **where
-            ) from None
+            with self._in_time("the API of endpoints", **where):
+                if method == "POST":
+                    await self._wire.act(url, **where)
+                else:
+                    told, _ = await self._wire.fetch(url, **where)
         except PointsmanError as error:
-            error.begun = False  # Nobody has asked the endpoint itself yet.
-            error.scope = min(error.scope, Scope.TARGET)
+            error.scope = Scope.TARGET
             if isinstance(error, AuthFailed):
                 permission = "the token needs the permission to see and to call Inference Endpoints"
                 error.args = (f"{error.message} ({permission}: https://huggingface.co/settings/tokens)",)
             raise
         return told
 
+    @contextmanager
+    def _in_time(self, who: str, **where: Any) -> Generator[None]:
+        """Raises `Unavailable` after `API_SECONDS`. Nobody has asked the endpoint itself yet, whatever is raised."""
+        try:
+            with anyio.fail_after(API_SECONDS):
+                yield
+        except TimeoutError:
+            raise Unavailable(f"{who} did not answer within {API_SECONDS:g} s", begun=False, **where) from None
+        except PointsmanError as error:
+            error.begun = False
+            raise
+
     async def _reader(self) -> Reader:
         if self._read is None:
             key = self._config.api_key.get_secret_value().strip()
-            self._read = await anyio.to_thread.run_sync(_reader, self._config.hub or HUB, key)
+            try:
+                self._read = await anyio.to_thread.run_sync(_reader, self._config.hub or HUB, key)
+            except Exception as error:  # Of its environment it reads numbers, too.
+                message = f"huggingface_hub, which is needed for endpoints, cannot be imported: {error}"
+                raise ConfigError(message, provider=self._provider, scope=Scope.TARGET) from error
         return self._read
 
 

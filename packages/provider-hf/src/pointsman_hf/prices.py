@@ -30,26 +30,30 @@ class Meter:
     clock: Callable[[], float]
     hourly: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
     """USD for an hour of one replica, by target."""
+    names: dict[str, str] = field(default_factory=dict[str, str])
+    """Target -> the endpoint that it names, where that is known: ``endpoint:NAME`` may be ``NAMESPACE/NAME``."""
     _charged: dict[str, list[tuple[float, float]]] = field(default_factory=dict[str, list[tuple[float, float]]])
     """Spans of time that are paid for, in order and apart."""
 
     def cost(self, target: str, timings: Timings) -> Cost:
         """The cost of an attempt that ends now."""
         now = self.clock()
-        owed = 0.0 if timings.ttft is None else self._charge(target, now - (timings.e2e - timings.ttft), now)
+        endpoint, owed = self.names.get(target, target), 0.0
+        if timings.ttft is not None:
+            owed = self._charge(endpoint, now - (timings.e2e - timings.ttft), now)
         price = self.hourly.get(target)
         return Unknown if price is None else AtLeast(price * Decimal(str(owed)) / _HOUR)
 
-    def _charge(self, target: str, begin: float, end: float) -> float:
+    def _charge(self, endpoint: str, begin: float, end: float) -> float:
         """How much of a span was not charged before; from now on it is."""
-        known = self._charged.get(target, [])
+        known = self._charged.get(endpoint, [])
         touched = [(one, other) for one, other in known if one <= end and other >= begin]
         free = end - begin - sum(min(end, other) - max(begin, one) for one, other in touched)
         joined = (min(begin, *(one for one, _ in touched), end), max(end, *(other for _, other in touched), begin))
         spans = sorted([*(span for span in known if span not in touched), joined])
         if len(spans) > _SPANS:  # What is forgotten counts as charged: the bound stays one.
             spans[:2] = [(spans[0][0], spans[1][1])]
-        self._charged[target] = spans
+        self._charged[endpoint] = spans
         return max(0.0, free)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -100,13 +100,15 @@ class Server:
     async def _asked(self, target: Target, ask: Callable[[_Place], Any]) -> Any:
         """What `ask` answers. Asks again while the endpoint starts, within `wake_seconds`."""
         until = self._context.clock() + self._config.wake_seconds
-        pause = FIRST_PAUSE
+        pause, renamed = FIRST_PAUSE, False
         place = await self._place(target, until)
         while True:
             try:
                 return await ask(place)
             except PointsmanError as error:
-                if isinstance(error, ModelGone) and await self._renamed(place, target):
+                error.scope = min(error.scope, Scope.TARGET)  # The router, and other endpoints, may answer.
+                if isinstance(error, ModelGone) and not renamed and await self._renamed(place, target):
+                    renamed = True
                     continue
                 state = await self._state(error, target)
                 if refused := refusal(_name(target), state, target):
@@ -130,7 +132,7 @@ class Server:
             state = str(found.status)
             if refused := refusal(found.name, state, target):
                 raise refused
-            if found.url:
+            if url := string(found.url):
                 break
             if state not in WAKING or self._context.clock() + pause > until:
                 raise Unavailable(
@@ -138,27 +140,31 @@ class Server:
                 )
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        self._check(found.url, target)
+        self._check(url, target)
+        self._meter.names[target.model] = f"{found.namespace}/{found.name}"
         self._learn_price(found, target)
-        place = self._places[target.model] = _Place(found.url.rstrip("/").removesuffix("/v1"), found.name)
+        place = self._places[target.model] = _Place(url.rstrip("/").removesuffix("/v1"), string(found.name))
         return place
 
     def _check(self, url: str, target: Target) -> None:
         """Raises `ConfigError` for an address that the token is not for, whoever says that it is the endpoint's."""
-        parts = urlsplit(url)
-        api = self._config.endpoints or ""
-        if (parts.scheme == "https" and self._trusts(parts.hostname or "")) or vouched(url, self._config.base_url, api):
-            return
+        host, api = "", self._config.endpoints or ""
+        with suppress(ValueError):  # It is no address.
+            parts = urlsplit(url)
+            host, _ = parts.hostname or "", parts.port
+            trusted = parts.scheme == "https" and self._trusts(host)
+            if url.isprintable() and (trusted or vouched(url, self._config.base_url, api)):
+                return
         message = (
-            f"the token is not sent to {parts.hostname or url}, which the API says is the endpoint's address; if you "
+            f"the token is not sent to {host or repr(url)}, which the API says is the endpoint's address; if you "
             'trust it, ask it as a provider of its own: plugin = "openai-compatible", with that base_url'
         )
         raise ConfigError(message, target=target, scope=Scope.TARGET)
 
     def _learn_price(self, found: InferenceEndpoint, target: Target) -> None:
         """What an hour costs, if the configuration says, or else the vendor: he is asked beside the answers."""
-        own = self._config.endpoint_prices
-        said = next((own[name] for name in (_name(target), found.name) if name in own), None)
+        own, full = self._config.endpoint_prices, f"{found.namespace}/{found.name}"
+        said = next((own[name] for name in (_name(target), found.name, full) if name in own), None)
         if said is None:
             self._spawn(self._ask_price, instance_of(found), target)
         else:
@@ -167,7 +173,7 @@ class Server:
     async def _ask_price(self, instance: tuple[str, ...], target: Target) -> None:
         try:
             price = (await self._endpoints.hourly_prices()).get(instance)
-        except PointsmanError as error:
+        except Exception as error:  # A price is not worth an answer, whatever is wrong with it.
             self._context.log.debug("what %s costs is not known: %s", target, error)
         else:
             if price is not None:

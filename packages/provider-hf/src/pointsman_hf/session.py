@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import anyio
@@ -23,6 +24,7 @@ from pointsman import (
     PriceAttempt,
     PriceBook,
     ProviderContext,
+    RateLimits,
     StreamEvent,
     Target,
     Unavailable,
@@ -127,7 +129,8 @@ class RouterSession(Session):
     def endpoints(self) -> Endpoints:
         """The account's endpoints."""
         if self._endpoints is None:
-            wire = Wire(self._client(), self._context, Quirks(), self._secrets)
+            aside = replace(self._context, limits=RateLimits())  # What the API allows, no endpoint has said.
+            wire = Wire(self._client(), aside, Quirks(), self._secrets)
             self._endpoints = Endpoints(wire, self._config, self._context.name)
         return self._endpoints
 
@@ -175,7 +178,8 @@ class RouterSession(Session):
 
     async def _read_list_quietly(self) -> None:
         try:
-            await self._read_list()
+            with anyio.fail_after(LISTING_SECONDS):
+                await self._read_list()
         except Exception as error:  # Prices are not worth an answer, whatever is wrong with them.
             self._context.log.debug("the router's prices are not known: %s", error)
 

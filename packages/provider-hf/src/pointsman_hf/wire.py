@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
-from pointsman_openai import Session, is_loopback, new_client
+from pointsman_openai import Body, Session, is_loopback, new_client
 
 from .config import HuggingFaceConfig
-
-_DONE = (201, 202, 204)
 
 
 class Wire(Session):
@@ -18,9 +17,13 @@ class Wire(Session):
 
     async def exchange(self, http: httpx2.AsyncClient, request: httpx2.Request) -> httpx2.Response:
         response = await super().exchange(http, request)
-        if response.status_code in _DONE:  # Of what was asked for, all succeeded.
+        if response.is_success:  # Whatever its kind.
             response.status_code = 200
         return response
+
+    async def act(self, url: str, **details: Any) -> None:
+        """Have something done. A success means that it is, also one without a body."""
+        await Body(await self.send("POST", url, headers={"accept": "application/json"}, **details)).close()
 
 
 class Serving(Session):
