@@ -43,8 +43,8 @@ def new_client(
 
     The engine owns the clocks and the limits of concurrency, so here only connecting is timed and the pool is not a
     queue. Redirects are never followed, since the key would go along. Proxies of the environment are used, except for
-    this machine. Where no TLS is spoken, no certificates are loaded, which saves some 30 ms: say `abroad` if other hosts
-    than that of `base_url` are asked, too, so that theirs are checked.
+    this machine. Where no TLS is spoken, no certificates are loaded, which saves some 30 ms: say `abroad` if hosts
+    other than that of `base_url` are asked, too, so that theirs are checked.
     """
     try:
         url = httpx2.URL(base_url)
