@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from pointsman import ChatRequest, InvalidRequest, Message, Text, Tool
+from pointsman import ChatRequest, InvalidRequest, Message, Scope, Text, Tool
 
 from .quirks import Quirks
 
@@ -60,7 +60,8 @@ def _content(message: Message, quirks: Quirks) -> str | list[dict[str, Any]]:
     if not message.images:
         return message.text
     if quirks.inline_images_only and any(not image.url.startswith("data:") for image in message.images):
-        raise InvalidRequest("this vendor takes pictures as data: URLs only, not by address")
+        why = "this vendor takes pictures as data: URLs only, not by address"
+        raise InvalidRequest(why, scope=Scope.TARGET)  # Another may take it.
     return [
         {"type": "text", "text": part.text}
         if isinstance(part, Text)
