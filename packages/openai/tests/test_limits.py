@@ -87,6 +87,12 @@ def test_limits_of_the_hub() -> None:
     assert rate_limits(headers, 100.0, WALL) == [RateLimit("api", 500, 0, 155.0)]
 
 
+@pytest.mark.parametrize("reset", ["999999999", "32503680000", "9e20", "1000d", "Sat, 01 Jan 3000 00:00:00 GMT"])
+def test_no_window_closes_a_model_for_good(reset: str) -> None:
+    headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset}
+    assert rate_limits(headers, 5.0, 1_790_000_000.0)[0].reset_at == 5.0 + 86_400
+
+
 def test_limits_without_a_kind() -> None:
     assert rate_limits({"ratelimit-limit": "5", "ratelimit-remaining": "x"}, 0.0, WALL) == [
         RateLimit("requests", 5, None, None)

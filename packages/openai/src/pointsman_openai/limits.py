@@ -94,6 +94,7 @@ def retry_after(headers: Mapping[str, str], text: str, wall: float, estimate: fl
 def rate_limits(headers: Mapping[str, str], now: float, wall: float) -> list[RateLimit]:
     """The limits that `headers` state. `now` is on the client's clock and `wall` on the calendar's, both in seconds.
 
+    A window ends within a day, whatever is said: one that ended in years would close its model for good. Understood:
     ``[x-]ratelimit-{limit,remaining,reset}[-kind]``, as OpenAI, SambaNova and most others send them, and the newer
     ``ratelimit: "kind";r=0;t=55`` with ``ratelimit-policy: "kind";q=500`` (draft-ietf-httpapi-ratelimit-headers).
     """
@@ -111,7 +112,7 @@ def rate_limits(headers: Mapping[str, str], now: float, wall: float) -> list[Rat
             kind=kind,
             limit=_count(fields.get("limit", "")),
             remaining=_count(fields.get("remaining", "")),
-            reset_at=None if (wait := wait_seconds(fields.get("reset", ""), epoch)) is None else now + wait,
+            reset_at=_end_of(fields.get("reset", ""), now, epoch),
         )
         for kind, fields in stated.items()
     ]
@@ -134,6 +135,11 @@ def _end(violated: Violation, stated: list[RateLimit]) -> float:
     """Seconds until a window is over: what the headers say of one of its length, or as long as it can last."""
     ends = [limit.reset_at for limit in stated if limit.reset_at and window(limit.kind) == violated.seconds]
     return max(ends, default=min(violated.seconds, _LONGEST_BLIND_WAIT))
+
+
+def _end_of(text: str, now: float, epoch: float) -> float | None:
+    wait = wait_seconds(text, epoch)
+    return None if wait is None else now + min(wait, _LONGEST_WAIT)
 
 
 def _date(text: str) -> float | None:
