@@ -528,3 +528,14 @@ async def test_an_error_in_json_under_the_name_of_a_stream(opened: Open, vendor:
     async with opened(vendor.base_url) as session:
         with pytest.raises(QuotaExhausted, match="you have no credit"):
             await ask(session)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:1/\x01", "http://127.0.0.1:port/v1"])
+async def test_an_address_that_is_none_is_told(opened: Open, vendor: Vendor, url: str) -> None:
+    """Some control planes say where to ask."""
+    async with opened(vendor.base_url, api_key="secret-0123456789") as session:
+        with pytest.raises(ConfigError, match="no address"):
+            await session.fetch(url)
+        with pytest.raises(ConfigError) as caught:
+            await session.fetch(f"{url}?key=secret-0123456789")
+    assert "secret" not in str(caught.value)

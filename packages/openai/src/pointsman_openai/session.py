@@ -15,6 +15,7 @@ import msgspec
 from pointsman import (
     AuthFailed,
     ChatRequest,
+    ConfigError,
     Embeddings,
     EmbedRequest,
     Health,
@@ -32,7 +33,7 @@ from pointsman import (
 from .answer import Answer
 from .decode import ChatDecoder
 from .embeddings import read_embeddings
-from .errors import event_error, response_error
+from .errors import event_error, redact, response_error
 from .http import FAILURES, Body, error_body, media_type, refuse_page, unreachable, whole
 from .limits import rate_limits
 from .models import read_models
@@ -142,7 +143,11 @@ class Session:
         self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None, **details: Any
     ) -> httpx2.Response:
         """A response with status 200, of which the body is still to come. Raises the error of any other."""
-        request = self._http.build_request(method, url, headers=headers, content=content)
+        try:
+            request = self._http.build_request(method, url, headers=headers, content=content)
+        except (httpx2.InvalidURL, UnicodeError) as error:
+            message = redact(f"{url!r} is no address that can be asked: {error}", self._secrets)
+            raise ConfigError(message, **details) from error
         try:
             response = await self.exchange(self._http, request)
         except FAILURES as error:
