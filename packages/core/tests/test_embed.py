@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -20,6 +23,7 @@ from pointsman import (
     EmbedRequest,
     InvalidRequest,
     Plugins,
+    ProviderContext,
     ProviderSpec,
     Settings,
     Terminal,
@@ -113,6 +117,21 @@ async def test_it_ends_with_the_deadline() -> None:
         with pytest.raises(DeadlineExceeded, match="within 5 s"):
             await one.embed("hi", model="a/small", deadline=5)
         assert anyio.current_time() < 99
+
+
+async def test_the_deadline_is_that_of_opening_too() -> None:
+    @asynccontextmanager
+    async def slow(config: KeyConfig, context: ProviderContext, /) -> AsyncGenerator[None]:
+        await anyio.sleep(20)
+        yield
+
+    a = Embedder("a")
+    a.spec = replace(a.spec, open=slow)
+    async with client(a) as one:
+        begun = anyio.current_time()
+        with pytest.raises(DeadlineExceeded, match="within 5 s"):
+            await one.embed("hi", model="a/small", deadline=5)
+        assert anyio.current_time() - begun == pytest.approx(5)
 
 
 async def test_an_error_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:

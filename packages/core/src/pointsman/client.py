@@ -163,10 +163,10 @@ class AsyncClient:
         if others:
             raise InvalidRequest("texts are embedded by one model: vectors of two cannot be compared")
         request = as_embed_request(texts, target.model)
-        hooks = await self._open_connections().open(target.provider)
-        if hooks.embed is None:
-            raise InvalidRequest("it does not embed texts", target=target)
         with anyio.move_on_after(deadline):
+            hooks = await self._open_connections().open(target.provider)
+            if hooks.embed is None:
+                raise InvalidRequest("it does not embed texts", target=target)
             return await hooks.embed(request)
         raise DeadlineExceeded(f"no vectors within {deadline:g} s", target=target)
 
