@@ -161,6 +161,28 @@ async def test_what_is_no_address_is_refused_as_one(opened: Open, lab: Lab, url:
     assert error.scope is Scope.TARGET
 
 
+async def test_one_that_has_moved_is_found_again(opened: Open, lab: Lab) -> None:
+    """One that is deleted and made anew has another address."""
+    vendor = endpoint_vendor(lab)
+    async with opened(vendor) as session:
+        raw = (await session.endpoints.get("mine")).raw
+        gone = raw | {"status": raw["status"] | {"url": "http://127.0.0.1:1"}}
+        vendor.script(Fault(200, gone), on="endpoint")
+        assert isinstance(await refusal(session), Unavailable)
+        async with session.stream(ChatRequest(messages=(user("Hi."),), model="endpoint:mine")) as events:
+            assert [event async for event in events]
+
+
+async def test_one_that_is_paused_and_gone_is_told_as_paused(opened: Open, lab: Lab) -> None:
+    vendor = endpoint_vendor(lab)
+    async with opened(vendor) as session:
+        raw = (await session.endpoints.get("mine")).raw
+        gone = raw | {"status": raw["status"] | {"url": "http://127.0.0.1:1"}}
+        await session.endpoints.pause("mine")
+        vendor.script(Fault(200, gone), on="endpoint")
+        assert "is paused" in str(await refusal(session))
+
+
 async def test_a_name_that_changes_is_followed_once(opened: Open, lab: Lab) -> None:
     vendor = endpoint_vendor(lab, model="never said")
     vendor.script(*(Fault(200, {"data": [{"id": f"name-{number}"}]}) for number in range(50)), on="serving-models")

@@ -40,6 +40,8 @@ _STARTING = (502, 503, 504)
 """Statuses that an endpoint's proxy may answer with while there is nobody behind it."""
 _TELLING = (400, 404, *_STARTING)
 """Those of which the API can say better what they mean."""
+_MOVED = (None, 404)
+"""What is met at an address where the endpoint is not any more: nobody, or nothing."""
 
 
 @dataclass(slots=True)
@@ -111,8 +113,10 @@ class Server:
                     renamed = True
                     continue
                 state = await self._state(error, target)
-                if refused := refusal(_name(target), state, target):
+                refused = refusal(_name(target), state, target)
+                if refused is not None or error.status in _MOVED:
                     self._places.pop(target.model, None)
+                if refused is not None:
                     raise refused from error
                 if error.status not in _STARTING or (state not in WAKING and state != ASLEEP):
                     raise
@@ -181,7 +185,7 @@ class Server:
 
     async def _state(self, error: PointsmanError, target: Target) -> str:
         """How the endpoint is, if that may be why it refused; empty if not, or if nobody says."""
-        if error.status not in _TELLING:
+        if error.status not in _TELLING and not (isinstance(error, Unavailable) and error.status is None):
             return ""
         try:
             return str((await self._endpoints.get(_name(target))).status)
