@@ -194,6 +194,13 @@ def test_a_plugin_that_cannot_read_it_says_so_without_its_words() -> None:
     assert raised.value.__context__ is None
 
 
+@pytest.mark.parametrize("told", [None, {"api_key": KEY}, {"api_key": None}, [KEY]])
+def test_a_plugin_that_says_something_else_is_told_too(told: Any) -> None:
+    with pytest.raises(PluginError, match="have stored raised") as raised:
+        configure("vault", vault(stored=lambda environ: told), Settings.of({}, {"HOME": "/"}), ["vault"])
+    assert KEY not in repr(raised.value)
+
+
 # Loops ---------------------------------------------------------------------------------------------------------------
 
 

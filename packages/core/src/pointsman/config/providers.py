@@ -97,7 +97,7 @@ def _stored(spec: ProviderSpec[Any], environ: Mapping[str, str]) -> Mapping[str,
     """What the vendor's own tools have put down. Raises `PluginError` if the plugin cannot say."""
     assert spec.stored is not None
     try:
-        return spec.stored(environ)
+        return {setting: (text, file) for setting, (text, file) in spec.stored(environ).items()}
     except ConfigError:
         raise
     except Exception as error:  # Its words may quote what it read: a key, for one.
