@@ -23,6 +23,8 @@ from pointsman import (
     PointsmanError,
     RateLimits,
     Scope,
+    Settings,
+    Target,
     Unavailable,
     Unknown,
     user,
@@ -159,6 +161,23 @@ async def test_what_is_no_address_is_refused_as_one(opened: Open, lab: Lab, url:
         error = await refusal(session)
     assert isinstance(error, ConfigError | Unavailable)
     assert error.scope is Scope.TARGET
+
+
+STRANGERS = "https://stranger.us-east-1.aws.endpoints.huggingface.cloud"
+
+
+@pytest.mark.parametrize("setting", ["base_url", "endpoints_url", "hub_url"])
+async def test_a_strangers_endpoint_is_not_the_vendor(setting: str) -> None:
+    """Whoever rents one runs there what he likes; a project's file may be a stranger's, too."""
+    settings = Settings.of({"providers": {"hf": {setting: f"{STRANGERS}/v1"}}}, {"HF_TOKEN": KEY})
+    async with AsyncClient(settings=settings) as client:
+        with pytest.raises(ConfigError, match=r"not sent to|token goes to"):
+            await client.connect("hf")
+
+
+async def test_the_apis_word_for_an_endpoint_is_enough(opened: Open, vendor: Vendor) -> None:
+    async with opened(vendor) as session:
+        session._serving()._check(STRANGERS, Target("hf", "endpoint:mine"))
 
 
 async def test_one_that_has_moved_is_found_again(opened: Open, lab: Lab) -> None:

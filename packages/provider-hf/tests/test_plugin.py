@@ -56,8 +56,9 @@ def test_its_spec() -> None:
     assert SPEC.terminal is Terminal.FINISH_REASON
     assert SPEC.family("endpoint:mine").cold_start == 600.0
     assert SPEC.family("openai/gpt-oss-120b").cold_start == 0.0
-    hosts = ["router.huggingface.co", "huggingface.co", "x.us-east-1.aws.endpoints.huggingface.cloud"]
+    hosts = ["router.huggingface.co", "huggingface.co", "api.endpoints.huggingface.cloud"]
     assert all(SPEC.trusts(host) for host in hosts)
+    assert not SPEC.trusts("x.us-east-1.aws.endpoints.huggingface.cloud")  # Anybody's.
     assert not any(SPEC.trusts(host) for host in ("hf.co", "evil-huggingface.co", "datasets.huggingface.co"))
 
 

@@ -14,12 +14,9 @@ from pointsman_openai import HttpAddress, OpenAIConfig
 ROUTER = "https://router.huggingface.co/v1"
 HUB = "https://huggingface.co"
 ENDPOINTS = "https://api.endpoints.huggingface.cloud/v2"
-HOSTS = (
-    "router.huggingface.co",
-    "huggingface.co",
-    "api.endpoints.huggingface.cloud",
-    "*.endpoints.huggingface.cloud",
-)
+HOSTS = ("router.huggingface.co", "huggingface.co", "api.endpoints.huggingface.cloud")
+BELOW = ".endpoints.huggingface.cloud"
+"""What the hosts of endpoints end with. Each runs what its owner likes: the token goes where the API says, alone."""
 FAMILY = "endpoint:"
 """What the names of dedicated endpoints begin with: ``endpoint:NAME``, or ``endpoint:NAMESPACE/NAME``."""
 POLICIES = frozenset({"fastest", "cheapest", "preferred"})

@@ -25,7 +25,7 @@ from pointsman import (
 )
 from pointsman_openai import fields, items, string
 
-from .config import FAMILY, HuggingFaceConfig
+from .config import BELOW, FAMILY, HuggingFaceConfig
 from .endpoints import Endpoints, instance_of
 from .prices import Meter
 from .states import ASLEEP, WAKING, refusal
@@ -156,7 +156,7 @@ class Server:
         with suppress(ValueError):  # It is no address.
             parts = urlsplit(url)
             host, _ = parts.hostname or "", parts.port
-            trusted = parts.scheme == "https" and self._trusts(host)
+            trusted = parts.scheme == "https" and (self._trusts(host) or host.endswith(BELOW))
             if url.isprintable() and (trusted or vouched(url, self._config.base_url, api)):
                 return
         message = (
