@@ -124,6 +124,15 @@ def test_usual_silence_counts_only_where_nobody_set_a_limit() -> None:
     assert one.due == 12.0
 
 
+@pytest.mark.parametrize("legs", [[Leg(A)], [Leg(A, idempotent=False), Leg(B)]])
+def test_nothing_is_withdrawn_where_nobody_is_left_to_answer_anew(legs: list[Leg]) -> None:
+    one = Machine(legs, Limits(on_break="restart", retries=0), began=0.0)
+    one.start(0.0)
+    one.first_output(1, 1.0)
+    broken = StreamBroken("cut", target=A)
+    assert one.failed(1, broken, 2.0, dice=0.5) == [Settle(broken)]
+
+
 def test_half_of_the_time_is_left_for_a_successor() -> None:
     one = machine(A, B, deadline=8.0, first_token=7.0)
     one.start(0.0)

@@ -220,9 +220,13 @@ class Machine:
             return self._advance(now)
         if mode == "raise" or (mode == "continue" and not self.limits.may_retract):
             return self._settle(error if final else self._verdict(now, asked_only=True))
+        return self._settle(error) if final else self._anew(error, now)
+
+    def _anew(self, error: PointsmanError, now: float) -> list[Command]:
+        """Another answer takes the place of the one that broke, if anybody is left to give one. Else that one stands."""
         self.resuming = False
-        told = Emit(Retracted(str(error)))
-        return [told, *(self._settle(error) if final else self._advance(now))]
+        following = self._advance(now)
+        return following if self.phase is Phase.SETTLED else [Emit(Retracted(str(error))), *following]
 
     def _advance(self, now: float) -> list[Command]:
         """Go to the next leg, now or once it may be asked; or settle."""
@@ -238,8 +242,7 @@ class Machine:
                 return []
             return self._begin(way, now, "retry" if way.tries else "failover" if self.attempt else "first")
         if self.resuming and self.limits.may_retract:
-            self.resuming = False
-            return [Emit(Retracted(str(self.errors[-1]))), *self._advance(now)]
+            return self._anew(self.errors[-1], now)
         return self._settle(self._verdict(now))
 
     def _begin(self, way: Way, now: float, role: Role) -> list[Command]:

@@ -58,7 +58,9 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class Retracted:
-    """All output since the last `Started` is withdrawn; another `Started` follows, or the call fails."""
+    """All output since the last `Started` is withdrawn, since somebody is left to answer anew: another `Started`
+    follows, or the call fails. Where nobody is left, what has arrived stands.
+    """
 
     reason: str
 
