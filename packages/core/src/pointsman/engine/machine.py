@@ -223,7 +223,7 @@ class Machine:
         return self._settle(error) if final else self._anew(error, now)
 
     def _anew(self, error: PointsmanError, now: float) -> list[Command]:
-        """Another answer takes the place of the one that broke, if anybody is left to give one. Else that one stands."""
+        """Another answer takes the place of the one that broke; that one stands if nobody is left to give another."""
         self.resuming = False
         following = self._advance(now)
         return following if self.phase is Phase.SETTLED else [Emit(Retracted(str(error))), *following]
