@@ -13,6 +13,8 @@ from pydantic import BaseModel, SecretStr
 from pointsman import (
     AsyncClient,
     ConfigError,
+    Cost,
+    Exact,
     Family,
     ModelInfo,
     NoCandidates,
@@ -24,6 +26,7 @@ from pointsman import (
     Target,
     Terminal,
     Unavailable,
+    Unknown,
 )
 from pointsman.config import configure
 from pointsman.engine.roster import Roster
@@ -111,6 +114,18 @@ async def test_only_a_target_that_acts_is_left_after_dispatch(model: str, asked:
         with pytest.raises(Unavailable):
             await client.chat("hi", model=f"a/{model}", deadline=60)
     assert len(a.calls) == asked
+
+
+@pytest.mark.parametrize(
+    ("model", "begun", "cost"),
+    [("scripted-1", True, Exact(0)), ("agent:coder", True, Unknown), ("agent:coder", False, Exact(0))],
+)
+async def test_who_acts_may_cost_something_though_it_fails_with_a_status(model: str, begun: bool, cost: Cost) -> None:
+    a = Acting("a", [Unavailable("boom", status=500, begun=begun, retryable=False)])
+    async with AsyncClient(settings=Settings.of(), plugins=Plugins.of(providers={"a": a})) as client:
+        with pytest.raises(Unavailable) as raised:
+            await client.chat("hi", model=f"a/{model}")
+    assert [attempt.cost for attempt in raised.value.attempts] == [cost]
 
 
 # Hosts ---------------------------------------------------------------------------------------------------------------

@@ -55,9 +55,13 @@ class Bill:
             log.exception("the cost of an attempt at %s is unknown: its hook failed", attempt.target, exc_info=error)
             return Unknown
 
-    def unfinished(self, attempt: Attempt, hooks: HookCallables | None, ended: float) -> Cost:
-        """Nothing if it was refused with a status or never opened; at least what had arrived; else nobody knows."""
-        refused = attempt.error is not None and attempt.error.status is not None
+    def unfinished(self, attempt: Attempt, hooks: HookCallables | None, ended: float, *, acts: bool = False) -> Cost:
+        """Nothing if it was refused with a status or never opened; at least what had arrived; else nobody knows.
+
+        Who `acts` may fail with a status after it has worked.
+        """
+        error = attempt.error
+        refused = error is not None and error.status is not None and not (acts and error.begun)
         if hooks is None or (refused and attempt.first_output is None):
             return Exact(0)
         if attempt.first_output is None:

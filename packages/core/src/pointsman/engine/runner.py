@@ -247,7 +247,8 @@ class Call:
             if attempt.ended is None:
                 attempt.ended = self._clock()
             if not attempt.finished:
-                attempt.cost = self._bill.unfinished(attempt, hooks, attempt.ended)
+                acts = not self._legs[attempt.target].idempotent
+                attempt.cost = self._bill.unfinished(attempt, hooks, attempt.ended, acts=acts)
             self._release(attempt)
             attempt.done.set()
 
