@@ -161,21 +161,43 @@ def test_an_answer_without_text_is_no_empty_answer(body: bytes, config: dict[str
         (events({"content": "Hel"}, {"error": "out of tools"}), "Hel"),
         (events({"content": "Hel"}) + b'event: error\ndata: {"message": "out of tools"}\n\n', "Hel"),
         (events({"content": "Hel"}) + b"event: error\ndata: out of tools\n\n", "Hel"),
-        (lines({"text": "Hel"}, {"type": "error", "message": "x", "error": "out of tools"}), None),
+        (lines({"text": "Hel"}, {"type": "error", "message": "x", "error": "out of tools"}), "Hel"),
+        (events({"content": "Hel"}, {"type": "error", "message": "out of tools"}), "Hel"),
+        (events({"content": "Hel"}, {"event": "error", "content": "out of tools"}), "Hel"),
+        (b'{"statusCode": 500, "error": "out of tools", "message": "boom"}', ""),
+        (b'{"output": "", "error": "out of tools"}', ""),
+        (events(chunk("Hel"), {**chunk(None), "error": {"message": "out of tools"}}), "Hel"),
     ],
 )
-def test_an_error_in_the_answer_breaks_it(body: bytes, partial: str | None) -> None:
+def test_an_error_in_the_answer_breaks_it(body: bytes, partial: str) -> None:
     text, _, failure = read(body)
-    if partial is None:
-        assert (text, failure) == ("Helx", None)  # What has text where text is looked for is text.
-    else:
-        assert text == partial
-        assert isinstance(failure, StreamBroken)
-        assert "out of tools" in failure.message
+    assert text == partial
+    assert isinstance(failure, StreamBroken)
+    assert "out of tools" in failure.message
 
 
-def test_a_finish_reason_that_says_more_than_stop_is_kept() -> None:
-    assert read(events(chunk("Hi"), chunk(None, finish_reason="length")))[1] == Finished("length")
+def test_a_text_beside_an_error_is_the_answer() -> None:
+    assert whole(b'{"output": "Done.", "error": "one tool was slow"}') == "Done."
+    assert whole(b'{"message": "Done.", "error": null}') == "Done."
+    assert whole(b'{"message": "Done.", "error": "one tool was slow"}', output="message") == "Done."
+
+
+@pytest.mark.parametrize("output", ["", "content"])
+def test_what_is_nested_beyond_reading_is_no_crash(output: str) -> None:
+    deep = [b'{"content":' * 900 + b"1" + b"}" * 900, b'{"content":' + b"[" * 900 + b'"x"' + b"]" * 900 + b"}"]
+    for body in deep:
+        text, _, failure = read(body, kind=JSON, output=output)
+        assert isinstance(failure, ConfigError) if failure else text.replace(" ", "") in body.decode()
+
+
+@pytest.mark.parametrize("output", ["list.\u00b2", "list.--1", "list.9999999999", "list."])
+def test_a_place_that_is_none_holds_no_text(output: str) -> None:
+    assert isinstance(read(b'{"list": [1]}', output=output)[2], ConfigError)
+
+
+def test_the_names_that_an_answer_has_can_be_printed() -> None:
+    _, _, failure = read(b'{"\\ud800": 1, "' + b"k" * 100_000 + b'": 2}', output="text")
+    assert len(str(failure).encode()) < 1000
 
 
 # The end ----------------------------------------------------------------------------------------------------------

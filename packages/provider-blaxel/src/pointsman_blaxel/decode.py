@@ -77,13 +77,13 @@ class AgentDecoder:
             return
         self._head += data
         # What follows the first bytes tells something new only where a line ends.
-        if len(self._head) - len(data) > 64 and b"\n" not in data and b"\r" not in data:
-            if len(self._head) > MOST_HELD:
-                self.break_off(f"its form is not known after {MOST_HELD} bytes: set `form`")
-            return
-        form = form_of(bytes(self._head), self._kind, ended=False)
-        if form is not None:
-            self._begin(form)
+        if len(self._head) - len(data) <= 64 or b"\n" in data or b"\r" in data:
+            form = form_of(bytes(self._head), self._kind, ended=False)
+            if form is not None:
+                self._begin(form)
+                return
+        if len(self._head) > MOST_HELD:
+            self.break_off(f"its form is not known after {MOST_HELD} bytes: set `form`")
 
     def end(self, lost: Exception | None = None) -> None:
         """The body has ended, or the connection was `lost`."""
@@ -153,8 +153,9 @@ class AgentDecoder:
     def _lacking(self) -> PointsmanError:
         name = self._target.model.removeprefix("agent:")
         where = f"`output` says {self._config.output!r}" if self._config.output else "none of the usual names is in it"
-        message = f"no text was found in the answer: {where}, and it has {self._unread}; set agents.{name}.output"
-        return ConfigError(redact(message, self._secrets), target=self._target, scope=Scope.TARGET, begun=True)
+        has = shortened(redact(self._unread, self._secrets))
+        message = f"no text was found in the answer: {where}, and it has {has}; set agents.{name}.output"
+        return ConfigError(message, target=self._target, scope=Scope.TARGET, begun=True)
 
     def _fail(self, error: PointsmanError) -> None:
         if not self.over:  # The first says it.

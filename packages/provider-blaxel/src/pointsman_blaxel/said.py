@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NamedTuple
 
 from pointsman_openai import fields, items, string, valid
 
 _USUAL = ("content", "text", "message", "output", "outputs", "response", "result", "answer")
 """Of the CLI of Blaxel, which tells content, text and message, and of agents in its docs; in this order."""
+_PLACE = re.compile(r"-?[0-9]{1,9}")
 _REASONS = ("length", "content_filter")
 
 
@@ -26,13 +28,22 @@ class Said(NamedTuple):
 def said(value: Any, path: str = "") -> Said:
     """What `value` says at `path`, such as ``choices.0.message.content``; without one, in the usual places.
 
-    An ``error`` counts where there is no text.
+    What calls itself an error is one. Else an ``error`` counts where there is no text but its own ``message``. What is
+    nested too deeply for anybody to have meant it says nothing.
     """
+    try:
+        return _said(value, path)
+    except RecursionError:
+        return Said()
+
+
+def _said(value: Any, path: str) -> Said:
     text = _shown(_at(value, path)) if path else _usual(value)
     outer = fields(value)
     error = None
-    if text is None and (outer.get("error") or outer.get("type") == "error" or outer.get("event") == "error"):
-        error = words(outer.get("error")) or words(outer.get("message")) or "it did not say which"
+    named = outer.get("type") == "error" or outer.get("event") == "error"
+    if named or (outer.get("error") and (not text or (not path and text == words(outer.get("message"))))):
+        error = words(outer.get("error")) or words(outer.get("message")) or text or "it did not say which"
     choice = fields(next(iter(items(outer.get("choices"))), None))
     reason = string(choice.get("finish_reason"))
     return Said(text, error, reason if reason in _REASONS else None)
@@ -55,7 +66,7 @@ def words(value: Any) -> str | None:
 def keys_of(value: Any) -> str:
     """What a value has, for a person who looks for the right path."""
     if isinstance(value, dict):
-        return ", ".join(list(fields(value))[:8]) or "nothing"
+        return ", ".join(map(valid, list(fields(value))[:8])) or "nothing"
     return f"a list of {len(items(value))}" if isinstance(value, list) else "no object"
 
 
@@ -73,7 +84,7 @@ def _usual(value: Any) -> str | None:
 
 def _at(value: Any, path: str) -> Any:
     for part in path.split("."):
-        if isinstance(value, list) and part.lstrip("-").isdigit():
+        if isinstance(value, list) and _PLACE.fullmatch(part):
             listed, place = items(value), int(part)
             if not -len(listed) <= place < len(listed):
                 return None
