@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pointsman import ConfigError, Finished, PointsmanError, StreamBroken, StreamEvent, Target, TextDelta
 from pointsman_blaxel.agent_config import AgentConfig
 from pointsman_blaxel.decode import AgentDecoder
-from pointsman_blaxel.forms import form_of
+from pointsman_blaxel.forms import MOST_HEAD, form_of
 
 TARGET = Target("blaxel", "agent:coder")
 LOST = ConnectionResetError("reset")
@@ -198,6 +198,48 @@ def test_a_place_that_is_none_holds_no_text(output: str) -> None:
 def test_the_names_that_an_answer_has_can_be_printed() -> None:
     _, _, failure = read(b'{"\\ud800": 1, "' + b"k" * 100_000 + b'": 2}', output="text")
     assert len(str(failure).encode()) < 1000
+
+
+# Long answers -----------------------------------------------------------------------------------------------------
+
+
+def test_many_lines_that_begin_like_an_error_are_text() -> None:
+    said = "❌ Error:\n" * 20_000 + "done"
+    assert whole(said.encode()) == said
+    assert whole(*(said[at : at + 5000].encode() for at in range(0, len(said), 5000))) == said
+
+
+@pytest.mark.parametrize(
+    ("piece", "form"), [(b"\n", "text"), (b": ping\n\n", "text"), (b"data: word\n", "sse"), (b"data: word", "sse")]
+)
+def test_what_tells_no_form_for_long_is_not_looked_at_again_and_again(piece: bytes, form: str) -> None:
+    """Work that grows with the square of a length holds up every other call."""
+    assert form_of(piece * MOST_HEAD, TEXT, ended=False) == form
+    assert form_of(piece * MOST_HEAD + b'{"text": "a"}', TEXT, ended=False) == form
+
+
+@pytest.mark.parametrize(("form", "start"), [("lines", b""), ("sse", b"data: ")])
+def test_a_long_line_comes_in_any_pieces(form: str, start: bytes) -> None:
+    line = b'{"text": "' + b"x" * 1_000_000 + b'"}'
+    pieces = [line[at : at + 100] for at in range(0, len(line), 100)]
+    assert whole(start, *pieces, form=form) == "x" * 1_000_000
+
+
+def test_a_block_of_fields_is_cut_for_looking_at_it_at_a_line() -> None:
+    for much in range(MOST_HEAD - 12, MOST_HEAD + 12):
+        body = b"data: " + b"x" * (much - 7) + b"\ndata: y\n\n"
+        assert whole(body) == whole(*(body[at : at + 64] for at in range(0, len(body), 64))) == "x" * (much - 7) + "\ny"
+
+
+def test_an_event_without_an_end_is_broken_off() -> None:
+    text, _, failure = read(*[b"data: " + b"word\ndata: " * 10_000] * 200, form="sse")
+    assert text == ""
+    assert isinstance(failure, StreamBroken)
+    assert "longer than" in failure.message
+
+
+def test_a_finish_reason_that_says_more_than_stop_is_kept() -> None:
+    assert read(events(chunk("Hi"), chunk(None, finish_reason="length")))[1] == Finished("length")
 
 
 # The end ----------------------------------------------------------------------------------------------------------

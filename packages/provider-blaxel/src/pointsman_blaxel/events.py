@@ -11,6 +11,7 @@ from .said import words
 
 MOST_BYTES = 8 * 1024 * 1024
 """Of one event."""
+_TOO_LONG = f"an event of the answer is longer than {MOST_BYTES} bytes"
 _DONE = "[DONE]"
 
 
@@ -30,6 +31,9 @@ class Lines:
         self._rest = _Rest(out)
 
     def feed(self, data: bytes) -> None:
+        if b"\n" not in data:
+            self._rest.keep(data)
+            return
         *lines, last = (self._rest.take() + data).split(b"\n")
         for line in lines:
             self._line(line, "\n")
@@ -66,11 +70,15 @@ class ServerSentEvents:
         self._rest = _Rest(out)
         self._name = ""
         self._data: list[str] = []
+        self._size = 0
         self._plain = False
         self._done = False
         self._begun = False
 
     def feed(self, data: bytes) -> None:
+        if self._begun and b"\n" not in data and b"\r" not in data and not self._rest.ends_with(b"\r"):
+            self._rest.keep(data)
+            return
         data = self._rest.take() + data
         if not self._begun:
             data, self._begun = data.removeprefix(b"\xef\xbb\xbf"), True
@@ -102,11 +110,17 @@ class ServerSentEvents:
             if not self._data and not self._plain and value[:1] == "{" and self._is_value(value):
                 self._dispatch(value)
             else:
-                self._data.append(value)
+                self._hold(value)
         elif name == "event":
             self._name = value
         elif name not in ("id", "retry"):
-            self._data.append(line)
+            self._hold(line)
+
+    def _hold(self, line: str) -> None:
+        self._data.append(line)
+        self._size += len(line) + 1
+        if self._size > MOST_BYTES:
+            self._out.break_off(_TOO_LONG)
 
     def _is_value(self, text: str) -> bool:
         try:
@@ -119,6 +133,7 @@ class ServerSentEvents:
         data = "\n".join(self._data) if text is None else text
         held = text is None and bool(self._data)
         self._data.clear()
+        self._size = 0
         name = self._name
         if text is None:
             self._name = ""
@@ -161,14 +176,17 @@ class _Rest:
 
     def __init__(self, out: Out) -> None:
         self._out = out
-        self._bytes = b""
+        self._bytes = bytearray()
 
     def take(self) -> bytes:
-        held, self._bytes = self._bytes, b""
+        held, self._bytes = bytes(self._bytes), bytearray()
         return held
 
+    def ends_with(self, end: bytes) -> bool:
+        return self._bytes.endswith(end)
+
     def keep(self, data: bytes) -> None:
-        if len(data) > MOST_BYTES:
-            self._out.break_off(f"an event of the answer is longer than {MOST_BYTES} bytes")
-            return
-        self._bytes = data
+        """More of it. Only where it may have ended is all of it looked at again."""
+        self._bytes += data
+        if len(self._bytes) > MOST_BYTES:
+            self._out.break_off(_TOO_LONG)

@@ -22,6 +22,8 @@ Form: TypeAlias = Literal["text", "json", "lines", "sse"]
 LINE_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 MOST_HELD = 32 * 1024 * 1024
 """Bytes of an answer of which the form, or the value, is not known before its end."""
+MOST_HEAD = 64 * 1024
+"""Bytes of an answer after which blank lines, or a block of fields that does not end, are taken as they are."""
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _VALUES = b'"[-0123456789tfn'
@@ -36,10 +38,13 @@ def form_of(head: bytes, kind: str, *, ended: bool) -> Form | None:
 
     `kind` is the media type that the header claims.
     """
-    text = head.removeprefix(_BOM)
     if not ended and len(head) < len(_BOM) and _BOM.startswith(head):
         return None
-    text = text.lstrip(_BLANK)
+    text = head[:MOST_HEAD].removeprefix(_BOM).lstrip(_BLANK)
+    if text[:1] == b"{":
+        text = head.removeprefix(_BOM).lstrip(_BLANK)
+    elif len(head) >= MOST_HEAD:
+        text, ended = _whole_lines(text), True
     if not text:
         return "text" if ended else None
     if text[:1] == b"{":
@@ -70,6 +75,11 @@ def is_object(line: bytes) -> bool:
         return isinstance(loaded(line), dict)
     except ValueError:
         return False
+
+
+def _whole_lines(text: bytes) -> bytes:
+    """Without what is cut off at its end; a single line as it is."""
+    return text[: max(text.rfind(b"\n"), text.rfind(b"\r")) + 1] or text
 
 
 def _json(text: bytes, kind: str, *, ended: bool) -> Form | None:

@@ -28,10 +28,10 @@ class Tail:
         place = 0 if self._at_start else text.find("\n") + 1
         while place or self._at_start:
             rest = text[place : place + len(MARK)]
-            if rest == MARK:
-                return self._hold(text, place) if len(text) - place <= _MOST else self._go_on(text, place)
-            if MARK.startswith(rest):
-                return self._hold(text, place)
+            marked = rest == MARK and len(text) - place <= _MOST  # Else it was no error: look on behind that line.
+            if marked or (rest != MARK and MARK.startswith(rest)):
+                self._held, self._at_start = text[place:], True
+                return text[:place]
             self._at_start = False
             place = text.find("\n", place) + 1
         self._held = ""
@@ -45,16 +45,3 @@ class Tail:
         said = held.removeprefix(MARK).strip()
         lines = [line for line in held.splitlines() if line.strip()]
         return ("", said or "it did not say which") if len(lines) == 1 or _FRAME.match(lines[-1]) else (held, "")
-
-    def _hold(self, text: str, place: int) -> str:
-        self._held, self._at_start = text[place:], True
-        return text[:place]
-
-    def _go_on(self, text: str, place: int) -> str:
-        """It was no error: look on behind that line."""
-        end = text.find("\n", place) + 1
-        self._held, self._at_start = "", False
-        if not end:
-            return text
-        self._at_start = True
-        return text[:end] + self.feed(text[end:])
