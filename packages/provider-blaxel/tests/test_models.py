@@ -106,9 +106,12 @@ async def test_embeddings(opened: Open, vendor: Vendor) -> None:
 # Addresses ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("model", "route"), [("gpt", "model-info"), ("agent:coder", "agent-info")])
+@pytest.mark.parametrize(
+    ("model", "route", "embed"),
+    [("gpt", "model-info", False), ("gpt", "model-info", True), ("agent:coder", "agent-info", False)],
+)
 async def test_an_address_that_leads_nowhere_is_asked_for_anew(
-    opened: Open, vendor: Vendor, lab: Lab, model: str, route: str
+    opened: Open, vendor: Vendor, lab: Lab, model: str, route: str, embed: bool
 ) -> None:
     kind = "agents" if model.startswith("agent:") else "models"
     name = model.removeprefix("agent:")
@@ -120,7 +123,10 @@ async def test_an_address_that_leads_nowhere_is_asked_for_anew(
     }
     vendor.script(Raw(str(entry).replace("'", '"').encode(), content_type="application/json"), on=route)
     async with opened(vendor) as session:
-        await ask(session, replace(REQUEST, model=model))
+        if embed:
+            await session.embed(EmbedRequest(model, ("a",)))
+        else:
+            await ask(session, replace(REQUEST, model=model))
     asked_at = [path.split("/v1/")[0] for path in paths(vendor)]
     assert asked_at == [f"/v0/{kind}/{name}", f"/lab/{kind}/old", f"/v0/{kind}/{name}", f"/lab/{kind}/{name}"]
 
@@ -145,6 +151,35 @@ async def test_an_address_that_nobody_says_is_built(opened: Open, lab: Lab, trou
         await ask(session, replace(REQUEST, model="agent:coder"))
     assert [one.path for one in asked(vendor, agents=False)] == ["/lab/models/gpt/v1/chat/completions"]
     assert [one.path for one in asked(vendor)] == ["/lab/agents/coder"]
+
+
+@pytest.mark.parametrize("model", ["gpt", "agent:coder"])
+async def test_a_control_plane_that_is_silent_is_not_waited_for(
+    opened: Open, lab: Lab, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """Not by one call after the other, either."""
+    monkeypatch.setattr("pointsman_blaxel.control._PATIENCE", 0.2)
+    vendor = lab.vendor("any", dialect=BlaxelApi(), models=[{"id": "gpt", "model": "big"}, "agent:coder"])
+    asked_in_vain = 0
+
+    async def mute(stream: anyio.abc.SocketStream) -> None:
+        nonlocal asked_in_vain
+        async with stream:
+            while await stream.receive():
+                asked_in_vain += 1
+                await anyio.sleep_forever()
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        tasks.start_soon(listener.serve, mute)
+        async with opened(vendor, control_url=f"http://127.0.0.1:{port}/v0", models={"gpt": "big"}) as session:
+            with anyio.fail_after(5):
+                async with anyio.create_task_group() as calls:
+                    for _ in range(3):
+                        calls.start_soon(ask, session, replace(REQUEST, model=model))
+        tasks.cancel_scope.cancel()
+    assert asked_in_vain == 1
+    assert len(vendor.requests) == 3
 
 
 async def test_elsewhere_than_at_blaxel_the_control_plane_is_not_asked(opened: Open, lab: Lab) -> None:

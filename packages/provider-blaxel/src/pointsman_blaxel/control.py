@@ -35,6 +35,8 @@ _ACTS = frozenset({"agentic"})
 _COMING = frozenset({"UPLOADING", "BUILDING", "BUILT", "DEPLOYING"})
 _PAGE = 200
 _MOST_PAGES = 50
+_PATIENCE = 5.0
+"""Seconds that it may take to say where one is. Less than a first token is waited for, so that the call goes on."""
 _SILENCE = 30.0
 """Seconds for which a control plane that does not answer is left alone: every call would wait for it."""
 
@@ -77,8 +79,10 @@ class Control:
         async with self._locks.setdefault((kind, name), anyio.Lock()):
             if (kind, name) in self._places:
                 return self._places[kind, name]
+            if self._context.clock() < self._silent_until:  # Somebody has waited in vain meanwhile.
+                return self._built(kind, name)
             try:
-                value, _ = await self._get(f"{self._config.control}/{kind}/{quote(name, safe='')}", target=target)
+                value = await self._told(f"{self._config.control}/{kind}/{quote(name, safe='')}", target)
             except PointsmanError as error:
                 error.begun = False  # What was asked for has not been sent.
                 if isinstance(error, AuthFailed | ConfigError):
@@ -93,6 +97,13 @@ class Control:
                 return self._built(kind, name)
             place = self._places[kind, name] = self._read(kind, name, fields(value), target)
             return place
+
+    async def _told(self, url: str, target: Target) -> Any:
+        try:
+            with anyio.fail_after(_PATIENCE):
+                return (await self._get(url, target=target))[0]
+        except TimeoutError:
+            raise Unavailable(f"no answer within {_PATIENCE:g} s", target=target) from None
 
     def known(self, kind: Kind, name: str) -> Place | None:
         """What was said before."""

@@ -80,6 +80,14 @@ class BlaxelSession(Session):
         target = target or Target(self._context.name, request.model)
         if request.model.startswith(AGENT):
             raise InvalidRequest("an agent makes no embeddings", target=target, scope=Scope.TARGET)
+        try:
+            return await self._embed(request, url, target)
+        except ModelGone as gone:
+            if gone.begun or not await self._has_moved(target, gone):
+                raise
+        return await self._embed(request, url, target)
+
+    async def _embed(self, request: EmbedRequest, url: str, target: Target) -> Embeddings:
         place = await self._model(target)
         asked = EmbedRequest(place.model, request.texts)
         return await super().embed(asked, url=url or f"{place.url}/v1/embeddings", target=target)
