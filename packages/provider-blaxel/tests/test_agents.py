@@ -128,6 +128,7 @@ async def test_a_url_of_ones_own_gets_blaxels_key_only_where_that_may_go(
         {"response_schema": {"type": "object"}},
         {"stop": ["x"]},
         {"tags": {"thread": "a\nb"}},
+        {"tags": {"thread": " a"}},
     ],
 )
 async def test_what_cannot_be_said_to_an_agent_is_asked_of_others(client: Make, vendor: Vendor, more: Any) -> None:

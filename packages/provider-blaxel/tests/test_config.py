@@ -75,6 +75,7 @@ def test_what_is_missing_is_said() -> None:
         ({"agents": {"x": {"headers": {"a": "sécret-0123"}}}}, r"agents .*x\.headers"),
         ({"agents": {"y": {}, "x": {"inputs": {}}}}, r"x\.inputs: there is no such setting: there are input, output"),
         ({"agents": {"x": 3}}, r"agents .*x: "),
+        ({"agents": {"agent:x": {}}}, r"agents .*agent:x: write the name alone, 'x'"),
     ],
 )
 def test_what_is_wrong_is_refused_by_name_without_its_secrets(wrong: Any, said: str) -> None:

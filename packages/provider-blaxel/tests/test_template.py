@@ -96,6 +96,8 @@ def test_an_agent_that_remembers_is_told_the_last_message() -> None:
     template = {"inputs": "{last}", "thread_id": "{thread}"}
     assert told(template, *talk, tags={"thread": "t"}) == {"inputs": "Why?", "thread_id": "t"}
     assert told(template, user("Hi")) == {"inputs": "Hi"}
+    apart = {"inputs": "{last}", "system": "{system}"}
+    assert told(apart, user("Hi"), system("Be brief.")) == {"inputs": "Hi", "system": "Be brief."}
 
 
 @pytest.mark.parametrize(

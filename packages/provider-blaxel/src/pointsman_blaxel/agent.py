@@ -27,8 +27,8 @@ def agent_headers(config: AgentConfig, request: ChatRequest, target: Target) -> 
     """What goes with the question, besides the key. Raises `InvalidRequest` for a thread that no header can carry."""
     headers = dict(_HEADERS)
     if thread := request.tags.get(THREAD):
-        if not (thread.isascii() and thread.isprintable()):
-            message = "the tag `thread` holds characters that no header can carry"
+        if not (thread.isascii() and thread.isprintable()) or thread != thread.strip():
+            message = "the tag `thread` holds what no header can carry: other than ASCII, or spaces at its ends"
             raise InvalidRequest(message, target=target, scope=Scope.TARGET)
         headers["x-blaxel-thread-id"] = thread
     return headers | {name.lower(): value.get_secret_value() for name, value in config.headers.items()}

@@ -66,6 +66,10 @@ def agents_of(tables: Mapping[str, Any]) -> Mapping[str, AgentConfig]:
     """What the tables say, by the names of agents. Raises `ValueError`, which names the agent and its setting."""
     found: dict[str, AgentConfig] = {}
     for name, table in tables.items():
+        if name.startswith("agent:"):
+            raise ValueError(
+                f"{name}: write the name alone, {name.removeprefix('agent:')!r}, without what targets have"
+            )
         try:
             found[name] = AgentConfig.model_validate(table)
         except ValidationError as error:

@@ -7,7 +7,8 @@ A placeholder is ``{name}`` in any text of the template, but in no key; ``{{name
                unless the template has ``{system}``
 ``{messages}`` the conversation, as a list of ``{"role": ..., "content": ...}``, without the system messages if the
                template has ``{system}``
-``{last}``     the text of the last message alone, for an agent that remembers what came before by its thread
+``{last}``     the text of the last message alone that is no system message, for an agent that remembers what came
+               before by its thread
 ``{system}``   the system messages
 ``{thread}``   the tag ``thread`` of the request
 ============== ========================================================================================================
@@ -95,7 +96,7 @@ def _values(request: ChatRequest, used: set[str]) -> dict[str, Any]:
     return {
         "prompt": transcript(told),
         "messages": [{"role": message.role, "content": message.text} for message in told],
-        "last": request.messages[-1].text if request.messages else "",
+        "last": next((message.text for message in reversed(request.messages) if message.role != "system"), ""),
         "system": "\n\n".join(system) if system else _ABSENT,
         THREAD: request.tags.get(THREAD, _ABSENT),
         **{name: _ABSENT if value is None else value for name, value in sampling.items()},
