@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
@@ -29,7 +30,7 @@ from pointsman import (
     Usage,
     user,
 )
-from pointsman_modal.asked import EFFORTS, fitted, refuse_overflow
+from pointsman_modal.asked import CHARACTERS_PER_TOKEN, EFFORTS, fitted, prompt_characters, refuse_overflow
 from pointsman_testing import Answer, Lab, ModalEndpoint, Raw, Vendor
 
 Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Any]]
@@ -164,10 +165,24 @@ async def test_a_prompt_that_cannot_fit_is_not_sent(opened: Open, vendor: Vendor
         assert await ask(session, request("long " * 1500))  # It may fit: the answer's count will tell.
 
 
+RUSSIAN = "Правительство Российской Федерации приняло решение о дополнительном финансировании программ. "
+THAI = "ประเทศไทยเป็นประเทศที่มีวัฒนธรรมอันยาวนานและมีการท่องเที่ยวที่สำคัญ"
+TABLE = "\n".join("name".ljust(40) + "value".ljust(40) for _ in range(100))
+NESTED = json.dumps([{"a": {"b": {"c": {"d": {"e": [1, 2]}}}}}] * 100, indent=8)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"), [(RUSSIAN * 100, 1403), (THAI * 100, 1100), (TABLE, 499), (NESTED, 4702), ("=" * 40_000, 625)]
+)
+def test_what_has_many_bytes_a_token_is_not_taken_for_cut(text: str, tokens: int) -> None:
+    """`tokens` are those of Qwen2.5's or Qwen3.5's tokenizer, whichever makes fewer."""
+    assert prompt_characters(request(text)) // CHARACTERS_PER_TOKEN <= tokens
+
+
 @given(st.text(max_size=40), st.integers(1, 20))
 def test_a_prompt_of_fewer_bytes_than_the_context_has_tokens_is_never_refused(text: str, context: int) -> None:
-    size = len(text.encode(errors="replace"))
-    if size <= context * 8:
+    size = prompt_characters(request(text))
+    if len(text.encode(errors="replace")) <= context * 8:
         refuse_overflow(size, context, Target("modal", "m"))
     if size >= (context + 1) * 8:
         with pytest.raises(ContextOverflow):

@@ -71,7 +71,7 @@ class ModalSession(Session):
         size = 0
         if self._ollama:
             request = asked.fitted(request, target)
-            size = asked.prompt_bytes(request)
+            size = asked.prompt_characters(request)
             asked.refuse_overflow(size, self._config.context_tokens, target)
         async with super().stream(request, url=url, target=target) as events:
             with self._warmth.answering():
