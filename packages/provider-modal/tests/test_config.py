@@ -36,10 +36,17 @@ def test_an_address_is_taken_as_modal_prints_it(given: str, read: str) -> None:
     assert ModalConfig.model_validate({"base_url": given}).base_url == read
 
 
+def test_a_server_of_another_kind_may_be_below_api() -> None:
+    """As Open WebUI is."""
+    assert ModalConfig.model_validate({"base_url": f"{URL}/api", "server": "other"}).base_url == f"{URL}/api"
+    assert ModalConfig.model_validate({"base_url": f"{URL}/apis/v1"}).base_url == f"{URL}/apis/v1"
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"base_url": f"{URL}/api"}, "/api is Ollama's other API"),
+        ({"base_url": f"{URL}/api"}, "base_url .*/api is Ollama's other API"),
+        ({"base_url": f"{URL}/api/chat"}, "base_url .*/api is Ollama's other API"),
         ({"base_url": f"{URL}/v1/chat/completions"}, "as Modal prints it"),
         ({"base_url": "ws--app-serve.modal.run"}, "write a whole address"),
         ({**PAIR, "token_id": "ak-0123456789"}, "account token .* needs a proxy token"),

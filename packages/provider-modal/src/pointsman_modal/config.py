@@ -28,8 +28,6 @@ _MAKE_ONE = "make a proxy token with `modal workspace proxy-tokens create`, or o
 def address(url: str) -> str:
     """Where ``/chat/completions`` is below. Modal prints its addresses without a path, which means ``/v1``."""
     path = urlsplit(url).path
-    if path.startswith("/api"):
-        raise ValueError("write the address as Modal prints it, or with /v1; /api is Ollama's other API")
     if path.endswith(("/chat/completions", "/models", "/embeddings")):
         raise ValueError("write the address as Modal prints it, or what /chat/completions is below")
     return url if path else f"{url}/v1"
@@ -145,6 +143,13 @@ class ModalConfig(OpenAIConfig, frozen=True):
                 another = "this is a proxy token, and token_id and token_secret are another: set one of them"
                 raise _wrong("api_key", PydanticCustomError("another_token", another))
         return {**table, "token_id": found[0], "token_secret": found[1]}
+
+    @model_validator(mode="after")
+    def _no_other_api(self) -> Self:
+        if self.server == "ollama" and f"{urlsplit(self.base_url).path}/".startswith("/api/"):
+            message = "write the address as Modal prints it, or with /v1; /api is Ollama's other API"
+            raise _wrong("base_url", PydanticCustomError("other_api", message))
+        return self
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
