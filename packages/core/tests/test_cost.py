@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import json
 import re
 from datetime import date
 from decimal import Decimal
@@ -12,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pointsman import AtLeast, ChatRequest, Cost, Exact, Price, PriceBook, Target, Unknown, Usage, user
-from pointsman.cost import FLOOR_BYTES_PER_TOKEN, floor_usage
+from pointsman.cost import FLOOR_CHARACTERS_PER_TOKEN, floor_usage
 
 TARGET = Target("acme", "acme-1")
 
@@ -140,8 +141,20 @@ def test_a_floor_is_a_floor(prompt: str, output: list[str]) -> None:
     """Whatever the text is, even half of a surrogate pair, which a stream may break off after."""
     usage = floor_usage(ChatRequest(messages=(user(prompt),)), output)
     assert usage.estimated
-    assert 0 <= usage.input_tokens <= len(prompt) * 4 / FLOOR_BYTES_PER_TOKEN
-    assert 0 <= usage.output_tokens <= len("".join(output)) * 4 / FLOOR_BYTES_PER_TOKEN
+    assert 0 <= usage.input_tokens <= len(prompt) / FLOOR_CHARACTERS_PER_TOKEN
+    assert 0 <= usage.output_tokens <= len("".join(output)) / FLOOR_CHARACTERS_PER_TOKEN
+
+
+RUSSIAN = "Правительство Российской Федерации приняло решение о дополнительном финансировании программ. "
+THAI = "ประเทศไทยเป็นประเทศที่มีวัฒนธรรมอันยาวนานและมีการท่องเที่ยวที่สำคัญ"
+TABLE = "\n".join("name".ljust(40) + "value".ljust(40) for _ in range(100))
+NESTED = json.dumps([{"a": {"b": {"c": {"d": {"e": [1, 2]}}}}}] * 100, indent=8)
+
+
+@pytest.mark.parametrize(("text", "tokens"), [(RUSSIAN * 100, 1403), (THAI * 100, 1100), (TABLE, 499), (NESTED, 4702)])
+def test_the_floor_is_below_what_a_tokenizer_counts(text: str, tokens: int) -> None:
+    """Qwen2.5's or Qwen3.5's, whichever makes fewer."""
+    assert floor_usage(ChatRequest(messages=(user(text),)), [text]).input_tokens <= tokens
 
 
 @pytest.mark.parametrize(
