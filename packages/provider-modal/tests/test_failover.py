@@ -99,7 +99,7 @@ async def test_who_gives_up_first_says_so_itself(lab: Lab) -> None:
         async with one.stream("hi", model=BOTH) as reply:
             failed = [event async for event in reply.events if isinstance(event, AttemptFailed)]
     assert isinstance(failed[0].error, FirstTokenTimeout)
-    assert "no container was ready within 0.4 s" in failed[0].error.message
+    assert "none is waited for longer than cold_start = 0.4 s" in failed[0].error.message
     assert str(reply.target) == "other/m"
 
 

@@ -88,7 +88,7 @@ async def test_a_refusing_address_that_stays_cold_is_no_outage(opened: Open, lab
     """The engine takes a first token that does not come, of somebody who has to get ready, for no sign of one."""
     vendor = lab.vendor("modal", dialect=ModalEndpoint(product="refusing", start=1e9))
     async with opened(vendor.base_url, cold_start=0.6) as session:
-        with pytest.raises(FirstTokenTimeout, match=r"no container was ready within 0.6 s") as raised:
+        with pytest.raises(FirstTokenTimeout, match=r"none is waited for longer than cold_start = 0.6 s") as raised:
             await ask(session)
     error = raised.value
     assert (error.scope, error.begun, error.retryable, error.status) == (Scope.PROVIDER, False, False, None)

@@ -160,7 +160,8 @@ def _deploy(place: Place) -> str:
 def _cold(place: Place) -> str:
     if not place.cold_start:
         return "no container was ready, and cold_start = 0 says not to wait for one (status 503)"
-    return f"no container was ready within {place.cold_start:g} s (status 503): see `modal app logs`, or set cold_start"
+    most = f"none is waited for longer than cold_start = {place.cold_start:g} s"
+    return f"no container is ready (status 503), and {most}: see `modal app logs`, or set cold_start"
 
 
 def _not_followed(refusal: Refusal, place: Place) -> str:
