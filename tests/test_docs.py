@@ -175,6 +175,11 @@ def test_hooks_page_has_a_heading_for_each_hook() -> None:
     assert set(re.findall(r"^### (.+)$", text("docs/hooks.md"), re.MULTILINE)) == hooks
 
 
+def test_pages_that_use_the_command_install_it() -> None:
+    for page in (page for page in PAGES if "provider" in page and re.search("^pointsman ", text(page), re.MULTILINE)):
+        assert re.search(r"pip install .*\bpointsman-cli\b", text(page)), page
+
+
 def tree(parent: type[errors.PointsmanError]) -> Iterator[type[errors.PointsmanError]]:
     for child in parent.__subclasses__():
         if child.__module__ == errors.__name__:
