@@ -1,11 +1,13 @@
 """The documentation says what is so: pages are compared with the code, and every example is run as a reader would.
 
 Examples in Python find a lab server behind the provider that they use, by environment variables, as the tutorial says.
-The blocks of a page are run in order in one fresh interpreter: a later one may use what an earlier one defined.
+The blocks of a page are run in order in one fresh interpreter: a later one may use what an earlier one defined. One
+that has a title is a file for somebody else's program, and is not run with them.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import os
@@ -20,8 +22,9 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -59,12 +62,12 @@ def text(page: str) -> str:
     return (ROOT / page).read_text("utf-8")
 
 
-def blocks(page: str, language: str) -> list[tuple[int, str]]:
-    """The fenced blocks in `language`, each with the number of lines before its first."""
+def blocks(page: str, language: str, title: str = "") -> list[tuple[int, str]]:
+    """The fenced blocks in `language` with that title, each with the number of lines before its first."""
     return [
         (text(page).count("\n", 0, found.start(4)), textwrap.dedent(found[4]))
         for found in FENCE.finditer(text(page))
-        if found[2] == language
+        if (found[2], found[3].strip()) == (language, title and f'title="{title}"')
     ]
 
 
@@ -173,6 +176,42 @@ def test_hooks_page_has_a_heading_for_each_hook() -> None:
         if hasattr(hook, "pointsman_spec")
     }
     assert set(re.findall(r"^### (.+)$", text("docs/hooks.md"), re.MULTILINE)) == hooks
+
+
+def test_pages_that_use_the_command_install_it() -> None:
+    for page in (page for page in PAGES if "provider" in page and re.search("^pointsman ", text(page), re.MULTILINE)):
+        assert re.search(r"pip install .*\bpointsman-cli\b", text(page)), page
+
+
+def modal_app() -> str:
+    ((_, source),) = blocks("docs/providers/modal.md", "python", "app.py")
+    return source
+
+
+def test_settings_for_modal_say_what_its_app_says() -> None:
+    nodes = list(ast.walk(ast.parse(modal_app())))
+    says: dict[str, Any] = {}
+    for node in nodes:
+        if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
+            says[node.arg or ""] = node.value.value
+    variables = next(ast.literal_eval(node) for node in nodes if isinstance(node, ast.Dict) and len(node.keys) > 1)
+    ((_, source),) = blocks("docs/providers/modal.md", "toml")
+    assert tomllib.loads(source)["providers"]["modal"] == {
+        "gpu": says["gpu"],
+        "cpu": says["cpu"],
+        "memory_gib": says["memory"] // 1024,
+        "scaledown_window": says["scaledown_window"],
+        "parallel": says["max_inputs"],
+        "context_tokens": int(variables["OLLAMA_CONTEXT_LENGTH"]),
+    }
+    assert variables["OLLAMA_NUM_PARALLEL"] == str(says["max_inputs"])
+
+
+@pytest.mark.skipif(find_spec("modal") is None, reason="modal is not installed")
+def test_app_for_modal_loads(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(modal_app())
+    command = [sys.executable, "-W", "error", "-m", "modal", "run", "app.py::pull", "--help"]
+    subprocess.run(command, cwd=tmp_path, check=True)
 
 
 def tree(parent: type[errors.PointsmanError]) -> Iterator[type[errors.PointsmanError]]:

@@ -29,7 +29,7 @@ def test_it_says_who_in_which_order_and_why(invoke: Invoke, place: Path, a: Vend
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.index("1. a/m1") < done.stdout.index("2. b/m1")
     assert "in_order: that is the order they are listed in" in done.stdout
-    assert "price unknown" in done.stdout
+    assert "price of a token unknown" in done.stdout
     assert [*a.requests, *b.requests] == []
 
 

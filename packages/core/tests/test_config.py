@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from pointsman import AsyncClient, ConfigError, PluginError, Plugins, ProviderSpec, Settings, Terminal
 from pointsman.config import Configured, Origin, configure
@@ -657,6 +658,27 @@ def test_what_is_wrong_with_a_provider(
     assert not isinstance(caught.value.__context__, ValidationError), "it holds every value, and so the key"
     for value in (KEY, "two words and more", "schlüssel12345"):
         assert value not in str(caught.value)
+
+
+class PairConfig(AcmeConfig, frozen=True):
+    user: str | None = None
+    password: SecretStr | None = Field(default=None, validate_default=True)
+
+    @field_validator("password")
+    @classmethod
+    def _both(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if info.data["user"] and not password:
+            raise PydanticKnownError("missing")
+        return password
+
+
+def test_how_to_begin_is_not_said_where_only_a_second_half_is_missing() -> None:
+    pair = spec_of("acme", PairConfig, help="Make a key.")
+    with pytest.raises(ConfigError, match=r"^acme: no password: .*\[providers\.acme\]$") as caught:
+        acme({"api_key": KEY, "user": "me"}, spec=pair)
+    assert caught.value.missing
+    with pytest.raises(ConfigError, match=r"no api_key: .*no password: .*\. Make a key\.$"):
+        acme({"user": "me"}, spec=pair)
 
 
 @pytest.mark.parametrize("key", ["wrong-0123456789", "wrong-with space"])

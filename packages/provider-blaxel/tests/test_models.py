@@ -255,7 +255,7 @@ async def test_health(opened: Open, lab: Lab, models: Any, state: HealthState, r
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"api_key": "bl_wrong_0123456789"}, "key: Unauthorized"),
+        ({"api_key": "bl_wrong_0123456789"}, r"key: Unauthorized \(.*made at https://app\.blaxel\.ai/profile/security"),
         ({"workspace": "other"}, "key: .*'other'"),
         ({"control_url": "http://127.0.0.1:9/v0"}, "cannot connect"),
     ],
@@ -316,6 +316,17 @@ async def test_refusals(opened: Open, vendor: Vendor, script: Any, kind: Any, sc
     assert error.where == "blaxel/gpt"
     assert "Do not tell" not in str(error)
     assert "Delete the workload" not in str(error)
+
+
+@pytest.mark.parametrize("model", ["gpt", "agent:coder"])
+@pytest.mark.parametrize("control", [True, False])
+async def test_a_wrong_key_is_refused_with_the_place_where_keys_are_made(
+    opened: Open, vendor: Vendor, model: str, control: bool
+) -> None:
+    settings: Any = {} if control else {"control_url": None}
+    async with opened(vendor, api_key="bl_wrong_0123456789", **settings) as session:
+        with pytest.raises(AuthFailed, match=r"keys are made at https://app\.blaxel\.ai/profile/security"):
+            await ask(session, replace(REQUEST, model=model))
 
 
 async def test_a_wrong_workspace_is_named(opened: Open, vendor: Vendor) -> None:

@@ -89,7 +89,14 @@ def test_half_a_token_is_no_mistake_but_something_missing(have: str, lack: str) 
     with pytest.raises(ConfigError, match=f"no {lack}: set MODAL_PROXY_{lack.upper()} or POINTSMAN_MODAL_") as raised:
         configured(base_url=URL, **{have: PAIR[have]})
     assert raised.value.missing
-    with pytest.raises(ConfigError, match=r"no base_url: set POINTSMAN_MODAL_BASE_URL.* `modal deploy` prints"):
+    assert "base_url" not in raised.value.message  # Which is set.
+
+
+def test_where_nothing_is_set_the_address_and_the_token_are_asked_for() -> None:
+    words = (
+        r"no base_url: set POINTSMAN_MODAL_BASE_URL.* `modal deploy` prints.* token_id .* token_secret .*proxy token"
+    )
+    with pytest.raises(ConfigError, match=words):
         configured()
 
 

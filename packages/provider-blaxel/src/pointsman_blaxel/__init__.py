@@ -26,7 +26,7 @@ from pointsman import (
     hookimpl,
 )
 
-from .config import HOSTS, BlaxelConfig
+from .config import HOSTS, KEYS, BlaxelConfig
 
 if TYPE_CHECKING:
     from .session import BlaxelSession
@@ -68,8 +68,7 @@ SPEC = ProviderSpec(
     env_keys={"api_key": "BL_API_KEY", "client_credentials": "BL_CLIENT_CREDENTIALS"},
     env_settings={"workspace": "BL_WORKSPACE"},
     stored=_stored,
-    help="Make a key at https://app.blaxel.ai/profile/security, and set BL_API_KEY and BL_WORKSPACE; a login in the "
-    "browser (`bl login`) gives none.",
+    help=f"Make a key at {KEYS}, and set BL_API_KEY and BL_WORKSPACE; a login in the browser (`bl login`) gives none.",
     families={
         _AGENT: Family(
             terminal=Terminal.BODY_LENGTH,

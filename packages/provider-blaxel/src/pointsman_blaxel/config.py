@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .agent_config import AgentConfig
 
 RUN = "https://run.blaxel.ai"
+KEYS = "https://app.blaxel.ai/profile/security"
 HOSTS = ("*.blaxel.ai", "*.blaxel.dev")
 """Blaxel's own. Not ``*.bl.run``: below it anybody's workloads live, so a name there is trusted from the control plane
 only."""

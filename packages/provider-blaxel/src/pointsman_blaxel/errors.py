@@ -28,6 +28,8 @@ from pointsman import (
 )
 from pointsman_openai import Refusal, fields, read_body, redact, retry_after, shortened, string
 
+from .config import KEYS
+
 
 class WorkloadUnavailable(Unavailable):
     """It is waking up, or is not well for now: no sign of an outage, and asking again helps."""
@@ -127,8 +129,8 @@ def platform_error(
         return AuthFailed(message, scope=Scope.TARGET, **details)  # A policy is of one model or agent.
     if kind is WorkloadUnavailable and wait is None:
         wait = WAKING_SECONDS
-    if kind is AuthFailed and refusal.status in (403, 404):
-        message = f"{message} (the workspace is {workspace!r}: is the key for another one?)"
+    if kind is AuthFailed:
+        message = f"{message} ({_remedy(refusal.status, workspace)})"
     if kind is InvalidRequest and platform.code == "REQUEST_ENTITY_TOO_LARGE":
         details["scope"] = Scope.TARGET  # Others may take more.
     error = kind(message, retry_at=None if wait is None else now + wait, **details)
@@ -144,9 +146,8 @@ def refined(error: PointsmanError, refusal: Refusal, *, workspace: str) -> Point
     if said.page and refusal.status in (403, 404):
         # No API of Blaxel's, and not about the key: something on the way, or a wrong address.
         return _again(Unavailable, error, error.message, retryable=False)
-    if isinstance(error, AuthFailed) and refusal.status == 403 and not _error_object(refusal.body):
-        message = f"{error.message} (the workspace is {workspace!r}: is the key for another one?)"
-        return _again(AuthFailed, error, message)
+    if isinstance(error, AuthFailed) and not _error_object(refusal.body):
+        return _again(AuthFailed, error, f"{error.message} ({_remedy(refusal.status, workspace)})")
     if error.scope is Scope.PROVIDER and _error_object(refusal.body):
         # An object that is not the gateway's is the words of the provider behind the model, of whom others are no part.
         error.scope = Scope.TARGET
@@ -193,6 +194,13 @@ def agent_error(
 def request_id(refusal: Refusal) -> str | None:
     """What Blaxel's support finds the request by."""
     return next((refusal.headers[name] for name in _REQUEST_IDS if name in refusal.headers), None)
+
+
+def _remedy(status: int, workspace: str) -> str:
+    """Whom Blaxel knows, it refuses with 403, or with 404 where the workspace is not theirs."""
+    if status in (403, 404):
+        return f"the workspace is {workspace!r}: is the key for another one?"
+    return f"keys are made at {KEYS}"
 
 
 def _again(kind: type[PointsmanError], error: PointsmanError, message: str, **details: Any) -> PointsmanError:

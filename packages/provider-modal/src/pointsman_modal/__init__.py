@@ -48,7 +48,8 @@ SPEC = ProviderSpec(
     default_models=(DEFAULT_MODEL,),
     hosts=("*.modal.run", "*.modal.direct"),
     env_keys={"token_id": "MODAL_PROXY_TOKEN_ID", "token_secret": "MODAL_PROXY_TOKEN_SECRET"},
-    help="Set base_url to the address that `modal deploy` prints.",
+    help="Set base_url to the address that `modal deploy` prints, and token_id (wk-) and token_secret (ws-) to a proxy "
+    "token, which `modal workspace proxy-tokens create` makes.",
     cold_start=COLD_START,
 )
 

@@ -305,4 +305,7 @@ def _explain(
             said.append(f"{setting} ({origin}): {'its value does not fit' if quoted else text}")
     text = "; ".join([*said, *warnings])
     missing = all(problem["type"] == "missing" for problem in problems)
-    return ConfigError(f"{text}. {spec.help}" if missing and spec.help else text, provider=name, missing=missing)
+    required = {setting for setting, field in spec.config.model_fields.items() if field.is_required()}
+    # Where only the second half of a pair is missing, somebody has begun, and how to begin is no help.
+    helps = missing and spec.help and any(required.intersection(problem["loc"][:1]) for problem in problems)
+    return ConfigError(f"{text}. {spec.help}" if helps else text, provider=name, missing=missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from .asked import Asked, asked
 from .chat import WARM, Manner, Telling, fitted, prompt_tokens
 from .checks import Refused, format_fault, late, options_fault, read
 from .embed import embeddings
-from .gojson import dumps, nanoseconds, quoted, stamp, without_zeros
+from .gojson import EPOCH, dumps, nanoseconds, quoted, stamp, without_zeros
 from .models import Facts, facts_of, find
 
 _ROUTES: Mapping[str, tuple[tuple[str, ...], Route]] = {
@@ -54,8 +55,8 @@ _STOPPED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OllamaApi:
-    """The dialect. Without a pace and a load time, bytes are a pure function of the answer and of the body of the
-    request.
+    """The dialect. Without a pace and a load time, the bytes of a chat are a pure function of the answer and of the
+    body of the request.
 
     A vendor's models are ids, or mappings with any of ``name``, ``capabilities``, ``context_length`` (trained),
     ``num_ctx`` (its Modelfile's), ``loaded`` (True, or the context that it is loaded with), ``details``, ``size``,
@@ -252,6 +253,7 @@ class OllamaApi:
         return HttpResponse(status=500 if b'"error"' in last.data else 200, headers=kind, body=body, wait=last.due)
 
     def _running(self, site: Site) -> Iterator[Mapping[str, Any]]:
+        now = time.time() - EPOCH  # Whoever reads a date compares it with a clock on the wall.
         for facts, found in memory.residents(site, self.num_ctx):
             yield {
                 "name": facts.name,
@@ -259,7 +261,7 @@ class OllamaApi:
                 "size": facts.size,
                 "digest": facts.digest,
                 "details": facts.details,
-                "expires_at": stamp(min(found.until, _FOR_EVER)),
+                "expires_at": stamp(now + min(found.until - site.clock(), _FOR_EVER)),
                 "size_vram": facts.size,
                 "context_length": found.num_ctx,
             }
