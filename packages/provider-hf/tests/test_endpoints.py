@@ -23,6 +23,7 @@ from pointsman import (
     ModelGone,
     PointsmanError,
     Scope,
+    Settings,
     StreamEvent,
     TextDelta,
     Unavailable,
@@ -290,12 +291,9 @@ async def test_how_an_endpoint_is(opened: Open, with_endpoint: Make, state: Any,
     assert not [one for one in vendor.requests if one.path.startswith("/serving")]  # It would have been woken.
 
 
-async def test_starting_and_stopping(with_endpoint: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_starting_and_stopping(client_of: Clients, with_endpoint: Make) -> None:
     vendor = with_endpoint(state="paused", boot=5.0)
-    root = vendor.base_url.removesuffix("/v1")
-    where = {"base_url": vendor.base_url, "hub_url": root, "endpoints_url": f"{root}/v2"}
-    monkeypatch.setenv("HF_TOKEN", KEY)
-    async with pointsman_hf.open_endpoints(**where) as mine:
+    async with client_of(vendor) as client, pointsman_hf.open_endpoints(client) as mine:
         assert (await mine.resume("mine")).status == "initializing"
         with anyio.fail_after(5):
             while (found := await mine.get("mine")).status != "running":
@@ -306,10 +304,10 @@ async def test_starting_and_stopping(with_endpoint: Make, monkeypatch: pytest.Mo
         with pytest.raises(ModelGone):
             await mine.resume("other")
     assert found._token == found._api.token == KEY  # Neither looks for one by itself.
-    monkeypatch.delenv("HF_TOKEN")
-    with pytest.raises(ConfigError, match="HF_TOKEN"):
-        async with pointsman_hf.open_endpoints(**where):
-            raise AssertionError("it was opened")
+    async with AsyncClient(settings=Settings.of()) as client:
+        with pytest.raises(ConfigError, match="HF_TOKEN"):
+            async with pointsman_hf.open_endpoints(client):
+                raise AssertionError("it was opened")
 
 
 async def test_embeddings_of_an_endpoint(opened: Open, with_endpoint: Make) -> None:

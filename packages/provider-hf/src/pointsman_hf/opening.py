@@ -13,10 +13,9 @@ from pointsman import ConfigError, ProviderContext
 from pointsman_openai import Quirks, open_session
 
 from .config import HuggingFaceConfig
-from .endpoints import Endpoints
 from .errors import refine
 from .session import RouterSession, served
-from .wire import Wire, other_client, vouched
+from .wire import vouched
 
 QUIRKS = Quirks(refine=refine, served=served)
 
@@ -44,17 +43,6 @@ async def opened(
                     await session.close()
     if failure is not None:
         raise failure
-
-
-@asynccontextmanager
-async def opened_endpoints(
-    config: HuggingFaceConfig, context: ProviderContext, trusts: Callable[[str], bool]
-) -> AsyncGenerator[Endpoints]:
-    """The endpoints of an account, without the router. Raises `ConfigError`."""
-    check_addresses(config, context.name, trusts)
-    async with other_client(config) as http:
-        secrets = (config.api_key.get_secret_value().strip(),)
-        yield Endpoints(Wire(http, context, Quirks(), secrets), config, context.name)
 
 
 def check_addresses(config: HuggingFaceConfig, name: str, trusts: Callable[[str], bool]) -> None:
