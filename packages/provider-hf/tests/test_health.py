@@ -54,11 +54,17 @@ async def test_whether_the_token_may_ask_models(
     assert ("Make calls to Inference Providers" in found.reason) is (state is HealthState.DOWN)
 
 
-@pytest.mark.parametrize(
-    "fault", [Fault(500), Fault(429), Fault(503, "<html>"), Fault(200, "nonsense"), Fault(200, "[]"), Fault(302)]
-)
+@pytest.mark.parametrize("fault", [Fault(500), Fault(429), Fault(503, "<html>"), Fault(200, "nonsense"), Fault(302)])
 async def test_a_hub_that_does_not_say_is_no_verdict(opened: Open, vendor: Vendor, fault: Fault) -> None:
     vendor.script(fault, on="whoami")
+    async with opened(vendor) as session:
+        found = await session.health()
+    assert (found.state, found.error) == (HealthState.UNKNOWN, None)
+    assert "the Hub does not say whether it takes the key" in found.reason
+
+
+async def test_a_token_that_is_taken_without_details_is_good(opened: Open, vendor: Vendor) -> None:
+    vendor.script(Fault(200, "[]"), on="whoami")
     async with opened(vendor) as session:
         assert (await session.health()).state is HealthState.UP
 
@@ -78,7 +84,9 @@ async def test_a_router_that_is_down(opened: Open, vendor: Vendor, monkeypatch: 
 async def test_another_router_has_no_hub(opened: Open, vendor: Vendor) -> None:
     """Its token is nothing to huggingface.co, unless somebody says so."""
     async with opened(vendor, hub_url=None, endpoints_url=None) as session:
-        assert (await session.health()).state is HealthState.UP
+        found = await session.health()
+        assert found.state is HealthState.UNKNOWN  # Its list is public: any key would do.
+        assert "hub_url" in found.reason
         assert len(await session.models()) == 3
     assert set(paths(vendor)) == {"/v1/models"}
 

@@ -92,20 +92,18 @@ class RouterSession(Session):
     async def health(self) -> Health:
         """Whether the Hub takes the token, and the router lists its models: neither spends anything.
 
-        The router's list is public, so that it does not judge the token.
+        The router's list is public, so that it does not judge the token: where the Hub does not, nobody has.
         """
         try:
             with anyio.fail_after(LOOK_SECONDS):
-                problem = await self._token_problem()
-                if problem is not None:
-                    return Health(HealthState.DOWN, f"key: {problem.message}", error=problem)
+                unjudged = await self._unjudged()
                 await self._read_list()
         except TimeoutError:
             reason = f"no answer within {LOOK_SECONDS:g} s"
             return Health(HealthState.DOWN, reason, error=Unavailable(reason, provider=self._context.name))
         except PointsmanError as error:
             return self._ill(error)
-        return Health(HealthState.UP)
+        return Health(HealthState.UNKNOWN, unjudged) if unjudged else Health(HealthState.UP)
 
     async def models(self) -> list[ModelInfo]:
         """What the router lists, by model and by provider, and the account's endpoints if the token may see them."""
@@ -153,17 +151,19 @@ class RouterSession(Session):
             )
         return self._server
 
-    async def _token_problem(self) -> PointsmanError | None:
-        """What the Hub holds against the token. Where it does not answer, a request will tell."""
+    async def _unjudged(self) -> str:
+        """Why nobody has judged the token; empty if the Hub has. Raises `AuthFailed` for what it holds against it."""
         if self._config.hub is None:
-            return None
+            return "the router answers, but nobody has judged the key: set hub_url to the Hub that does"
         try:
-            return token_problem(await self.endpoints.whoami(), self._context.name)
-        except AuthFailed as error:
-            return error
+            problem = token_problem(await self.endpoints.whoami(), self._context.name)
+        except AuthFailed:
+            raise
         except PointsmanError as error:
-            self._context.log.debug("the Hub does not judge the token now: %s", error)
-            return None
+            return f"the router answers, but the Hub does not say whether it takes the key: {error.message}"
+        if problem is not None:
+            raise problem
+        return ""
 
     async def _read_list(self) -> None:
         value, url = await self.fetch("models")
