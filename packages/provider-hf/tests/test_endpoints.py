@@ -347,5 +347,11 @@ async def test_without_their_address_endpoints_are_refused(opened: Open, vendor:
         for name in ("endpoint:mine", "endpoint:acme/mine"):
             error = await refusal(session, about(name))
             assert isinstance(error, ConfigError)
-            assert "_url" in str(error)
+            assert "set endpoints_url to its address, such as https://api.endpoints.huggingface.cloud/v2" in str(error)
+            assert ("set hub_url" in str(error)) is (name == "endpoint:mine")  # All that is missing, at once.
         assert [one.id for one in await session.models()][:1] == ["openai/gpt-oss-120b"]
+    async with opened(vendor, hub_url=None) as session:
+        error = await refusal(session, about())
+        assert "set hub_url to the Hub's address, such as https://huggingface.co, or set namespace" in str(error)
+    async with opened(vendor, endpoints_url=None, hub_url=None, namespace="acme") as session:
+        assert "hub_url" not in str(await refusal(session, about()))

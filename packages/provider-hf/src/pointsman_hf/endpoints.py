@@ -19,7 +19,7 @@ import anyio.to_thread
 from pointsman import AuthFailed, ConfigError, Health, ModelGone, PointsmanError, Scope, Target, Unavailable
 from pointsman_openai import fields, items, string
 
-from .config import FAMILY, HUB, HuggingFaceConfig
+from .config import ENDPOINTS, FAMILY, HUB, HuggingFaceConfig
 from .states import gone, health
 from .wire import Wire
 
@@ -30,6 +30,7 @@ Reader: TypeAlias = "Callable[[dict[str, Any], str], InferenceEndpoint]"
 
 API_SECONDS = 10.0
 """How long the API may take to say how an endpoint is."""
+_NO_HUB = f"set hub_url to the Hub's address, such as {HUB}, or set namespace"
 
 
 class Endpoints:
@@ -100,6 +101,7 @@ class Endpoints:
     async def namespace(self) -> str:
         """The configured one, else the name of the token's owner, which the Hub is asked for once."""
         if self._namespace is None:
+            self._api()
             told = fields(await self.whoami())
             if told.get("type") != "user" or not string(told.get("name")):
                 message = (
@@ -112,7 +114,7 @@ class Endpoints:
     async def whoami(self) -> Any:
         """What the Hub says of the token."""
         if self._config.hub is None:
-            message = "no hub_url is set, so that nobody can say whose token it is"
+            message = f"nobody can say whose token it is: {_NO_HUB}"
             raise ConfigError(message, provider=self._provider, scope=Scope.TARGET)
         try:
             with self._in_time("the Hub", provider=self._provider):
@@ -145,11 +147,8 @@ class Endpoints:
 
     async def _ask(self, method: str, path: str, *, target: Target | None = None) -> Any:
         """Raises what the API refuses: without the right to see endpoints the router may still answer."""
-        if self._config.endpoints is None:
-            message = "no endpoints_url is set, and base_url is not Hugging Face's own: where are the endpoints?"
-            raise ConfigError(message, target=target, provider=self._provider, scope=Scope.TARGET)
         where: dict[str, Any] = {"target": target} if target else {"provider": self._provider}
-        url, told = f"{self._config.endpoints}/{path}", None
+        url, told = f"{self._api(target)}/{path}", None
         try:
             with self._in_time("the API of endpoints", **where):
                 if method == "POST":
@@ -163,6 +162,15 @@ class Endpoints:
                 error.args = (f"{error.message} ({permission}: https://huggingface.co/settings/tokens)",)
             raise
         return told
+
+    def _api(self, target: Target | None = None) -> str:
+        """Where the API is. Raises `ConfigError` with all that has to be set for it."""
+        if self._config.endpoints is not None:
+            return self._config.endpoints
+        message = f"base_url says nothing of an API of endpoints: set endpoints_url to its address, such as {ENDPOINTS}"
+        if self._config.hub is None and self._namespace is None and target is None:
+            message += f"; {_NO_HUB}"
+        raise ConfigError(message, target=target, provider=self._provider, scope=Scope.TARGET)
 
     @contextmanager
     def _in_time(self, who: str, **where: Any) -> Generator[None]:
