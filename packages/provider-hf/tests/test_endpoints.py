@@ -331,6 +331,15 @@ async def test_an_endpoint_costs_the_time_that_it_took(client_of: Clients, with_
         assert Decimal("0.3") < seconds <= Decimal(str(reply.timings.e2e)) + Decimal("0.05")
 
 
+async def test_the_end_waits_for_the_price_of_an_hour(client_of: Clients, opened: Open, with_endpoint: Make) -> None:
+    vendor = with_endpoint()
+    async with opened(vendor) as session:
+        told = await session.endpoints._ask("GET", "provider/lab-user")
+    vendor.script(Fault(200, told, wait=3.0), on="hardware")
+    async with client_of(vendor) as client:
+        assert (await client.chat("Hi", model="hf/endpoint:mine")).cost != Unknown
+
+
 async def test_the_users_price_for_an_hour_wins(client_of: Clients, with_endpoint: Make) -> None:
     vendor = with_endpoint({"hourly": {}})
     vendor.default = Answer("Hi.").stall(after=2, seconds=2.0)

@@ -95,16 +95,6 @@ async def test_a_stream_without_a_finish_reason_is_broken(opened: Open, vendor: 
         assert isinstance(await refusal(session, about()), StreamBroken)
 
 
-async def priced(client: AsyncClient, model: str) -> Any:
-    """The cost of an answer, once the price list is there."""
-    first = await client.chat("Hi there.", model=f"hf/{model}")
-    with anyio.fail_after(5):
-        while (reply := await client.chat("Hi there.", model=f"hf/{model}")).cost == Unknown:
-            await anyio.sleep(0.01)
-    assert first.text == reply.text
-    return reply
-
-
 @pytest.mark.parametrize(
     ("suffix", "input_price", "output_price"),
     [("", "0.15", "0.75"), (":cheapest", "0.05", "0.25"), (":novita", "0.05", "0.25"), (":groq", "0.15", "0.75")],
@@ -114,7 +104,7 @@ async def test_an_answer_costs_what_who_served_it_takes(
 ) -> None:
     vendor.default = Answer("Hi.", counts=Usage(input_tokens=1_000_000, output_tokens=2_000_000))
     async with client_of(vendor) as client:
-        reply = await priced(client, f"{MODEL}{suffix}")
+        reply = await client.chat("Hi there.", model=f"hf/{MODEL}{suffix}")
     assert reply.cost == Exact(Decimal(input_price) + 2 * Decimal(output_price))
 
 
@@ -125,12 +115,31 @@ async def test_where_nobody_says_who_served_the_cheapest_is_the_least(
     vendor = lab.vendor("mute", dialect=dialect, models=vendor.models, api_key=vendor.api_key)
     vendor.default = Answer("Hi.", counts=Usage(input_tokens=1_000_000, output_tokens=2_000_000))
     async with client_of(vendor) as client:
-        reply = await priced(client, MODEL)
+        reply = await client.chat("Hi there.", model=f"hf/{MODEL}")
     assert reply.cost == AtLeast("0.55")
 
 
-async def test_the_price_list_is_in_nobodys_way(client_of: Clients, vendor: Vendor) -> None:
+async def test_the_end_waits_for_the_first_price_list(client_of: Clients, vendor: Vendor) -> None:
+    """Its text does not, nor does an answer whose caller has set a deadline."""
+    slow = Fault(200, {"object": "list", "data": list(vendor.models)}, wait=5.0)
+    vendor.script(slow, on="models")
+    async with client_of(vendor) as client:
+        with anyio.fail_after(5):
+            async with client.stream("Hi", model=f"hf/{MODEL}") as reply:
+                began = anyio.current_time()
+                times = {type(event): anyio.current_time() - began async for event in reply.events}
+    assert reply.cost != Unknown
+    assert times[TextDelta] + 0.3 < times[Finished]
+    vendor.script(slow, on="models")
+    async with client_of(vendor) as client:
+        assert (await client.chat("Hi", model=f"hf/{MODEL}", deadline=20)).cost == Unknown
+
+
+async def test_the_price_list_is_in_nobodys_way(
+    client_of: Clients, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It hangs, fails or is nonsense: the answer comes all the same, and nobody knows what it cost."""
+    monkeypatch.setattr("pointsman_hf.beside.WAIT_SECONDS", 0.2)
     vendor.script(Fault(200, "<html>", wait=1e6), on="models")
     async with client_of(vendor) as client:
         with anyio.fail_after(5):
@@ -146,10 +155,6 @@ async def test_the_price_list_is_asked_for_once(opened: Open, vendor: Vendor) ->
     async with opened(vendor) as session:
         for _ in range(3):
             await ask(session, about())
-        with anyio.fail_after(5):
-            while not session.catalogue.models:
-                await anyio.sleep(0.01)
-        await ask(session, about())
     assert [one.path for one in vendor.requests].count("/v1/models") == 1
 
 

@@ -32,7 +32,7 @@ async def opened(
     async with open_session(config, context, QUIRKS, headers=headers, kind=kind) as session:
         assert isinstance(session, RouterSession)
         async with anyio.create_task_group() as tasks:
-            session.tasks = tasks
+            session.work_in(tasks)
             try:
                 yield session
             except Exception as error:

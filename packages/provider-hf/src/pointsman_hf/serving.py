@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from pointsman import (
 )
 from pointsman_openai import fields, items, string
 
+from .beside import Beside
 from .config import BELOW, FAMILY, HuggingFaceConfig
 from .endpoints import Endpoints, instance_of
 from .prices import Meter
@@ -64,16 +66,15 @@ class Server:
         config: HuggingFaceConfig,
         context: ProviderContext,
         trusts: Callable[[str], bool],
-        spawn: Callable[..., Any],
+        beside: Beside,
     ) -> None:
-        """`spawn` starts what goes on beside the answers."""
         self._wire = wire
         self._endpoints = endpoints
         self._meter = meter
         self._config = config
         self._context = context
         self._trusts = trusts
-        self._spawn = spawn
+        self._beside = beside
         self._places: dict[str, _Place] = {}
 
     @asynccontextmanager
@@ -87,7 +88,8 @@ class Server:
             return await stack.enter_async_context(chat)
 
         async with AsyncExitStack() as stack:
-            yield await self._asked(target, lambda place: ask(stack, place))
+            events = await self._asked(target, lambda place: ask(stack, place))
+            yield events if request.deadline is not None else self._beside.ending(target.model, events)
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """A vector for each text, from an endpoint that serves embeddings under ``/v1``."""
@@ -170,7 +172,7 @@ class Server:
         own, full = self._config.endpoint_prices, f"{found.namespace}/{found.name}"
         said = next((own[name] for name in (_name(target), found.name, full) if name in own), None)
         if said is None:
-            self._spawn(self._ask_price, instance_of(found), target)
+            self._beside.ask(target.model, partial(self._ask_price, instance_of(found), target))
         else:
             self._meter.hourly[target.model] = said
 

@@ -31,6 +31,7 @@ from pointsman import (
 )
 from pointsman_openai import Quirks, Session
 
+from .beside import Beside
 from .catalogue import Catalogue, read_catalogue
 from .config import FAMILY, HuggingFaceConfig, divided, pinned
 from .embedding import path_of, read_features
@@ -52,8 +53,7 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 class RouterSession(Session):
     """What the hooks of the provider use: `stream`, `health`, `models`, `embed` and `pricing`."""
 
-    tasks: TaskGroup
-    """In which the price list is read."""
+    _beside: Beside
 
     def __init__(
         self,
@@ -82,12 +82,13 @@ class RouterSession(Session):
     ) -> AsyncGenerator[AsyncIterator[StreamEvent]]:
         """Ask the router, or a dedicated endpoint. Entering means that it accepted."""
         if request.model.startswith(FAMILY):
-            chat = self._serving().stream(request)
-        else:
-            self._keep_list_fresh()
-            chat = super().stream(request, url=url, target=target)
-        async with chat as events:
-            yield events
+            async with self._serving().stream(request) as events:
+                yield events
+            return
+        self._keep_list_fresh()
+        async with super().stream(request, url=url, target=target) as events:
+            known = self.catalogue.models or request.deadline is not None  # A price is not worth a deadline.
+            yield events if known else self._beside.ending("models", events)
 
     async def health(self) -> Health:
         """Whether the Hub takes the token, and the router lists its models: neither spends anything.
@@ -123,6 +124,10 @@ class RouterSession(Session):
         """The cost hook, for this connection's prices."""
         return pricing(book, lambda: self.catalogue, self._meter)
 
+    def work_in(self, tasks: TaskGroup) -> None:
+        """Have what goes on beside the answers go on in `tasks`."""
+        self._beside = Beside(tasks.start_soon)
+
     @property
     def endpoints(self) -> Endpoints:
         """The account's endpoints."""
@@ -147,7 +152,7 @@ class RouterSession(Session):
             wire = Serving(self._client(), self._context, Quirks(), self._secrets)
             wire.wake_seconds = self._config.wake_seconds
             self._server = Server(
-                wire, self.endpoints, self._meter, self._config, self._context, self._trusts, self.tasks.start_soon
+                wire, self.endpoints, self._meter, self._config, self._context, self._trusts, self._beside
             )
         return self._server
 
@@ -174,7 +179,7 @@ class RouterSession(Session):
         """Have the list read, if it is old, beside whatever goes on."""
         if self._context.clock() >= self._list_due:
             self._list_due = self._context.clock() + _RETRY_SECONDS
-            self.tasks.start_soon(self._read_list_quietly)
+            self._beside.ask("models", self._read_list_quietly)
 
     async def _read_list_quietly(self) -> None:
         try:
