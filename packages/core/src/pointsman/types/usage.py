@@ -58,8 +58,10 @@ class Cost:
         if self.complete:
             shown = _rounded(self.known, ROUND_HALF_EVEN)
             return f"${_plain(shown)}" if shown or not self.known else f"< ${_MICRO}"
+        if not self.known:
+            return "unknown"
         shown = _rounded(self.known, ROUND_FLOOR)  # A lower bound must stay one.
-        return f"≥ ${_plain(shown)}" if shown else "> $0" if self.known else "unknown"
+        return f"≥ ${_plain(shown) if shown else _first_digit(self.known)}"
 
     @classmethod
     def total(cls, parts: Iterable[Cost]) -> Cost:
@@ -74,6 +76,12 @@ def _rounded(amount: Decimal, rounding: str) -> Decimal:
     if amount.adjusted() > MONEY.prec // 2:  # Nobody owes that; it must print all the same.
         return amount
     return amount.quantize(_MICRO, rounding=rounding, context=MONEY)
+
+
+def _first_digit(amount: Decimal) -> str:
+    """What is less than a millionth, down to its first digit that is not 0: ``0.0000004``."""
+    place = Decimal(1).scaleb(amount.adjusted(), context=MONEY)
+    return f"{amount.quantize(place, rounding=ROUND_FLOOR, context=MONEY):f}"
 
 
 def _plain(amount: Decimal) -> str:
