@@ -97,6 +97,26 @@ def test_doctor_says_it_too(invoke: Invoke, folder: Path, silent: None) -> None:
     assert "no model is named" not in shown
 
 
+def test_provider_that_suggests_no_model_is_asked_by_name(
+    invoke: Invoke, place: Path, folder: Path, a: Vendor
+) -> None:
+    file = place / "pointsman.toml"
+    file.write_text(f'[providers.a]\nplugin = "openai-compatible"\nbase_url = "{a.base_url}"\n')
+    stderr = invoke("chat", "hi").stderr
+    assert "next:  -m a/MODEL, one that `pointsman models a` lists" in stderr
+    assert "pointsman config set providers.a.default_models MODEL\n" in stderr
+    assert invoke("config", "set", "providers.a.default_models", "m1").exit_code == 0
+    assert invoke("chat", "hi").exit_code == 0
+
+
+def test_provider_that_needs_nothing_is_not_said_to_lack_something(
+    invoke: Invoke, folder: Path, silent: None
+) -> None:
+    stderr = invoke("providers").stderr
+    assert "-m ollama/MODEL" in stderr
+    assert "None is set up" not in stderr
+
+
 def test_server_that_does_not_answer_can_be_started(invoke: Invoke, place: Path) -> None:
     file = place / "pointsman.toml"
     file.write_text('[providers.a]\nplugin = "openai-compatible"\nbase_url = "http://127.0.0.1:9/v1"\n')

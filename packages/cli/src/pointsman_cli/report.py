@@ -17,6 +17,7 @@ from pointsman.config.settings import files
 from .advice import another_key, hands_out_keys, install, keys_of, mend, start, unfit_key, unknown_provider
 from .exits import Exit, exit_code
 from .listing import wrapped
+from .settings.names import dotted
 from .terminal import is_terminal, note, styled
 
 if TYPE_CHECKING:
@@ -222,7 +223,11 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
             if advice := _mended(error, roster):
                 yield "next", advice
         case p.NoCandidates(none_ready=True):
-            yield "next", "set up one of these, or see it work without any: pointsman demo"
+            quiet = _quiet(roster)
+            if quiet:
+                yield "next", quiet
+            set_up = "set up one of these, or see it work without any: pointsman demo"
+            yield ("", f"or {set_up}") if quiet else ("next", set_up)
         case p.PluginError():
             yield "next", "`pointsman plugins` shows all; [plugins] disable in pointsman.toml leaves one out"
         case p.PointsmanError() | OSError():
@@ -230,6 +235,21 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
         case _:
             yield "cause", "a bug, in Pointsman or in a plugin"
             yield "next", means.debug
+
+
+def _quiet(roster: Roster | None) -> str | None:
+    """How one that is ready, and suggests no model, is asked all the same: now, and from now on."""
+    if roster is None:
+        return None
+    for name in roster.names:
+        try:
+            roster.configured(name)
+        except p.PointsmanError:
+            continue
+        if "default_models" in roster.declared(name).spec.config.model_fields and not roster.default_targets(name):
+            key = dotted(("providers", name, "default_models"))
+            return f"-m {name}/MODEL, one that `pointsman models {name}` lists; or: pointsman config set {key} MODEL"
+    return None
 
 
 def _mended(error: p.ConfigError, roster: Roster | None) -> str | None:

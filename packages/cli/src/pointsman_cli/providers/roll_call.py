@@ -85,7 +85,18 @@ def list_providers(*, as_json: bool) -> None:
     if not rows:
         note("No provider is installed: pip install pointsman-sambanova, or see it work without any: pointsman demo")
     elif not any(row.state == "ready" and (row.touched or row.default_models) for row in rows):
-        note("None is set up. Set what is missing, or see it work without any: pointsman demo")
+        tried = [row.name for row in rows if row.state == "ready"]
+        missing = "Set what is missing, or see it work without any: pointsman demo"
+        note(f"{_tried(tried)} {missing}" if tried else f"None is set up. {missing}")
+
+
+def _tried(names: Sequence[str]) -> str:
+    """That they need nothing to be set, and yet somebody must start them and choose."""
+    which = names[0] if len(names) == 1 else "NAME"
+    return (
+        f"Nobody has set one up; {', '.join(names)} {'is' if len(names) == 1 else 'are'} asked as found, if you name a "
+        f"model: -m {which}/MODEL (pointsman models {which}, pointsman providers check {which})."
+    )
 
 
 def check_providers(names: Sequence[str], *, as_json: bool) -> None:

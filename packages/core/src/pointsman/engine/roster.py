@@ -109,7 +109,7 @@ class Roster:
                 ready += [self.candidate(target) for target in targets]
                 if not targets:
                     modest = True
-                    unready.append(Exclusion(Target(name, "*"), f"{name}: {_MODEST}"))
+                    unready.append(Exclusion(Target(name, "*"), f"{name}: {self._modest(name)}"))
             except (ConfigError, PluginError) as error:
                 incomplete = isinstance(error, ConfigError) and error.missing
                 if not incomplete and (own or self._is_set_up(name)):
@@ -120,6 +120,13 @@ class Roster:
         if not ready:
             raise NoCandidates(_nobody_ready(unready, modest=modest), none_ready=True)
         return ready, unready
+
+    def _modest(self, name: str) -> str:
+        """It is ready, and suggests no model."""
+        fields = self.declared(name).spec.config.model_fields
+        own = f"default_models ({own_variable(name, 'default_models')}) or " if "default_models" in fields else ""
+        targets = "[routing] targets (POINTSMAN_ROUTING_TARGETS)"
+        return f"it suggests no model: name one as {name}/MODEL, or set {own}{targets}"
 
     def _is_set_up(self, name: str) -> bool:
         """Whether anybody wrote anything for this provider, in a file or in a variable of ours."""
@@ -157,9 +164,6 @@ class Roster:
         be = "is" if len(self.names) == 1 else "are"
         there = f"there {be} {', '.join(self.names)}" if self.names else "none is installed"
         return f"no provider is called {name!r}: {there}{did_you_mean(name, self.names)}"
-
-
-_MODEST = "it suggests no model: name one as provider/model, or set [routing] targets (POINTSMAN_ROUTING_TARGETS)"
 
 
 def _nobody_ready(unready: Sequence[Exclusion], *, modest: bool) -> str:
