@@ -296,6 +296,23 @@ def test_a_vendor_without_a_free_way_to_ask(run: Any, kept: Path, stranger: Any)
     assert run("keys", "set", "quiet", env=env, stdin=KEY).returncode == 0
 
 
+@pytest.mark.parametrize(("health", "said"), [("COLD", "unknown"), ("WARMING", "unknown"), ("DEGRADED", "works")])
+def test_a_key_that_nobody_has_looked_at_is_not_said_to_work(
+    run: Any, kept: Path, stranger: Any, health: str, said: str
+) -> None:
+    hook = f"""
+from pointsman import Health, HealthState
+@hookimpl
+def pointsman_health(connection):
+    async def ask():
+        return Health(HealthState.{health}, "nobody asks")
+    return ask
+"""
+    env = stranger({"pointsman.providers": {"quiet": "quiet_plugin"}}, quiet_plugin=UNASKED + hook)
+    done = run("keys", "test", "quiet", env={**env, "POINTSMAN_QUIET_API_KEY": KEY})
+    assert (done.returncode, f"quiet  {said}" in done.stdout) == (0, True), done.stdout
+
+
 def test_a_health_check_that_raises_is_the_providers_fault(run: Any, nowhere: Path, stranger: Any) -> None:
     broken = (
         UNASKED + "\n@hookimpl\ndef pointsman_health(connection):\n    async def ask():\n        1/0\n    return ask\n"

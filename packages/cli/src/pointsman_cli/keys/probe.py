@@ -39,7 +39,13 @@ def _state(row: Row) -> str:
         return row.state
     if isinstance(row.health.error, AuthFailed) or row.code is Exit.KEY:
         return "refused"
-    return {HealthState.DOWN: "down", HealthState.UNKNOWN: "unknown"}.get(row.health.state, "works")
+    match row.health.state:
+        case HealthState.DOWN:
+            return "down"
+        case HealthState.UP | HealthState.DEGRADED:
+            return "works"
+        case _:  # Whoever starts has not looked at the key, and may not even have been asked.
+            return "unknown"
 
 
 def _lines(row: Row) -> Iterator[str]:
