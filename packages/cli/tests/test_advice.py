@@ -65,6 +65,27 @@ def test_advice_for_a_refused_key_fits_where_it_comes_from(
     assert f"next: {advice} " in flat(invoke("doctor", "--live").stdout)
 
 
+def test_refused_without_a_key_names_the_settings_that_are_to_be_set(
+    invoke: Invoke, place: Path, folder: Path, a: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They need not be called api_key, and may be several."""
+    pytest.importorskip("pointsman_modal")
+    monkeypatch.setenv("POINTSMAN_MODAL_BASE_URL", a.base_url)
+    stderr = invoke("chat", "hi", "-m", "modal/m1").stderr
+    first, second = (f"pointsman keys set modal --setting {one}" for one in ("token_id", "token_secret"))
+    assert "cause: it asks for a key, and none is set\n" in stderr
+    assert f"next:  {first}; {second}\n" in stderr
+    assert invoke("keys", "set", "modal", "--setting", "token_id", stdin="wk-0123456789").exit_code == 0
+    stderr = invoke("chat", "hi", "-m", "modal/m1").stderr
+    assert f"next:  {second}; or see it work" in stderr
+    assert "Set base_url" not in stderr, "it is set"
+
+
+def test_setting_that_is_no_key_is_not_stored_as_one(invoke: Invoke, folder: Path) -> None:
+    stderr = invoke("chat", "hi", "-m", "openai-compatible/x").stderr
+    assert "next:  pointsman config set providers.openai-compatible.base_url VALUE" in stderr
+
+
 def test_key_that_is_too_short_is_no_setting_to_set(
     invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

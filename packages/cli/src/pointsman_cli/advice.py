@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pointsman import ConfigError, PointsmanError, ProviderSpec
@@ -11,6 +11,8 @@ from pointsman.config import Origin
 from pointsman.config.layers import KEYS_FILE, PROJECT_FILE, USER_FILE
 from pointsman.config.providers import collect, is_secret
 from pointsman.engine.roster import Roster
+
+from .settings.names import dotted
 
 _UNKNOWN = re.compile(r"no provider is called '([a-z0-9][a-z0-9.-]*)'")
 
@@ -20,14 +22,36 @@ def store_command(provider: str, setting: str = "api_key") -> str:
     return f"pointsman keys set {provider}{'' if setting == 'api_key' else f' --setting {setting}'}"
 
 
-def another_key(provider: str, keys: Mapping[str, Origin]) -> str:
+def set_commands(provider: str, settings: Iterable[str], spec: ProviderSpec[Any]) -> str:
+    """The commands that give a provider what it lacks."""
+    return "; ".join(
+        store_command(provider, one)
+        if is_secret(spec, one)
+        else f"pointsman config set {dotted(('providers', provider, one))} VALUE"
+        for one in settings
+    )
+
+
+def missing(said: str) -> list[str]:
+    """The settings that `said`, about a provider that is not ready, calls missing."""
+    return re.findall(r"(?:^|; )no (\w+): set ", said)
+
+
+def another_key(provider: str, keys: Mapping[str, Origin], vendors: Collection[str] = ()) -> str:
     """How the key of a provider is replaced by one that works. `keys` are those that it has, by setting.
 
-    What is stored does not go before the environment, nor before the project's file.
+    `vendors` are the settings for which the vendor has variables of its own: without an ``api_key`` among them, all are
+    what it takes. What is stored does not go before the environment, nor before the project's file.
     """
-    setting = next((one for one in ("api_key", *keys) if one in keys), "api_key")
+    if vendors and "api_key" not in vendors:
+        settings = [*(one for one in keys if one == "api_key"), *vendors]
+    else:
+        settings = [next((one for one in ("api_key", *keys) if one in keys), "api_key")]
+    return "; ".join(_another(provider, setting, keys.get(setting)) for setting in settings)
+
+
+def _another(provider: str, setting: str, origin: Origin | None) -> str:
     command = store_command(provider, setting)
-    origin = keys.get(setting)
     if origin is None or not origin.where or origin.kind == KEYS_FILE:
         return command
     if origin.kind == "environment":

@@ -14,7 +14,18 @@ import pointsman as p
 from pointsman.config import Origin
 from pointsman.config.settings import files
 
-from .advice import another_key, hands_out_keys, install, keys_of, mend, start, unfit_key, unknown_provider
+from .advice import (
+    another_key,
+    hands_out_keys,
+    install,
+    keys_of,
+    mend,
+    missing,
+    set_commands,
+    start,
+    unfit_key,
+    unknown_provider,
+)
 from .exits import Exit, exit_code
 from .listing import wrapped
 from .settings.names import dotted
@@ -171,11 +182,12 @@ def _sentence(error: BaseException) -> str:
 def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterator[tuple[str, str]]:
     match error:
         case p.AuthFailed():
-            yield "cause", f"the key{_origin(error, roster)} is wrong, expired, or not allowed to do this"
-            yield (
-                "next",
-                f"{another_key(error.provider or 'PROVIDER', _keys(error, roster))}{means.keys}{_help(error, roster)}",
-            )
+            keys, spec = _keys(error, roster), _spec(error, roster)
+            where = f" from {' and '.join(map(str, keys.values()))}" if keys else ""
+            wrong = f"the key{where} is wrong, expired, or not allowed to do this"
+            yield "cause", wrong if keys or spec is None else "it asks for a key, and none is set"
+            advice = another_key(error.provider or "PROVIDER", keys, spec.env_keys if spec else ())
+            yield "next", f"{advice}{means.keys}{_help(error, roster)}"
         case p.QuotaExhausted():
             yield "cause", "the account has no money or credit left"
             yield "next", f"add credit with the vendor; or {means.several}"
@@ -218,7 +230,12 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
         case p.Refused():
             yield "next", "another wording: a content filter is an answer, so nobody else is asked"
         case p.ConfigError(missing=True):
-            yield "next", "set it; `pointsman keys set` stores a key, and `pointsman demo` needs nothing at all"
+            spec, lacks = _spec(error, roster), missing(error.message)
+            if spec and error.provider and lacks:
+                commands = set_commands(error.provider, lacks, spec)
+                yield "next", f"{commands}; or see it work without any: pointsman demo"
+            else:
+                yield "next", "set it; `pointsman keys set` stores a key, and `pointsman demo` needs nothing at all"
         case p.ConfigError():
             if advice := _mended(error, roster):
                 yield "next", advice
@@ -281,12 +298,6 @@ def _keys(error: p.PointsmanError, roster: Roster | None) -> dict[str, Origin]:
     if roster is None or error.provider is None:
         return {}
     return keys_of(error.provider, roster)
-
-
-def _origin(error: p.PointsmanError, roster: Roster | None) -> str:
-    """Where the key came from: `` from environment SAMBANOVA_API_KEY``."""
-    places = list(map(str, _keys(error, roster).values()))
-    return f" from {' and '.join(places)}" if places else ""
 
 
 def _help(error: p.PointsmanError, roster: Roster | None) -> str:

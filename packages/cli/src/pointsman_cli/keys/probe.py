@@ -56,7 +56,7 @@ def _lines(row: Row) -> Iterator[str]:
         return
     match _state(row):
         case "refused":
-            yield f"{row.health.reason}; {another_key(row.name, row.keys)}"
+            yield f"{row.health.reason}; {another_key(row.name, row.keys, row.vendors)}"
         case "works":
             took = f" ({figures.seconds(row.took)})" if row.took is not None else ""
             yield f"{row.health.reason or 'its free probe was answered'}{took}"

@@ -47,6 +47,8 @@ class Row:
     """Setting -> where its value comes from."""
     unfit: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
     """The key that is what is wrong, if it is one."""
+    vendors: tuple[str, ...] = ()
+    """The settings for which the vendor has variables of its own."""
     touched: bool = False
     """Whether anybody has set anything for it; some need nothing."""
     health: Health | None = None
@@ -189,7 +191,7 @@ def on_paper(roster: Roster, name: str) -> Row:
     row = Row(name=name, origin=_origin(roster, name), state="ready", keys={})
     try:
         spec = roster.declared(name).spec
-        row = replace(row, default_models=spec.default_models)
+        row = replace(row, default_models=spec.default_models, vendors=tuple(spec.env_keys))
         made = roster.configured(name)
     except ConfigError as error:
         state = "not ready" if error.missing else "wrong"
