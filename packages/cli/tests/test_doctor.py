@@ -66,7 +66,9 @@ def test_nobody_ready(invoke: Invoke, home: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("POINTSMAN_PLUGINS_DISABLE", "ollama")
     done = invoke("doctor", "--json")
     assert done.exit_code == 1
-    assert "pointsman keys set" in of(done, "providers", "fail")
+    advice = of(done, "providers", "fail")
+    assert "sambanova (pointsman keys set sambanova)" in advice
+    assert "openai-compatible (pointsman config set providers.openai-compatible.base_url VALUE)" in advice
     assert "SAMBANOVA_API_KEY" in of(done, "sambanova", "ok"), "never set up is no mistake"
 
 
@@ -108,7 +110,7 @@ def test_what_is_wrong_with_limits(invoke: Invoke, place: Path, home: Path, limi
 
 def test_limits_are_settings(invoke: Invoke, place: Path, home: Path) -> None:
     write(home / "config.toml", '[limits."a/m1"]\nrpm = 3\nconcurrent = 2\n')
-    assert "7 values set" in of(invoke("doctor", "--json"), "settings", "ok"), "two for each provider, one for routing"
+    assert "7 set in files" in of(invoke("doctor", "--json"), "settings", "ok"), "two for each provider, one for routing"
 
 
 PROJECT_FAULTS = [
@@ -199,6 +201,18 @@ def test_what_is_in_the_way_of_several_checks_is_told_once(
     assert done.exit_code == 1
     assert [one["name"] for one in findings(done) if said in one["said"]] == ["settings"]
     assert "policy, at least not to the end" in of(done, "not checked", "warn")
+
+
+def test_where_it_asks_is_shown_and_who_says_so(
+    invoke: Invoke, place: Path, home: Path, a: Vendor, b: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_B_BASE_URL", a.base_url)
+    monkeypatch.setenv("POINTSMAN_B_DEFAULT_MODELS", "m1")
+    done = invoke("doctor", "--json")
+    assert f"at {a.base_url} from project file" in of(done, "a")
+    assert f"at {a.base_url} from environment POINTSMAN_B_BASE_URL" in of(done, "b")
+    assert "default_models from environment POINTSMAN_B_DEFAULT_MODELS" in of(done, "b")
+    assert "5 set in files, 4 by variables" in of(done, "settings")
 
 
 def test_targets_that_are_not_ready(invoke: Invoke, place: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

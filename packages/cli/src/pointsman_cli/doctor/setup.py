@@ -7,11 +7,13 @@ from itertools import combinations
 
 import anyio
 
-from pointsman import ConfigError, NoCandidates, PointsmanError, Settings, Target
+from pointsman import ConfigError, NoCandidates, PointsmanError, Target
+from pointsman.config import Configured
 from pointsman.config.providers import own_variable
+from pointsman.engine.roster import Roster
 from pointsman.errors import did_you_mean
 
-from ..advice import another_key
+from ..advice import another_key, missing, set_commands
 from ..exits import Exit
 from ..plugins.inventory import ALWAYS_IN_USE, chain_of, said_of, take_stock
 from ..providers.roll_call import Row, all_on_paper, ask_after
@@ -32,11 +34,9 @@ def settings(situation: Situation) -> Iterator[Check]:
         yield Check("settings", "fail", problem, advice)
     if not wrong:
         count = sum(value.value != {} for _, value in situation.settings)
-        yield Check(
-            "settings",
-            "ok",
-            f"{count} {'value' if count == 1 else 'values'} set, the others by default: pointsman config",
-        )
+        by_variable = len(of_settings(situation.environ))
+        said = f"{count} set in files, {by_variable} by variables of ours, the others by default: pointsman config"
+        yield Check("settings", "ok", said)
 
 
 def variables(situation: Situation) -> Iterator[Check]:
@@ -108,34 +108,55 @@ def providers(situation: Situation) -> Iterator[Check]:
     rows = all_on_paper(roster, roster.names)
     set_up = roster.settings.provider_tables()
     for row in rows:
-        yield _provider(row, roster.settings, set_up=row.name in set_up)
+        yield _provider(row, roster, set_up=row.name in set_up)
         if row.state == "ready":
             for warning in roster.configured(row.name).warnings:
                 yield Check(row.name, "warn", warning.removeprefix(f"{row.name}: "), "set it, or unset the variable")
     if not rows:
         yield Check("providers", "fail", "none is installed", "pip install pointsman-sambanova")
     elif not any(row.state == "ready" for row in rows):
-        advice = "pointsman keys set NAME, or see it work without any: pointsman demo"
+        ways = [f"{row.name} ({advice})" for row in rows if (advice := _lacks(row, roster))]
+        demo = "see it work without any: pointsman demo"
+        advice = f"set up one of {', '.join(ways)}; or {demo}" if ways else demo
         yield Check("providers", "fail", "none is ready", advice)
     elif not any(row.state == "ready" and row.default_models for row in rows) and not roster.settings.routing.targets:
         advice = f"name one with -m, or: {set_command(TARGETS, None, 'PROVIDER/MODEL')}"
         yield Check("providers", "warn", "those that are ready suggest no model, so that nobody is asked", advice)
 
 
-def _provider(row: Row, settings: Settings, *, set_up: bool) -> Check:
+def _lacks(row: Row, roster: Roster) -> str:
+    """The commands that give a provider what it lacks; empty if that is nothing, or not known."""
+    lacks = missing(row.reason) if row.state == "not ready" else []
+    return set_commands(row.name, lacks, roster.declared(row.name).spec) if lacks else ""
+
+
+def _at(row: Row, made: Configured) -> str:
+    """Where it is asked, with which keys, and what else the environment says of it."""
+    address, origins = getattr(made.config, "base_url", ""), made.origins
+    whence = f" from {origins['base_url']}" if "base_url" in origins else ""
+    others = {
+        one: origin
+        for one, origin in origins.items()
+        if one != "base_url" and one not in row.keys and origin.kind == "environment"
+    }
+    keys = [f"{setting} from {origin}" for setting, origin in row.keys.items()] or ["without a key"]
+    said = [f"at {address}{whence}"] if address else []
+    return "; ".join([*said, *keys, *(f"{setting} from {origin}" for setting, origin in others.items())])
+
+
+def _provider(row: Row, roster: Roster, *, set_up: bool) -> Check:
+    settings = roster.settings
     origin = next((value.origin for path, value in settings if path[:2] == ("providers", row.name)), None)
     lacks_plugin = "needs the plugin" in row.reason or "no provider is called" in row.reason
     command = set_command(("providers", row.name, "plugin" if lacks_plugin else "SETTING"), origin)
     match row.state:
         case "ready":
-            keys = "; ".join(f"{setting} from {origin}" for setting, origin in row.keys.items()) or "without a key"
             models = f", {len(row.default_models)} default models" if row.default_models else ", no default model"
-            return Check(row.name, "ok", f"ready, {keys}{models}")
+            return Check(row.name, "ok", f"ready, {_at(row, roster.configured(row.name))}{models}")
         case "not ready" if not set_up:
             return Check(row.name, "ok", f"not set up: {row.reason}")
         case "not ready":
-            advice = f"pointsman keys set {row.name}" if "api_key" in row.reason else command
-            return Check(row.name, "warn", f"not ready: {row.reason}", advice)
+            return Check(row.name, "warn", f"not ready: {row.reason}", _lacks(row, roster) or command)
         case "wrong" if row.unfit:
             return Check(row.name, "fail", row.reason, another_key(row.name, row.unfit))
         case "wrong":
