@@ -211,5 +211,40 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str
     return install
 
 
+ECHO = """
+from contextlib import asynccontextmanager
+from pydantic import BaseModel
+from pointsman import Finished, ProviderSpec, Terminal, TextDelta, hookimpl
+
+class Config(BaseModel):
+    base_url: str = "http://127.0.0.1"
+
+@asynccontextmanager
+async def stream(request):
+    async def events():
+        yield TextDelta(" ".join(f"{name}:{value}" for name, value in sorted(request.tags.items())) or "none")
+        yield Finished("stop")
+    yield events()
+
+@asynccontextmanager
+async def open_(config, context):
+    yield stream
+
+@hookimpl
+def pointsman_providers():
+    return [ProviderSpec(name="echo", config=Config, open=open_, terminal=Terminal.DONE_FIELD)]
+
+@hookimpl
+def pointsman_stream(connection):
+    return connection.session
+"""
+
+
+@pytest.fixture
+def echo(stranger: Callable[..., dict[str, str]]) -> dict[str, str]:
+    """The environment with a provider ``echo`` that answers with the tags of the call."""
+    return stranger({"pointsman.providers": {"echo": "echo_plugin"}}, echo_plugin=ECHO)
+
+
 def _entries(entries: Mapping[str, str]) -> list[str]:
     return [f"{name} = {value}" for name, value in entries.items()]

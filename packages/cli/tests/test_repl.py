@@ -298,6 +298,25 @@ def test_system_clear_and_retry(start: Any, a: Vendor) -> None:
     assert typist.leaves() == 0
 
 
+def test_each_conversation_is_a_thread_of_its_own(start: Any, echo: dict[str, str]) -> None:
+    def thread(typist: Typist) -> str:
+        found = re.search(r"thread:(\w+)", typist.asks("hi"))
+        assert found
+        return found[1]
+
+    typist = start("-m", "echo/m", "--raw", "--tag", "team=a", env=echo)
+    typist.sees(PROMPT)
+    first = thread(typist)
+    assert thread(typist) == first
+    typist.asks("/clear")
+    assert "team:a" in typist.asks("hi")
+    second = thread(typist)
+    assert second != first
+    other = start("-m", "echo/m", "--raw", "--tag", f"thread={second}", env=echo)
+    other.sees(PROMPT)
+    assert thread(other) == second
+
+
 def test_what_begins_with_a_slash_and_is_no_command(start: Any, a: Vendor) -> None:
     typist = start()
     typist.sees(PROMPT)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..context import debug_option
-from .options import model_option, priority_option, system_option
+from .options import model_option, priority_option, system_option, tag_option
 from .prompt import alone, checked, is_conversation, read_prompt
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     help="When a stream breaks after its first word: fail, start the answer anew, or let another target go on with "
     "it.  [default: raise; with --json restart]",
 )
+@tag_option
 @click.option("--raw", is_flag=True, help="Show Markdown as it was written, also on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object once the answer is there.")
 @click.option("--json-events", is_flag=True, help="Print everything that happens as it does, a JSON object a line.")
@@ -55,6 +56,7 @@ def chat(
     models: tuple[str, ...],
     files: tuple[str, ...],
     schema: str | None,
+    tags: dict[str, str],
     raw: bool,
     as_json: bool,
     json_events: bool,
@@ -83,6 +85,8 @@ def chat(
         checked(given["system"], "--system")
     if models:
         given["model"] = models[0] if len(models) == 1 else list(models)
+    if tags:
+        given["tags"] = tags
     if schema is not None:
         from .schema import read_schema
 

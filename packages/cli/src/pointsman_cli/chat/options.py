@@ -7,9 +7,33 @@ from typing import Any
 
 import click
 
+from .prompt import checked
+
 system_option = click.option("-s", "--system", help="An instruction that precedes the prompt.")
 priority_option = click.option(
     "--priority", type=click.Choice(["balanced", "speed", "quality", "cost"]), help="What matters most."
+)
+
+
+def _tags(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """By name. Raises `click.BadParameter`."""
+    tags: dict[str, str] = {}
+    for text in given:
+        name, equals, value = checked(text, "--tag").partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{text!r} is no tag: write NAME=VALUE, such as thread=42", ctx, param)
+        tags[name] = value
+    return tags
+
+
+tag_option = click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_tags,
+    help="Goes with the call, for whoever keeps records, and for an agent that knows its conversation by the tag "
+    "thread; several, each with --tag.",
 )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 import click
 
@@ -22,11 +23,16 @@ class Talk:
 
     def __init__(self, options: dict[str, Any], attached: Sequence[Attachment] = ()) -> None:
         self.options = options
+        self._begin(dict(options.get("tags", {})))
         self.attached = list(attached)
         """Goes with what is said next."""
         self.messages: list[Message] = []
         self._last: Message | None = None
         """What was asked last, whether it was answered or not."""
+
+    def _begin(self, tags: Mapping[str, str]) -> None:
+        """A conversation. An agent that remembers what came before knows it by its thread, if `tags` do not say one."""
+        self.options["tags"] = {"thread": uuid4().hex, **tags}
 
     def decided(self, client: AsyncClient) -> str:
         """Who would be asked now. Raises `ConfigError`, `PluginError` or `NoCandidates`."""
@@ -68,6 +74,7 @@ class Talk:
         self.messages.clear()
         self.attached.clear()
         self._last = None
+        self._begin({name: value for name, value in self.options["tags"].items() if name != "thread"})
 
     def misfit(self) -> str | None:
         """Why the last answer does not fit the schema; None if it does, or if there is none."""
