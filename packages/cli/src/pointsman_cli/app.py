@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from .context import debug_option, debugging, remembered, told
+from .context import debug_option, debugging, options_of, remembered, told
 from .exits import Exit
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ class Verbs(click.Group):
             abandon_stdout()
             ctx.exit(Exit.FAILURE)
         means = COMMAND if ctx.invoked_subcommand in VERBS else OTHER
-        ctx.exit(report(error, debug=debugging(ctx), roster=remembered(ctx), told=told(ctx), means=means))
+        kept = {"roster": remembered(ctx), "told": told(ctx), "options": options_of(ctx)}
+        ctx.exit(report(error, debug=debugging(ctx), means=means, **kept))
 
 
 def _strangers() -> dict[str, str]:

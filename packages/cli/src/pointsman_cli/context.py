@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pointsman.client import AsyncClient
     from pointsman.engine.roster import Roster
 
 _DEBUG = "pointsman_cli.debug"
 _ROSTER = "pointsman_cli.roster"
+_OPTIONS = "pointsman_cli.options"
 _TOLD = "pointsman_cli.told"
 
 
@@ -20,14 +23,20 @@ def debugging(ctx: click.Context) -> bool:
     return bool(ctx.meta.get(_DEBUG))
 
 
-def remember(client: AsyncClient) -> None:
-    """Keep what `client` knows of its providers, so that an error can be explained with it."""
-    click.get_current_context().meta[_ROSTER] = client.roster
+def remember(client: AsyncClient, options: Mapping[str, Any] | None = None) -> None:
+    """Keep what `client` knows of its providers, and the options of its call, so that an error can be explained."""
+    meta = click.get_current_context().meta
+    meta[_ROSTER], meta[_OPTIONS] = client.roster, options or {}
 
 
 def remembered(ctx: click.Context) -> Roster | None:
     """What `remember` kept."""
     return ctx.meta.get(_ROSTER)
+
+
+def options_of(ctx: click.Context) -> Mapping[str, Any]:
+    """The options that `remember` kept."""
+    return ctx.meta.get(_OPTIONS, {})
 
 
 def told(ctx: click.Context) -> list[BaseException]:

@@ -6,8 +6,9 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pointsman as p
@@ -95,11 +96,14 @@ def report(
     roster: Roster | None,
     told: Sequence[BaseException] = (),
     means: Means = COMMAND,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Exit:
     """Say on stderr what went wrong. Returns the exit code for it.
 
-    `roster` explains errors of its providers; `told` are errors that have been shown already; `means` words the advice.
+    `roster` explains errors of its providers; `told` are errors that have been shown already; `means` words the advice,
+    and `options` are those of the call, so that nobody is advised to do what was just done.
     """
+    means = _fit(means, error, roster, options)
     error = _wrong_setting(error, roster) or error
     code = exit_code(error)
     if code is Exit.INTERRUPTED:
@@ -112,6 +116,24 @@ def report(
     sys.stderr.write(styled("Error:", sys.stderr, fg="red"))
     note("\n".join(lines).removeprefix("Error:"))
     return code
+
+
+def _fit(means: Means, error: BaseException, roster: Roster | None, options: Mapping[str, Any]) -> Means:
+    """`means`, without what was done already, or would not be done."""
+    if not isinstance(error, p.PointsmanError):
+        return means
+    if error.begun and _is_asked_once(error, roster):
+        once = f"{error.target} is asked once, for asking twice may do a thing twice: see what it did, then ask again"
+        return means._replace(several=once, others=once, again=once, restart=once)
+    if not isinstance(options.get("model", ""), str):
+        means = means._replace(several=means.others)
+    on_break = options.get("on_break") or (roster.settings.engine.on_break if roster and options else None)
+    return means._replace(restart=f"{means.again}; or {means.several}") if on_break == "restart" else means
+
+
+def _is_asked_once(error: p.PointsmanError, roster: Roster | None) -> bool:
+    spec = _spec(error, roster)
+    return spec is not None and error.target is not None and not spec.family(error.target.model).idempotent
 
 
 def _wrong_setting(error: BaseException, roster: Roster | None) -> p.ConfigError | None:
@@ -208,9 +230,12 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
                 yield "next", means.models.format(targets=", ".join(targets)) if known else means.model
             if error.provider:
                 yield "", f"pointsman models {error.provider} lists what is there"
-        case p.FirstTokenTimeout() | p.Stalled() | p.TooSlow():
+        case p.FirstTokenTimeout():
             yield "cause", "the provider is overloaded, or still loading the model"
-            yield "next", f"{means.again}; or {means.several}"
+            yield "next", _either(means.again, means.several)
+        case p.Stalled() | p.TooSlow():
+            yield "cause", "the provider is overloaded; what arrived is incomplete"
+            yield "next", means.restart
         case p.StreamBroken():
             yield "cause", "the connection ended before the answer was whole; what arrived is incomplete"
             yield "next", means.restart
@@ -267,6 +292,11 @@ def _quiet(roster: Roster | None) -> str | None:
             key = dotted(("providers", name, "default_models"))
             return f"-m {name}/MODEL, one that `pointsman models {name}` lists; or: pointsman config set {key} MODEL"
     return None
+
+
+def _either(*ways: str) -> str:
+    """What may be done, each once."""
+    return "; or ".join(dict.fromkeys(ways))
 
 
 def _mended(error: p.ConfigError, roster: Roster | None) -> str | None:

@@ -59,7 +59,7 @@ async def _ask(prompt: Prompt, options: dict[str, Any], mode: Mode, raw: bool) -
         options.setdefault("on_break", settings.engine.on_break or "restart")
     restarts = options.get("on_break", settings.engine.on_break) == "restart"
     async with AsyncClient(settings=settings) as client:
-        remember(client)
+        remember(client, options)
         warn_of_unread(client.roster)
         warn_if_nobody_goes_on(client, prompt, options)
         call = cast(Options, options)

@@ -178,7 +178,14 @@ class Session:
 
     def _report(self, error: PointsmanError, shown: AnswerText | None = None) -> None:
         ctx = click.get_current_context()
-        report(error, debug=debugging(ctx), roster=self._client.roster, told=shown.told if shown else (), means=MEANS)
+        report(
+            error,
+            debug=debugging(ctx),
+            roster=self._client.roster,
+            told=shown.told if shown else (),
+            means=MEANS,
+            options=self._talk.options,
+        )
 
 
 def _cancel(scope: anyio.CancelScope) -> None:
