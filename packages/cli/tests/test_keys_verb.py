@@ -159,6 +159,7 @@ def test_wrong_names(invoke: Invoke, kept: Path) -> None:
     assert (done.exit_code, "--setting headers.NAME" in done.stderr) == (2, True)
     done = invoke("keys", "rm", "sambanova")
     assert (done.exit_code, "holds no such key" in done.stderr) == (2, True)
+    assert "editor" not in done.stderr, "nothing is wrong with the file"
     assert not kept.exists()
 
 
