@@ -238,6 +238,26 @@ def test_model_that_is_not_there_points_to_those_that_are(invoke: Invoke, place:
     assert "pointsman models a" in invoke("chat", "hi", "-m", "a/nope").stderr
 
 
+def test_address_that_is_wrong_is_not_a_model_that_is_gone(
+    invoke: Invoke, folder: Path, a: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_SAMBANOVA_BASE_URL", a.base_url.removesuffix("/v1"))
+    monkeypatch.setenv("POINTSMAN_SAMBANOVA_API_KEY", str(a.api_key))
+    stderr = invoke("chat", "hi", "-m", "sambanova/m1").stderr
+    assert "no such model" not in stderr
+    assert "next:  correct base_url in environment POINTSMAN_SAMBANOVA_BASE_URL" in stderr
+
+
+def test_models_that_a_package_knows_are_not_said_to_be_there(
+    invoke: Invoke, folder: Path, a: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_SAMBANOVA_BASE_URL", a.base_url)
+    monkeypatch.setenv("POINTSMAN_SAMBANOVA_API_KEY", str(a.api_key))
+    stderr = invoke("chat", "hi", "-m", "sambanova/zzz").stderr
+    assert "sambanova/gpt-oss-120b" not in stderr
+    assert "pointsman models sambanova lists what is there" in stderr
+
+
 @pytest.mark.parametrize("verb", ["chat", "route"])
 def test_prompt_of_several_words_is_to_be_quoted(invoke: Invoke, place: Path, verb: str) -> None:
     done = invoke(verb, "hi", "there")

@@ -43,7 +43,7 @@ class Means(NamedTuple):
     others: str
     model: str
     this_model: str
-    models: str
+    listing: str
     again: str
     keys: str
     restart: str
@@ -57,7 +57,7 @@ COMMAND = Means(
     others="add a target of another provider, to [routing] targets or with one more -m",
     model="name another model with -m",
     this_model="did you mean {target}?",
-    models="name one of {targets}",
+    listing="pointsman models {provider} lists what is there",
     again="try again",
     keys="",
     restart="--on-break restart starts the answer anew, with the next target if there is one",
@@ -71,6 +71,7 @@ OTHER = COMMAND._replace(
     several="use another provider",
     others="use another provider",
     model="name another model",
+    listing="",
     restart="run it again",
 )
 """For the verbs of other packages, which need not have ``-m`` nor ``--on-break``."""
@@ -217,19 +218,16 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
             wait = 0 if error.retry_at is None else error.retry_at - time.monotonic()
             yield "cause", "too many requests or tokens for now"
             yield "next", f"{f'wait {wait:.0f} s' if wait >= 1 else 'wait a little'}; or {means.several}"
+        case p.ModelGone() if "right address?" in error.message:
+            yield "cause", "something else answers there, or the address lacks a part, such as /v1 at its end"
+            yield "next", f"correct base_url{_whence(error, roster)}; pointsman providers check asks it"
         case p.ModelGone():
-            known = _models(error, roster)
             asked = error.target.model if error.target else ""
-            known = [model for model in known if model != asked]
-            near = get_close_matches(asked, known, n=1)
+            near = get_close_matches(asked, [model for model in _models(error, roster) if model != asked], n=1)
             yield "cause", "no such model there, or not any more"
-            targets = [f"{error.provider}/{model}" for model in near or known]
-            if near:
-                yield "next", means.this_model.format(target=targets[0])
-            else:
-                yield "next", means.models.format(targets=", ".join(targets)) if known else means.model
-            if error.provider:
-                yield "", f"pointsman models {error.provider} lists what is there"
+            yield "next", means.this_model.format(target=f"{error.provider}/{near[0]}") if near else means.model
+            if error.provider and means.listing:
+                yield "", means.listing.format(provider=error.provider)
         case p.FirstTokenTimeout():
             yield "cause", "the provider is overloaded, or still loading the model"
             yield "next", _either(means.again, means.several)
@@ -334,6 +332,15 @@ def _help(error: p.PointsmanError, roster: Roster | None) -> str:
     """Where a key is made, if the provider is one that hands out keys."""
     spec = _spec(error, roster)
     return f". {spec.help}" if spec and spec.help and hands_out_keys(spec) else ""
+
+
+def _whence(error: p.PointsmanError, roster: Roster | None) -> str:
+    """Who says where the provider is."""
+    try:
+        origin = roster.configured(error.provider).origins.get("base_url") if roster and error.provider else None
+    except p.PointsmanError:
+        origin = None
+    return f" in {origin}" if origin else ""
 
 
 def _start(error: p.PointsmanError, roster: Roster | None) -> str:
