@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,9 @@ def test_nobody_ready_says_who_lacks_what_and_nothing_of_models(
     done = invoke(*args)
     assert done.exit_code == 4
     assert "no model is named" not in done.stderr
-    assert "ollama: cannot connect to 127.0.0.1:9" in done.stderr
+    assert re.search(r"ollama: cannot connect to 127.0.0.1:9: .*listening there\? ", done.stderr)
     assert "`ollama serve`" in done.stderr
+    assert "-m ollama/" not in done.stderr, "it does not answer"
     assert "sambanova: no api_key: set SAMBANOVA_API_KEY" in done.stderr
 
 
@@ -232,6 +234,16 @@ def test_provider_that_is_not_there_may_be_a_package(invoke: Invoke, folder: Pat
     assert done.exit_code == 2
     assert "pip install pointsman-zanzibar" in done.stderr
     assert "pip install" not in invoke("keys", "set", "sambanvoa", stdin="sk-12345678").stderr  # That one is meant.
+
+
+def test_where_a_key_is_made_is_said_once(
+    invoke: Invoke, folder: Path, a: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_SAMBANOVA_BASE_URL", a.base_url)
+    monkeypatch.setenv("POINTSMAN_SAMBANOVA_API_KEY", "sk-of-somebody-else")
+    stderr = invoke("chat", "hi", "-m", "sambanova/m1").stderr
+    assert stderr.count("https://cloud.sambanova.ai/apis") == 1
+    assert "SAMBANOVA_API_KEY" not in stderr.replace("POINTSMAN_SAMBANOVA_API_KEY", "")
 
 
 def test_model_that_is_not_there_points_to_those_that_are(invoke: Invoke, place: Path, a: Vendor) -> None:

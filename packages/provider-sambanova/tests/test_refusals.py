@@ -66,9 +66,9 @@ async def refused(opened: Open, vendor: Vendor, fault: Fault) -> PointsmanError:
         (Fault(400, "not an object"), InvalidRequest, False, "not an object"),
         (Fault(400, coded("context_length_exceeded")), ContextOverflow, False, "no"),
         (Fault(401, coded("invalid_api_key", request_id="d79vcq57")), AuthFailed, False, "cloud.sambanova.ai/apis"),
-        (Fault(401, coded("invalid_authentication")), AuthFailed, False, "set SAMBANOVA_API_KEY"),
+        (Fault(401, coded("invalid_authentication")), AuthFailed, False, "make a key at"),
         (Fault(401, coded(None, "You didn't provide an API key.")), AuthFailed, False, "didn't provide"),
-        (Fault(401, {"error": "Unauthorized"}), AuthFailed, False, "Unauthorized; make a key"),
+        (Fault(401, {"error": "Unauthorized."}), AuthFailed, False, "Unauthorized; make a key"),
         (
             Fault(402, coded("PAYMENT_METHOD_REQUIRED", balance_units=0)),
             QuotaExhausted,

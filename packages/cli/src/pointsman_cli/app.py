@@ -132,8 +132,8 @@ class Verbs(click.Group):
             abandon_stdout()
             ctx.exit(Exit.FAILURE)
         means = COMMAND if ctx.invoked_subcommand in VERBS else OTHER
-        kept = {"roster": remembered(ctx), "told": told(ctx), "options": options_of(ctx)}
-        ctx.exit(report(error, debug=debugging(ctx), means=means, **kept))
+        debug, roster, options = debugging(ctx), remembered(ctx), options_of(ctx)
+        ctx.exit(report(error, debug=debug, roster=roster, told=told(ctx), means=means, options=options))
 
 
 def _strangers() -> dict[str, str]:

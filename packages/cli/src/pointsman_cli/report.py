@@ -260,10 +260,10 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
             else:
                 yield "next", "set it; `pointsman keys set` stores a key, and `pointsman demo` needs nothing at all"
         case p.ConfigError():
-            if advice := _mended(error, roster):
-                yield "next", advice
+            if mended := _mended(error, roster):
+                yield "next", mended
         case p.NoCandidates(none_ready=True):
-            quiet = _quiet(roster)
+            quiet = _quiet(error, roster)
             if quiet:
                 yield "next", quiet
             set_up = "set up one of these, or see it work without any: pointsman demo"
@@ -277,16 +277,11 @@ def _advice(error: BaseException, roster: Roster | None, means: Means) -> Iterat
             yield "next", means.debug
 
 
-def _quiet(roster: Roster | None) -> str | None:
+def _quiet(error: p.NoCandidates, roster: Roster | None) -> str | None:
     """How one that is ready, and suggests no model, is asked all the same: now, and from now on."""
-    if roster is None:
-        return None
-    for name in roster.names:
-        try:
-            roster.configured(name)
-        except p.PointsmanError:
-            continue
-        if "default_models" in roster.declared(name).spec.config.model_fields and not roster.default_targets(name):
+    lines = [line.strip() for line in error.message.splitlines() if "set default_models (" in line]
+    for name in roster.names if roster else ():
+        if any(line.startswith(f"{name}: it suggests no model: ") for line in lines):
             key = dotted(("providers", name, "default_models"))
             return f"-m {name}/MODEL, one that `pointsman models {name}` lists; or: pointsman config set {key} MODEL"
     return None
@@ -331,7 +326,10 @@ def _keys(error: p.PointsmanError, roster: Roster | None) -> dict[str, Origin]:
 def _help(error: p.PointsmanError, roster: Roster | None) -> str:
     """Where a key is made, if the provider is one that hands out keys."""
     spec = _spec(error, roster)
-    return f". {spec.help}" if spec and spec.help and hands_out_keys(spec) else ""
+    if spec is None or not spec.help or not hands_out_keys(spec):
+        return ""
+    said = any(place.rstrip(".,") in error.message for place in spec.help.split() if "://" in place)
+    return "" if said else f". {spec.help}"
 
 
 def _whence(error: p.PointsmanError, roster: Roster | None) -> str:

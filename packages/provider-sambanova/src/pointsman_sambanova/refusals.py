@@ -45,14 +45,15 @@ def refined(error: PointsmanError, refusal: Refusal) -> PointsmanError:
         return _malformed(error)
     match error:
         case AuthFailed():
-            _say(error, f"{error.message}; make a key at {KEYS} and set SAMBANOVA_API_KEY")
+            if KEYS not in error.message:
+                _add(error, f"make a key at {KEYS}")
         case QuotaExhausted():
             left = _balance(inner) or _balance(body)
-            _say(error, f"{error.message}{left}; add a payment method or credit at {BILLING}")
+            _say(error, f"{error.message.rstrip('.')}{left}; add a payment method or credit at {BILLING}")
         case RateLimited():
             _limited(error, refusal)
         case ModelGone() if error.target and "right address" not in error.message:
-            _say(error, f"{error.message}; `pointsman models {error.provider}` lists what is served")
+            _add(error, f"`pointsman models {error.provider}` lists what is served")
         case _:
             pass
     return error
@@ -117,6 +118,10 @@ def _object(body: bytes) -> dict[str, Any]:
         return fields(json.loads(body))
     except (ValueError, RecursionError):
         return {}
+
+
+def _add(error: PointsmanError, more: str) -> None:
+    _say(error, f"{error.message.rstrip('.')}; {more}")
 
 
 def _say(error: PointsmanError, message: str) -> None:

@@ -136,7 +136,7 @@ async def ask_after(names: Sequence[str], *, having_keys: bool = False) -> list[
 def nobody(roster: Roster, silent: Mapping[str, str]) -> NoCandidates:
     """Why nobody is left to be asked. `silent` are those that are tried by default: name -> why they did not answer."""
     lines = [
-        " ".join((f"{name}: {why.rstrip('.?')}.", start(roster.declared(name).spec))).rstrip()
+        " ".join((f"{name}: {why if why.endswith(('.', '?')) else f'{why}.'}", start(roster.declared(name).spec))).rstrip()
         for name, why in silent.items()
     ]
     for name in roster.names:
