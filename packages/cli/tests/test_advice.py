@@ -61,6 +61,8 @@ def test_advice_for_a_refused_key_fits_where_it_comes_from(
     a.script(Fault(401))
     assert f"next:  {advice}\n" in invoke("chat", "hi", "-m", "a/m1").stderr
     a.script(Fault(401), on="models")
+    assert f" {advice} " in f"{flat(invoke('providers', 'check', 'a').stdout)} "
+    a.script(Fault(401), on="models")
     assert f" {advice} " in flat(invoke("keys", "test", "a").stdout)
     a.script(Fault(401), on="models")
     assert f"next: {advice} " in flat(invoke("doctor", "--live").stdout)
@@ -120,9 +122,7 @@ def test_doctor_says_it_too(invoke: Invoke, folder: Path, silent: None) -> None:
     assert "no model is named" not in shown
 
 
-def test_provider_that_suggests_no_model_is_asked_by_name(
-    invoke: Invoke, place: Path, folder: Path, a: Vendor
-) -> None:
+def test_provider_that_suggests_no_model_is_asked_by_name(invoke: Invoke, place: Path, folder: Path, a: Vendor) -> None:
     file = place / "pointsman.toml"
     file.write_text(f'[providers.a]\nplugin = "openai-compatible"\nbase_url = "{a.base_url}"\n')
     stderr = invoke("chat", "hi").stderr
@@ -132,9 +132,7 @@ def test_provider_that_suggests_no_model_is_asked_by_name(
     assert invoke("chat", "hi").exit_code == 0
 
 
-def test_provider_that_needs_nothing_is_not_said_to_lack_something(
-    invoke: Invoke, folder: Path, silent: None
-) -> None:
+def test_provider_that_needs_nothing_is_not_said_to_lack_something(invoke: Invoke, folder: Path, silent: None) -> None:
     stderr = invoke("providers").stderr
     assert "-m ollama/MODEL" in stderr
     assert "None is set up" not in stderr

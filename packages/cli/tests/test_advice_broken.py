@@ -71,7 +71,9 @@ def test_what_was_done_is_not_advised(invoke: Invoke, place: Path, a: Vendor, b:
     assert "name several targets" not in said
 
 
-def test_an_answer_that_stalls_is_begun_anew(invoke: Invoke, place: Path, a: Vendor, b: Vendor, monkeypatch: Any) -> None:
+def test_an_answer_that_stalls_is_begun_anew(
+    invoke: Invoke, place: Path, a: Vendor, b: Vendor, monkeypatch: Any
+) -> None:
     monkeypatch.setenv("POINTSMAN_ENGINE_STALL", "0.3")
     a.script(Answer("one two three").stall(after=2))
     stderr = invoke("chat", "hi", "-m", "a/m1", "-m", "b/m1").stderr

@@ -110,7 +110,9 @@ def test_what_is_wrong_with_limits(invoke: Invoke, place: Path, home: Path, limi
 
 def test_limits_are_settings(invoke: Invoke, place: Path, home: Path) -> None:
     write(home / "config.toml", '[limits."a/m1"]\nrpm = 3\nconcurrent = 2\n')
-    assert "7 set in files" in of(invoke("doctor", "--json"), "settings", "ok"), "two for each provider, one for routing"
+    assert "7 set in files" in of(invoke("doctor", "--json"), "settings", "ok"), (
+        "two for each provider, one for routing"
+    )
 
 
 PROJECT_FAULTS = [

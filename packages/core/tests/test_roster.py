@@ -233,7 +233,9 @@ def test_nobody_has_a_model() -> None:
         NoCandidates, match=r"(?s)no ready provider suggests one\..*bare: it suggests.*vault: no api_key"
     ):
         roster({}, {}, Plugin("bare"), VAULT).candidates()
-    with pytest.raises(NoCandidates, match=r"lan: .* lan/MODEL, or set default_models \(POINTSMAN_LAN_DEFAULT_MODELS\)"):
+    with pytest.raises(
+        NoCandidates, match=r"lan: .* lan/MODEL, or set default_models \(POINTSMAN_LAN_DEFAULT_MODELS\)"
+    ):
         roster({}, {"POINTSMAN_LAN_BASE_URL": "http://127.0.0.1"}, Plugin("lan", ServerConfig)).candidates()
 
 

@@ -54,7 +54,9 @@ def refine(error: PointsmanError, refusal: Refusal) -> PointsmanError:
         case RateLimited() if _HUB_LIMIT.search(refusal.headers.get("ratelimit", "")):
             error.scope = Scope.PROVIDER  # The Hub counts an account's requests, whatever they ask for.
         case ModelGone() if error.status == 400 and _SUPPORTED_BY.search(said):
-            return _with(error, f"{said.rstrip('.')}. Who serves it: https://huggingface.co/{target.model.partition(':')[0]}")
+            return _with(
+                error, f"{said.rstrip('.')}. Who serves it: https://huggingface.co/{target.model.partition(':')[0]}"
+            )
         case InvalidRequest() if _CANNOT.search(said):
             error.scope = Scope.TARGET  # Nothing is wrong with the request: one that can will answer it.
         case _:

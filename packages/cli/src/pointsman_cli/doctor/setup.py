@@ -220,5 +220,7 @@ def health() -> Iterator[Check]:
             fine = row.health.state in ("up", "unknown")
             yield Check(f"{row.name} live", "ok" if fine else "warn", f"{row.health.state.value}: {reason}")
         else:
-            advice = another_key(row.name, row.keys, row.vendors) if row.code is Exit.KEY else "pointsman providers check"
+            advice = (
+                another_key(row.name, row.keys, row.vendors) if row.code is Exit.KEY else "pointsman providers check"
+            )
             yield Check(f"{row.name} live", "fail", f"{row.health.state.value}: {reason}", advice)

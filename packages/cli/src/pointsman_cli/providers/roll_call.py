@@ -10,14 +10,14 @@ from typing import Any
 import anyio
 import click
 
-from pointsman import ConfigError, Health, HealthState, NoCandidates, PluginError, PointsmanError
+from pointsman import AuthFailed, ConfigError, Health, HealthState, NoCandidates, PluginError, PointsmanError
 from pointsman.client import AsyncClient
 from pointsman.config import Origin
 from pointsman.engine.roster import Roster
 from pointsman.plugins import Kind
 
 from .. import figures
-from ..advice import keys_of, start, unfit_key
+from ..advice import another_key, keys_of, start, unfit_key
 from ..as_json import dumps
 from ..context import debugging, remember
 from ..exits import Exit, exit_code, gravest
@@ -136,7 +136,9 @@ async def ask_after(names: Sequence[str], *, having_keys: bool = False) -> list[
 def nobody(roster: Roster, silent: Mapping[str, str]) -> NoCandidates:
     """Why nobody is left to be asked. `silent` are those that are tried by default: name -> why they did not answer."""
     lines = [
-        " ".join((f"{name}: {why if why.endswith(('.', '?')) else f'{why}.'}", start(roster.declared(name).spec))).rstrip()
+        " ".join(
+            (f"{name}: {why if why.endswith(('.', '?')) else f'{why}.'}", start(roster.declared(name).spec))
+        ).rstrip()
         for name, why in silent.items()
     ]
     for name in roster.names:
@@ -227,6 +229,8 @@ def _lines(row: Row) -> Iterator[str]:
         wait = f", expected wait {row.health.wait:.0f} s" if row.health.wait else ""
         took = f" ({figures.seconds(row.took)}{wait})" if row.took is not None else ""
         yield f"{row.health.reason or 'it answers'}{took}"
+        if isinstance(row.health.error, AuthFailed) or row.code is Exit.KEY:
+            yield another_key(row.name, row.keys, row.vendors)
         return
     yield row.reason
     if row.state == "ready":
