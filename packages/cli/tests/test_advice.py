@@ -234,6 +234,14 @@ def test_provider_that_is_not_there_may_be_a_package(invoke: Invoke, folder: Pat
     assert "pip install" not in invoke("keys", "set", "sambanvoa", stdin="sk-12345678").stderr  # That one is meant.
 
 
+@pytest.mark.parametrize("name", ["huggingface", "pointsman-hf"])
+def test_provider_is_known_by_its_package_and_its_hosts(invoke: Invoke, folder: Path, name: str) -> None:
+    pytest.importorskip("pointsman_hf")
+    stderr = invoke("providers", "check", name).stderr
+    assert "did you mean hf?" in stderr
+    assert "pip install" not in stderr
+
+
 def test_where_a_key_is_made_is_said_once(
     invoke: Invoke, folder: Path, a: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,7 +140,7 @@ def test_spellings_of_a_model() -> None:
 async def test_health(opened: Open, lab: Lab) -> None:
     for name, models, state, word in (
         ("loaded", MODELS, HealthState.UP, "gemma3:4b"),
-        ("cold", [CHAT, EMBED], HealthState.COLD, "2 can be"),
+        ("cold", [CHAT, EMBED], HealthState.COLD, "none of its models (2) is in memory"),
         ("empty", [], HealthState.DOWN, "ollama pull"),
     ):
         vendor = lab.vendor(name, dialect=OllamaApi(), models=models)

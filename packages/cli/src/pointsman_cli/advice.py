@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pointsman import ConfigError, PointsmanError, ProviderSpec
@@ -11,6 +12,7 @@ from pointsman.config import Origin
 from pointsman.config.layers import KEYS_FILE, PROJECT_FILE, USER_FILE
 from pointsman.config.providers import collect, is_secret
 from pointsman.engine.roster import Roster
+from pointsman.plugins import Kind
 
 from .settings.names import dotted
 
@@ -97,12 +99,27 @@ def mend(error: ConfigError, places: Iterable[Origin]) -> str | None:
             return f"mend {origin.where} in an editor, or remove it and store the keys anew: pointsman keys set NAME"
 
 
-def install(error: ConfigError) -> str | None:
-    """How one gets the provider that `error` calls unknown."""
-    found = _UNKNOWN.match(error.message)
-    if found is None or "did you mean" in error.message:
+def install(error: ConfigError, roster: Roster | None) -> str | None:
+    """How one gets the provider that `error` calls unknown, which may be there by another name."""
+    name = unknown_provider(error)
+    if name is None or "did you mean" in error.message:
         return None
-    return f"if it is a plugin: pip install pointsman-{found[1]}"
+    if roster is not None and (known := _by_another_name(name, roster)):
+        return f"did you mean {known}?"
+    return f"if it is a plugin: pip install pointsman-{name}"
+
+
+def _by_another_name(name: str, roster: Roster) -> str | None:
+    """The provider that comes with the distribution, or is served by the host, that is called so."""
+    plain = name.removeprefix("pointsman-")
+    for info in roster.plugins.infos():
+        if info.kind is Kind.PROVIDER and info.name in roster.names:
+            if info.distribution in (name, f"pointsman-{name}") or plain == info.name:
+                return info.name
+            with suppress(PointsmanError):
+                if any(plain in host.lower().split(".") for host in roster.declared(info.name).spec.hosts):
+                    return info.name
+    return None
 
 
 def unknown_provider(error: ConfigError) -> str | None:

@@ -298,7 +298,7 @@ def _mended(error: p.ConfigError, roster: Roster | None) -> str | None:
     if error.provider and unfit:
         return another_key(error.provider, unfit)
     if name := unknown_provider(error):
-        return "; ".join(one for one in (_named_in_routing(name, roster), install(error)) if one)
+        return "; ".join(one for one in (_named_in_routing(name, roster), install(error, roster)) if one)
     return mend(error, files(os.environ))
 
 

@@ -84,7 +84,11 @@ class Checkup:
         """Nothing is in memory."""
         own = [entry for entry in entries if not is_remote(entry)]
         if own:
-            return Health(HealthState.COLD, f"no model is loaded; {len(own)} can be", self._loads.seconds)
+            return Health(
+                HealthState.COLD,
+                f"none of its models ({len(own)}) is in memory yet; a request loads it",
+                self._loads.seconds,
+            )
         if entries:
             reason = "all models there run at ollama.com; whether that lets them be used, a request will tell"
             return Health(HealthState.UP, reason)

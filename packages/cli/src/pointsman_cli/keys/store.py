@@ -139,7 +139,8 @@ def _not_stored(provider: str, path: Path, file: TomlFile, situation: Situation)
         stored = list(at(file.table, ("providers",)))
     except KeyError:
         stored = []
-    said = f"the keys file {path} holds no such key of {provider}{did_you_mean(provider, [one for one in stored if one != provider])}"
+    meant = did_you_mean(provider, [one for one in stored if one != provider])
+    said = f"the keys file {path} holds no such key of {provider}{meant}"
     try:
         elsewhere = find_origin(provider, secrets_of(situation.roster.declared(provider).spec), situation)
     except PointsmanError:
