@@ -113,7 +113,7 @@ def test_sizes_are_told() -> None:
 
 
 def test_the_next_step_is_named() -> None:
-    assert "`ollama pull qwen3:8b`" in str(of(404, "model 'qwen3:8b' not found"))
+    assert "`pointsman ollama pull qwen3:8b`" in str(of(404, "model 'qwen3:8b' not found"))
     assert "pull" not in str(of(404, "model 'qwen3:8b' not found", base_url=CLOUD))
     assert "`ollama signin`" in str(of(401, "unauthorized"))
     assert "OLLAMA_API_KEY" in str(of(401, "unauthorized", base_url=CLOUD))

@@ -178,7 +178,7 @@ def test_ctrl_c_stops_a_pull(vendor: Vendor, portal: BlockingPortal) -> None:
 @pytest.mark.parametrize(
     ("args", "fault", "code", "words"),
     [
-        (("pull", "nobody"), None, 3, "no such model"),
+        (("pull", "nobody"), None, 3, "https://ollama.com/library"),
         (("pull", "small"), "write /models/blobs/x: no space left on device", 3, "OLLAMA_MODELS"),
         (("pull", "small"), "pull model manifest: unauthorized", 4, "ollama signin"),
         (("load", "nobody"), None, 3, "ollama pull nobody"),
@@ -200,6 +200,7 @@ def test_what_fails(vendor: Vendor, args: tuple[str, ...], fault: str | None, co
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert "-m" not in done.stderr.split()
+    assert "pointsman models" not in done.stderr, "what is there is not what can be pulled"
 
 
 def test_no_server_and_a_key_that_is_not_taken(vendor: Vendor) -> None:

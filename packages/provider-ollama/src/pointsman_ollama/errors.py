@@ -48,6 +48,7 @@ _TOO_BIG = re.compile(r"requires more system memory", re.IGNORECASE)
 _BUSY = re.compile(r"server busy", re.IGNORECASE)
 _CLOUD_OFF = re.compile(r"ollama cloud is disabled", re.IGNORECASE)
 
+_LIBRARY = "Those that can be pulled are on https://ollama.com/library"
 _NO_MODEL = re.compile(r"model manifest: (404|file does not exist|.{0,200}\bnot found)", re.IGNORECASE)
 _NO_ROOM = re.compile(r"no space left on device|not enough (disk )?space|disk quota exceeded", re.IGNORECASE)
 _NO_WRITING = re.compile(r"permission denied|read-only file system", re.IGNORECASE)
@@ -121,7 +122,7 @@ def pull_error(told: Any, *, base_url: str, secrets: Sequence[str] = (), target:
         hint = "free some, or have the server keep its models elsewhere (OLLAMA_MODELS)"
         return Unavailable(f"{shown}: {hint}", retryable=False, **details)
     if _NO_MODEL.search(text):
-        return ModelGone(f"{shown}: the registry has no such model, or no such tag of it", **details)
+        return ModelGone(f"{shown}: the registry has no such model, or no such tag of it. {_LIBRARY}", **details)
     if _TOO_OLD.search(text):
         return Unavailable(f"{shown}: upgrade the server", retryable=False, **details)
     if _CLOUD_OFF.search(text):
@@ -245,9 +246,9 @@ def _inner(text: str) -> tuple[str, str]:
 def _pull(model: str, base_url: str) -> str:
     if is_cloud(base_url) or not model:
         return ""
-    return (
-        f"; run `ollama signin` and `ollama pull {model}`" if runs_in_cloud(model) else f"; run `ollama pull {model}`"
-    )
+    if runs_in_cloud(model):
+        return f"; run `ollama signin` and `ollama pull {model}`"
+    return f"; run `ollama pull {model}` on the server, or from here `pointsman ollama pull {model}`"
 
 
 def _sign_in(base_url: str) -> str:
