@@ -59,6 +59,24 @@ def test_withdrawn_markdown_stays_above_the_line(terminal: Any, a: Vendor, b: Ve
     assert "\x1b[1mAnew.\x1b[0m\n" in below
 
 
+@pytest.mark.parametrize("columns", [50, 80])
+def test_what_is_told_on_the_way_is_broken_between_words(terminal: Any, a: Vendor, b: Vendor, columns: int) -> None:
+    a.script(*[Fault(503, message="it is out of order and will be for a while, says the one who knows of it all")] * 5)
+    b.script(Answer("one two three").cut(after=2), Answer("Here."))
+    screen = terminal("chat", "hi", "--on-break", "restart", columns=columns, env={"TERM": "dumb"})
+    assert screen.code == 0
+    assert "✗ a/m1: it is out of order" in screen.text
+    assert "withdrawn" in screen.text
+    assert max(map(len, screen.text.splitlines())) <= columns
+
+
+@pytest.mark.parametrize("columns", [50, 80])
+def test_where_a_setting_was_written_is_broken_between_words(terminal: Any, place: Path, columns: int) -> None:
+    shown = terminal("config", "set", "--project", "routing.targets", "nobody/x", columns=columns).text
+    assert "No provider is called nobody" in " ".join(shown.split())
+    assert all(len(line) <= columns for line in shown.splitlines() if str(place) not in line)
+
+
 def test_terminal_says_whom_it_waits_for_until_there_is_something_to_read(terminal: Any, a: Vendor, b: Vendor) -> None:
     a.script(Answer("late", wait=1.2))
     shown = terminal("chat", "hi").text

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from textwrap import fill
 
-from .terminal import harmless, show, styled, width
+from .terminal import harmless, is_terminal, note, show, styled, width
 
 COLOURS = {
     "ready": "green",
@@ -43,6 +43,11 @@ def show_states(rows: Iterable[tuple[str, str, Iterable[str]]]) -> None:
             about[0] = f"\n{about[0]}"
         head = f"{harmless(name):<{names}}  {styled(state, sys.stdout, fg=COLOURS.get(state, 'red'))}"
         show(head + "\n".join(about) + "\n")
+
+
+def say(text: str, **style: bool | str) -> None:
+    """A note, broken between words on a terminal; elsewhere it is left whole for whoever searches it."""
+    note(wrapped(text, "", "  ") if is_terminal(sys.stderr) else text, **style)
 
 
 def wrapped(text: str, margin: str = "", next_margin: str | None = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from .terminal import note
+from .listing import say
 
 
 def log_to_stderr(*, debug: bool) -> None:
@@ -18,7 +18,7 @@ def log_to_stderr(*, debug: bool) -> None:
 class _Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
-            note(f"{record.levelname.capitalize()}: {self.format(record)}", dim=True)
+            say(f"{record.levelname.capitalize()}: {self.format(record)}", dim=True)
 
 
 class _Formatter(logging.Formatter):

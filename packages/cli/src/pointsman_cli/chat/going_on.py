@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..terminal import note
+from ..listing import say
 
 if TYPE_CHECKING:
     from pointsman import Decision
@@ -22,7 +22,7 @@ def warn_if_nobody_goes_on(client: AsyncClient, prompt: Any, options: Mapping[st
     else:
         why = _nobody(client.roster, client.decide(prompt, **options))
     if why is not None:
-        note(f"Warning: nothing will be continued: {why}", dim=True)
+        say(f"Warning: nothing will be continued: {why}", dim=True)
 
 
 def _nobody(roster: Roster, decision: Decision) -> str | None:

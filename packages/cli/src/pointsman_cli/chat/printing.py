@@ -21,7 +21,7 @@ from pointsman import (
 
 from .. import as_json, figures
 from ..context import told
-from ..listing import wrapped
+from ..listing import say, wrapped
 from ..terminal import is_terminal, note, out
 
 Mode: TypeAlias = Literal["text", "json", "events"]
@@ -162,15 +162,15 @@ class AnswerText:
                 self._answering = True
                 self._tell()
                 if number > 1:
-                    note(f"→ {target} answers")
+                    say(f"→ {target} answers")
             case Retracted(reason):
                 note_ = SEPARATOR if self._held is None else "What had arrived is dropped; the answer starts again."
                 self._paper.end(leave=True)
                 self._held = None if self._held is None else []
                 self._answering = False
                 self._tell_below()
-                note(f"✗ {reason}")
-                note(note_)
+                say(f"✗ {reason}")
+                say(note_)
             case ReasoningDelta() if not self._thinking and self._terminal:
                 self._thinking = True
                 note("thinking …", dim=True)
@@ -188,9 +188,9 @@ class AnswerText:
             elif len(self._untold) > 1:
                 failure.add_note(f"tried {len(self._untold)} times")
         if reply.finish_reason in _CUT_OFF:
-            note(f"The answer was cut off: {_CUT_OFF[reply.finish_reason]}.")
+            say(f"The answer was cut off: {_CUT_OFF[reply.finish_reason]}.")
         elif reply.finish_reason is not None and not reply.text:
-            note("The answer is empty.")
+            say("The answer is empty.")
         if failure is None and not interrupted and self._terminal and is_terminal(sys.stderr):
             note(wrapped(" · ".join(facts(reply))), dim=True)
 
@@ -207,13 +207,13 @@ class AnswerText:
 
     def _tell_below(self) -> None:
         for text in self._below:
-            note(text)
+            say(text)
         self._below.clear()
 
     def _tell(self) -> None:
         if self._untold:
             times = f" (tried {len(self._untold)} times)" if len(self._untold) > 1 else ""
-            note(f"✗ {self._untold[-1]}{times}")
+            say(f"✗ {self._untold[-1]}{times}")
             self._said.add(_gist(self._untold[-1]))
             self.told += self._untold
             self._untold.clear()

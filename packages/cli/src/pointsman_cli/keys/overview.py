@@ -12,9 +12,9 @@ from pointsman.config.layers import KEYS_FILE
 from pointsman.config.providers import collect
 
 from ..as_json import dumps
-from ..listing import show_states
+from ..listing import say, show_states
 from ..settings.situation import Situation, unheard
-from ..terminal import note, out
+from ..terminal import out
 from .store import is_table, secrets_of
 
 
@@ -57,7 +57,7 @@ def list_keys(*, as_json: bool) -> None:
         return
     show_states((f"{row.provider} {row.setting}", row.state, list(_lines(row))) for row in rows)
     if not rows:
-        note("No provider that takes a key is installed: pip install pointsman-sambanova")
+        say("No provider that takes a key is installed: pip install pointsman-sambanova")
 
 
 def _lines(row: Row) -> Iterator[str]:

@@ -14,10 +14,10 @@ from ..advice import another_key
 from ..as_json import dumps
 from ..context import debugging
 from ..exits import Exit, gravest
-from ..listing import show_states
+from ..listing import say, show_states
 from ..log import log_to_stderr
 from ..providers.roll_call import Row, ask_after
-from ..terminal import note, out
+from ..terminal import out
 
 
 def try_keys(names: Sequence[str], *, as_json: bool) -> None:
@@ -30,7 +30,7 @@ def try_keys(names: Sequence[str], *, as_json: bool) -> None:
     else:
         show_states((row.name, _state(row), list(_lines(row))) for row in rows)
     if not rows:
-        note("No provider that is ready has a key: pointsman keys list")
+        say("No provider that is ready has a key: pointsman keys list")
     ctx.exit(gravest(row.code for row in rows) if rows else Exit.KEY)
 
 

@@ -18,12 +18,13 @@ from pointsman.client import AsyncClient
 from ..as_json import dumps
 from ..context import debugging, remember
 from ..exits import Exit, exit_code, gravest
+from ..listing import say
 from ..log import log_to_stderr
 from ..plugins.roster import ready_names
 from ..providers.roll_call import nobody
 from ..report import alone, words_of
 from ..rounds import ask_each
-from ..terminal import note, out
+from ..terminal import out
 from . import facts
 from .table import show_table
 
@@ -121,16 +122,16 @@ def list_models(names: Sequence[str], choice: Choice, *, live: bool, verbose: bo
     chosen = choice.of(found.models)
     for name, why, _ in found.failed:
         stands_in = any(model.target.provider == name for model in found.models)
-        note(f"✗ {name}: {why}{'; what its package ships stands in for it' if stands_in else ''}")
+        say(f"✗ {name}: {why}{'; what its package ships stands in for it' if stands_in else ''}")
     if as_json:
         failed = [{"provider": name, "message": why, "exit_code": int(code)} for name, why, code in found.failed]
         out(dumps({"models": [model.as_json() for model in chosen], "failed": failed}))
     else:
         show_table(chosen, verbose=verbose)
         for text in choice.unknown(found.models):
-            note(text)
+            say(text)
         if not chosen and (found.models or not found.failed):
-            note(f"None of {len(found.models)} models fits." if found.models else _nothing(live=live))
+            say(f"None of {len(found.models)} models fits." if found.models else _nothing(live=live))
     ctx.exit(Exit.OK if found.answered else gravest(code for _, _, code in found.failed))
 
 

@@ -14,10 +14,10 @@ from pointsman.plugins import Kind, PluginInfo
 
 from ..as_json import dumps
 from ..context import debugging
-from ..listing import show_states, wrapped
+from ..listing import say, show_states, wrapped
 from ..log import log_to_stderr
 from ..report import words_of
-from ..terminal import note, out
+from ..terminal import out
 from .impatience import PATIENCE, Tried, tried
 from .versions import misfit
 
@@ -62,7 +62,7 @@ def show_inventory(*, as_json: bool) -> None:
     out(wrapped(said_of(chain)))
     needed = {kind.word for kind in ALWAYS_IN_USE}
     if any(row.state == "broken" and row.kind in needed for row in rows):
-        note("Every call fails until the broken wrapper or sink is mended, or [plugins] disable names it.")
+        say("Every call fails until the broken wrapper or sink is mended, or [plugins] disable names it.")
 
 
 def said_of(chain: Sequence[str]) -> str:

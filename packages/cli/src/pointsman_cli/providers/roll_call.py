@@ -21,12 +21,12 @@ from ..advice import another_key, keys_of, start, unfit_key
 from ..as_json import dumps
 from ..context import debugging, remember
 from ..exits import Exit, exit_code, gravest
-from ..listing import show_states
+from ..listing import say, show_states
 from ..log import log_to_stderr
 from ..plugins.roster import SLOW, said, slow_names
 from ..report import alone, words_of
 from ..rounds import ask_each
-from ..terminal import note, out
+from ..terminal import out
 
 PATIENCE = 15.0
 """Seconds that a health check may take, opening included."""
@@ -85,11 +85,11 @@ def list_providers(*, as_json: bool) -> None:
     rows = all_on_paper(client.roster, client.roster.names)
     _show(rows, as_json=as_json)
     if not rows:
-        note("No provider is installed: pip install pointsman-sambanova, or see it work without any: pointsman demo")
+        say("No provider is installed: pip install pointsman-sambanova, or see it work without any: pointsman demo")
     elif not any(row.state == "ready" and (row.touched or row.default_models) for row in rows):
         tried = [row.name for row in rows if row.state == "ready"]
         missing = "Set what is missing, or see it work without any: pointsman demo"
-        note(f"{_tried(tried)} {missing}" if tried else f"None is set up. {missing}")
+        say(f"{_tried(tried)} {missing}" if tried else f"None is set up. {missing}")
 
 
 def _tried(names: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
@@ -17,9 +16,9 @@ from pointsman import PointsmanError, Target
 
 from ..chat.attachments import read_attachment
 from ..chat.prompt import checked
-from ..listing import wrapped
+from ..listing import say, wrapped
 from ..report import Means
-from ..terminal import is_terminal, note, width
+from ..terminal import note, width
 from .talk import Talk
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ _COMMAND = re.compile(r"/([a-zA-Z?]*)(?:\s|$)")
 
 def remark(text: str) -> None:
     """Something by the way."""
-    note(wrapped(text) if is_terminal(sys.stderr) else text, dim=True)
+    say(text, dim=True)
 
 
 class Commands:
@@ -163,7 +162,7 @@ class Commands:
             same = [one for one in known if one.partition("/")[2] == name]
             near = same[:1] or get_close_matches(name, known, n=1)
             if near and name not in known:
-                note(f"{name}: did you mean {near[0]}?")
+                say(f"{name}: did you mean {near[0]}?")
 
     def _doubt(self, names: Iterable[str]) -> None:
         """A model that its provider's package does not list may be there all the same: it is asked."""
@@ -172,7 +171,7 @@ class Commands:
             listed = [one for one in known if one.partition("/")[0] == name.partition("/")[0]]
             near = get_close_matches(name, listed, n=1)
             if near and name not in listed:
-                note(f"{name} is not one that we know of; did you mean {near[0]}?")
+                say(f"{name} is not one that we know of; did you mean {near[0]}?")
 
     def _targets(self) -> list[str]:
         roster = self._client.roster

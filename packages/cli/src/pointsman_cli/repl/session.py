@@ -27,6 +27,7 @@ from ..chat.printing import AnswerText, paper
 from ..chat.prompt import checked
 from ..chat.streaming import converse
 from ..context import debugging, remember
+from ..listing import say
 from ..log import log_to_stderr
 from ..report import report
 from ..settings.variables import warn_of_unread
@@ -97,7 +98,7 @@ class Session:
                     yield said
             except click.UsageError as error:
                 self._may_raise = False
-                note(error.format_message())
+                say(error.format_message())
             except PointsmanError as error:
                 self._may_raise = False
                 self._report(error)
@@ -128,7 +129,7 @@ class Session:
         elif failure is not None or not answer.strip():
             remark(kept)
         elif (why := self._talk.misfit()) is not None:
-            note(f"The answer does not fit the schema: {why}")
+            say(f"The answer does not fit the schema: {why}")
 
     @staticmethod
     def _wait(future: Future[None]) -> None:

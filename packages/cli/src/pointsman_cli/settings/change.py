@@ -13,7 +13,8 @@ from pointsman.config.layers import Key
 from pointsman.config.providers import read_text
 
 from ..as_json import dumps
-from ..terminal import note, out
+from ..listing import say
+from ..terminal import out
 from .names import Setting, checked, depth_of, dotted, holds_a_key, model_of, parse
 from .show import find, missing_file, own_file, written
 from .situation import Situation, unheard
@@ -88,19 +89,19 @@ def tell(
         shown = [setting.as_json()] if setting else []
         out(dumps({"file": origin.where, "changed": changed, "settings": shown}))
     else:
-        note(f"{origin.where}: {said}" if changed else f"{origin.where} says so already: {said}")
+        say(f"{origin.where}: {said}" if changed else f"{origin.where} says so already: {said}")
     if setting and said_nearer(setting.origin, origin):
         shadow = "It is set still" if removed else "It has no effect here"
         unset = f"; unset {setting.origin.where} to use it" if setting.origin.kind == "environment" else ""
-        note(f"{shadow}: {setting.origin} {'says so' if removed else f'goes before it{unset}'}.")
+        say(f"{shadow}: {setting.origin} {'says so' if removed else f'goes before it{unset}'}.")
     if key == ("routing", "targets") and not removed:
         for name in _strangers(setting, after):
-            note(f"No provider is called {name} yet: pointsman config set providers.{name}.plugin ..., or correct it.")
+            say(f"No provider is called {name} yet: pointsman config set providers.{name}.plugin ..., or correct it.")
     if key[0] == "providers" and len(key) > 1:
         with unheard():
             lack = _lack(key[1], after)
         if lack:
-            note(f"{key[1]} is not ready{'' if removed else ' yet'}: {lack}")
+            say(f"{key[1]} is not ready{'' if removed else ' yet'}: {lack}")
 
 
 def _strangers(setting: Setting | None, situation: Situation) -> list[str]:

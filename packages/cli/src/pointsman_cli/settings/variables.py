@@ -9,7 +9,7 @@ from pointsman.config.providers import own_variable
 from pointsman.config.settings import SECTIONS
 from pointsman.engine.roster import Roster
 
-from ..terminal import note
+from ..listing import say
 
 OURS = ("POINTSMAN_CONFIG", "POINTSMAN_HISTORY")
 """Variables that are no setting."""
@@ -47,7 +47,7 @@ def unread(roster: Roster) -> list[Unread]:
 def warn_of_unread(roster: Roster) -> None:
     """Say on stderr which those are: what was meant to be set is not, and nothing else would tell."""
     for stray in unread(roster):
-        note(f"Warning: {stray}{f'; did you mean {stray.meant}?' if stray.meant else ''}", dim=True)
+        say(f"Warning: {stray}{f'; did you mean {stray.meant}?' if stray.meant else ''}", dim=True)
 
 
 def _meant(name: str, heads: Iterable[str]) -> str | None:
