@@ -44,7 +44,16 @@ def test_ready_providers_are_asked(invoke: Invoke, place: Path, a: Vendor, b: Ve
 
 def test_what_nobody_knows_is_called_unknown(invoke: Invoke, place: Path) -> None:
     line = next(line for line in invoke("models").stdout.splitlines() if line.startswith("a/m1"))
-    assert line.split()[:4] == ["a/m1", "unknown", "unknown", "unknown"]
+    assert line.split() == ["a/m1", "unknown", "unknown", "unknown", "unknown"]
+
+
+def test_what_others_like_it_can_do_is_not_known_of_a_model(invoke: Invoke, place: Path) -> None:
+    """A server of which nobody knows what it serves may be asked for tools, and is not said to have them."""
+    assert [one["capabilities"] for one in found(invoke("models", "--json"))["models"]] == [None, None]
+    done = invoke("models", "--capability", "tools")
+    assert done.stdout == ""
+    assert "2 of unknown abilities left out." in done.stderr
+    assert invoke("route", "hi", "--require", "tools").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ class Model:
     target: Target
     context_tokens: int | None
     max_output_tokens: int | None
-    capabilities: frozenset[str]
+    capabilities: frozenset[str] | None
+    """Of this very model; what its family may be able to do is what is asked of it, but nothing that is known."""
     price: Price | None
     first_token: float | None = None
     """Seconds, as the provider states them."""
@@ -52,7 +53,7 @@ class Model:
             "target": str(self.target),
             "context_tokens": self.context_tokens,
             "max_output_tokens": self.max_output_tokens,
-            "capabilities": sorted(self.capabilities),
+            "capabilities": None if self.capabilities is None else sorted(self.capabilities),
             "price": facts.price_json(self.price),
             "first_token": self.first_token,
             "tokens_per_second": self.tokens_per_second,
@@ -77,7 +78,7 @@ class Choice:
     def _fits(self, model: Model) -> bool:
         if self.wanted and not _matches(str(model.target), self.wanted):
             return False
-        if not model.capabilities.issuperset(self.capabilities):
+        if not (model.capabilities or frozenset()).issuperset(self.capabilities):
             return False
         if self.min_context is not None and (model.context_tokens or 0) < self.min_context:
             return False
@@ -98,6 +99,7 @@ class Choice:
     def unknown(self, models: Sequence[Model]) -> list[str]:
         """What to say of models that a limit leaves out because nobody knows their number."""
         asked = [
+            (bool(self.capabilities), "abilities", [one for one in models if one.capabilities is None]),
             (self.min_context is not None, "context", [one for one in models if one.context_tokens is None]),
             (self.max_price is not None, "price", [one for one in models if one.price is None]),
         ]
@@ -207,13 +209,12 @@ def _merged(client: AsyncClient, name: str, listed: Sequence[ModelInfo] | None) 
     for one in {model.id: model for model in listed}.values() if listed is not None else spec.models:
         known = shipped.get(one.id, one)
         target = Target(name, one.id)
-        own = one.capabilities if one.capabilities is not None else known.capabilities
         models.append(
             Model(
                 target=target,
                 context_tokens=one.context_tokens or known.context_tokens,
                 max_output_tokens=one.max_output_tokens or known.max_output_tokens,
-                capabilities=spec.family(one.id).capabilities if own is None else own,
+                capabilities=known.capabilities if one.capabilities is None else one.capabilities,
                 price=one.price or prices.find(target),
                 first_token=one.first_token,
                 tokens_per_second=one.tokens_per_second,

@@ -51,7 +51,7 @@ def _cells(model: Model) -> tuple[str, ...]:
         facts.usd(price.output if price else None),
         facts.UNKNOWN if model.first_token is None else f"{model.first_token:.2f}s",
         facts.UNKNOWN if model.tokens_per_second is None else f"{model.tokens_per_second:.0f}",
-        harmless(",".join(sorted(model.capabilities))) or facts.UNKNOWN,
+        facts.UNKNOWN if model.capabilities is None else harmless(",".join(sorted(model.capabilities))) or "text",
     )
 
 
