@@ -17,8 +17,8 @@ from pointsman_testing import Fault, Vendor
 
 LETTERS = "".join(chr(code) for code in range(0x21, 0x7F))
 KEYS = st.text(alphabet=LETTERS, min_size=11, max_size=60).map("~".__add__)
-"""Long enough that none is an ordinary word of ours. Hypothesis draws words of our code, too, such as the name of a file
-that is rightly shown; none of those begins so."""
+"""Long enough that none is an ordinary word of ours. Hypothesis draws words of our code, too, such as the name of a
+file that is rightly shown; none of those begins so."""
 
 LINES: list[list[str]] = [
     ["chat", "hi", "-m", "a/m1"],
