@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 # No deadlines: a busy machine is no bug. `ci` draws the same examples each time, so that it is never red by luck.
 settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=30, deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("few", max_examples=10, deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("deep", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 

@@ -38,8 +38,9 @@ BENCH_PEERS = {
 }
 JUDGES = {"blaxel": "blaxel>=0.4.24,<0.5"}  # It takes over the root logger, and brings forty others.
 HARMLESS_JUDGES = ("sambanova",)  # They may live where the tests do.
-FEWER = {"SCHEDULES": "2000"}
-"""`uv run pytest` plays 10,000; other interpreters and wheels show whether they differ at all."""
+FEWER = {"SCHEDULES": "2000", "STATUS_STEP": "9", "HYPOTHESIS_PROFILE": os.environ.get("HYPOTHESIS_PROFILE", "few")}
+"""`uv run pytest` plays 10,000 schedules, and all statuses; other interpreters and wheels show whether they differ at
+all."""
 PYTHONS = nox.project.python_versions(PROJECTS["packages/core"])
 OLDEST = PYTHONS[0]
 
