@@ -44,7 +44,7 @@ def complaints() -> Iterator[str]:
             yield f"{name}: lock files name the index that they were made with, and are not committed"
             continue
         if "/tests/" in name and path.name == "__init__.py":
-            yield f"{name}: makes modules of these tests that share their names with those of tests/, which then run instead"
+            yield f"{name}: gives these tests the names of those in tests/, which then run in their place"
         if path.stat().st_size > 500_000:
             yield f"{name}: larger than 500 kB"
         try:
