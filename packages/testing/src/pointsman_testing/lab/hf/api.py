@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..dialect import HttpResponse, Route, Site
-from ..ollama.embed import embeddings
 from ..openai import OpenAIChat
 from ..profiles import Pace
 from ..requests import RecordedRequest
 from ..script import Answer, Fault
+from ..vectors import embeddings
 from .endpoints import LabEndpoint, change, condition, described, find, hardware, start
 from .router import CREDITS, PERMISSION, entry, provider_for
 

@@ -15,13 +15,13 @@ from ...words import count_words, split_words
 from ..dialect import HttpResponse, Site
 from ..ollama.asked import asked
 from ..ollama.chat import fitted, prompt_tokens
-from ..ollama.embed import embeddings
 from ..ollama.gojson import EPOCH, dumps
 from ..ollama.models import Facts, facts_of, find
 from ..plan import Chunk
 from ..profiles import Pace
 from ..requests import RecordedRequest
 from ..script import Answer, Fault
+from ..vectors import embeddings
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "max", "xhigh", "ultra")
 _KINDS = {400: "invalid_request_error", 404: "not_found_error"}

@@ -14,11 +14,11 @@ from ..plan import Chunk
 from ..profiles import Pace
 from ..requests import RecordedRequest
 from ..script import Answer, Fault
+from ..vectors import embeddings
 from . import cloud, memory, pulls
 from .asked import Asked, asked
 from .chat import WARM, Manner, Telling, fitted, prompt_tokens
 from .checks import Refused, format_fault, late, options_fault, read
-from .embed import embeddings
 from .gojson import EPOCH, dumps, nanoseconds, quoted, stamp, without_zeros
 from .models import Facts, facts_of, find
 

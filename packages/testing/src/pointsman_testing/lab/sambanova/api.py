@@ -15,12 +15,12 @@ from typing import Any, cast
 
 from ...words import count_words
 from ..dialect import HttpResponse, Route, Site
-from ..ollama.embed import embeddings
 from ..openai import OpenAIChat
 from ..plan import Chunk
 from ..profiles import Pace
 from ..requests import RecordedRequest, text_of
 from ..script import Answer, Fault
+from ..vectors import embeddings
 from .checks import chat_fault, entry_of, model_fault, wrong
 from .windows import DAY, MINUTE, Reset, Window
 
