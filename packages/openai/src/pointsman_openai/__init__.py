@@ -17,7 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from .quirks import Quirks, Refusal
-from .spec import HttpAddress, OpenAIConfig, open_session, openai_spec, session_of
+from .spec import HttpAddress, OpenAIConfig, listed, open_session, openai_spec, session_of
 
 if TYPE_CHECKING:
     from .answer import Answer, Decoder
@@ -80,6 +80,7 @@ __all__ = [
     "fields",
     "is_loopback",
     "items",
+    "listed",
     "new_client",
     "open_session",
     "openai_spec",

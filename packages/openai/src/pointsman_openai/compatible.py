@@ -9,20 +9,15 @@ from pydantic import BeforeValidator
 
 from pointsman import CheckHealth, Connection, ListModels, PriceAttempt, ProviderSpec, Stream, hookimpl
 
-from .spec import OpenAIConfig, openai_spec, session_of
-
-
-def _names(value: Any) -> Any:
-    """A list, also where it is written in one string, as in an environment variable."""
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+from .spec import OpenAIConfig, listed, openai_spec, session_of
 
 
 class CompatibleConfig(OpenAIConfig, frozen=True):
     """Settings of one server. `base_url` is required; a key only if the server asks for one."""
 
-    default_models: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    default_models: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Models that a request may go to by itself, best first."""
-    capabilities: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()
+    capabilities: Annotated[frozenset[str], BeforeValidator(listed)] = frozenset()
     """What the server can do besides: ``prefill`` if it goes on with a last assistant message (llama.cpp does)."""
 
 

@@ -31,6 +31,11 @@ HttpAddress = Annotated[str, AfterValidator(_http_address)]
 """An ``http`` or ``https`` address without a slash at its end."""
 
 
+def listed(value: Any) -> Any:
+    """A list, also where it is written in one string, as in an environment variable."""
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
 class OpenAIConfig(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """Settings that every vendor on this dialect takes. A vendor adds defaults, or makes one required."""
 

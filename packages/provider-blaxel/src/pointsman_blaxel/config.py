@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from pointsman_openai import HttpAddress, OpenAIConfig
+from pointsman_openai import HttpAddress, OpenAIConfig, listed
 
 if TYPE_CHECKING:
     from .agent_config import AgentConfig
@@ -22,10 +22,6 @@ only."""
 _WORKLOADS = ".bl.run"
 _CONTROL = {".blaxel.ai": "https://api.blaxel.ai/v0", ".blaxel.dev": "https://api.blaxel.dev/v0"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-def _names(value: Any) -> Any:
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
 
 def _name(text: str) -> str:
@@ -57,7 +53,7 @@ class BlaxelConfig(OpenAIConfig, frozen=True):
     """Name -> `AgentConfig`."""
     models: Mapping[str, str] = Field(default_factory=dict)
     """Name of a model at Blaxel -> what the provider behind it calls it. Needed only where nobody else says it."""
-    default_models: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    default_models: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Models and agents (``agent:NAME``) that a request may go to by itself, best first."""
 
     @model_validator(mode="before")

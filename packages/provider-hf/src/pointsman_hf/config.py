@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from pointsman_openai import HttpAddress, OpenAIConfig
+from pointsman_openai import HttpAddress, OpenAIConfig, listed
 
 ROUTER = "https://router.huggingface.co/v1"
 HUB = "https://huggingface.co"
@@ -21,10 +21,6 @@ FAMILY = "endpoint:"
 """What the names of dedicated endpoints begin with: ``endpoint:NAME``, or ``endpoint:NAMESPACE/NAME``."""
 POLICIES = frozenset({"fastest", "cheapest", "preferred"})
 """Suffixes by which the router chooses; any other names a provider."""
-
-
-def _names(value: Any) -> Any:
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
 
 class HuggingFaceConfig(OpenAIConfig, frozen=True):
@@ -47,9 +43,9 @@ class HuggingFaceConfig(OpenAIConfig, frozen=True):
         default_factory=dict[str, Decimal]
     )
     """USD for an hour of one replica, by the endpoint's name. Where there is none, the vendor's list is asked."""
-    default_models: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    default_models: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Models that a request may go to by itself, best first. Empty: the package's."""
-    capabilities: Annotated[frozenset[str], BeforeValidator(_names)] = frozenset()
+    capabilities: Annotated[frozenset[str], BeforeValidator(listed)] = frozenset()
     """What your models can do besides."""
 
     @property
