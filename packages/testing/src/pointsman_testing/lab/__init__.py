@@ -12,6 +12,7 @@ from .profiles import DEFAULT_SPEED, PROFILES, Pace, Profile
 from .requests import RecordedRequest
 from .sambanova import SambaNovaApi
 from .script import Answer, Ending, Fault, Hangup, Raw, Response, Script, Usual
+from .simple import SimpleApi
 from .vendors import Lab, Vendor, body_bytes
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Route",
     "SambaNovaApi",
     "Script",
+    "SimpleApi",
     "Site",
     "Usual",
     "Vendor",

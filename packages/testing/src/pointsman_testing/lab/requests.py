@@ -27,6 +27,8 @@ class RecordedRequest:
     headers: Mapping[str, str]
     """By name in lower case; of duplicates the last."""
     body: bytes
+    route: str = ""
+    """What was asked for, in the dialect's word; empty if the request was wrong in itself."""
     gone: Event = field(default_factory=Event, repr=False)
     """Set when the client goes away before the end of the response."""
     gone_at: float | None = None

@@ -97,6 +97,7 @@ class Vendor:
 
     def _respond(self, request: RecordedRequest) -> HttpResponse | Hangup:
         route = self._dialect.route(request, self._site)
+        request.route = "" if isinstance(route, Fault) else route
         if isinstance(route, Fault):
             rendered = self._render(route, request)
         elif self._scripts[route]:

@@ -1,0 +1,32 @@
+"""Acme keeps what every provider has to keep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pointsman_testing import Answer, SimpleApi, split_words
+from pointsman_testing.kit import ProviderConformance
+
+
+class AcmeApi(SimpleApi):
+    """What Acme answers: a JSON object a line."""
+
+    prefix = "/v1"
+
+    def events(self, answer: Answer, request: Mapping[str, Any]) -> Iterator[str]:
+        lines: list[dict[str, Any]] = [{"text": word} for word in split_words(answer.text)]
+        if answer.error is not None:
+            lines.append({"error": answer.error})
+        elif answer.done and answer.finish_reason:
+            counts = self.counted(answer, request)
+            lines.append({"done": answer.finish_reason, "in": counts.input_tokens, "out": counts.output_tokens})
+        yield from (f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+
+
+class TestAcme(ProviderConformance):
+    provider = "acme"
+    model = "acme-1"
+    key = "acme-0123456789"
+    dialect = AcmeApi()

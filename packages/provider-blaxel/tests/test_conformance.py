@@ -1,0 +1,28 @@
+"""Blaxel keeps what every provider has to keep: its gateway, and agents that act."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pointsman_testing import BlaxelApi, Lab, Vendor
+from pointsman_testing.kit import ProviderConformance
+
+
+class TestGateway(ProviderConformance):
+    provider = "blaxel"
+    model = "gpt"
+    key = "bl_conformance0123456789"
+    dialect = BlaxelApi(workspace="lab")
+
+    def start(self, lab: Lab) -> Vendor:
+        models = ({"id": "gpt", "model": "gpt-4o-mini"}, {"id": "agent:coder", "form": "sse"})
+        return lab.vendor(self.provider, dialect=self.dialect, models=models, api_key=self.key)
+
+    def config(self, vendor: Vendor) -> Mapping[str, Any]:
+        control = {"control_url": f"{vendor.base_url}/v0", "workspace": "lab"}
+        return {**super().config(vendor), **control}
+
+
+class TestAgent(TestGateway):
+    model = "agent:coder"

@@ -1,0 +1,85 @@
+"""What a provider's test class says of itself, and what is made of that for each test."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from pointsman import Plugins, ProviderSpec, Target
+
+from ..lab import Dialect, Lab, OpenAIChat, Vendor
+from .stage import Stage
+
+
+class ProviderSetting:
+    """The variables to set in a subclass, and the fixtures that come of them."""
+
+    pytestmark: ClassVar[list[pytest.MarkDecorator]] = [pytest.mark.anyio, pytest.mark.filterwarnings("error")]
+
+    provider: ClassVar[str]
+    """The provider's name, which is that of its entry point."""
+    model: ClassVar[str]
+    """A model that its lab vendor knows."""
+    key: ClassVar[str | None] = None
+    """The key that the vendor takes; None: it takes any, and none."""
+    dialect: ClassVar[Dialect] = OpenAIChat()
+    """What its vendor speaks."""
+
+    def start(self, lab: Lab) -> Vendor:
+        """Start its vendor. Override it for one that lists more than `model`, or is peculiar in another way."""
+        return lab.vendor(self.provider, dialect=self.dialect, models=(self.model,), api_key=self.key)
+
+    def config(self, vendor: Vendor) -> Mapping[str, Any]:
+        """All of its settings. Override it if there is more to set than an address and ``api_key``."""
+        return {"base_url": vendor.base_url} | ({} if self.key is None else {"api_key": self.key})
+
+    # ---------------------------------------------------------------------------------------------------------------
+
+    @pytest.fixture(params=("asyncio", "trio"))
+    def anyio_backend(self, request: pytest.FixtureRequest, spec: ProviderSpec[Any]) -> str:
+        if request.param not in spec.backends:
+            pytest.skip(f"its spec says that it runs on {' and '.join(spec.backends)} only")
+        return request.param
+
+    @pytest.fixture
+    def found(self) -> tuple[ProviderSpec[Any], object]:
+        """The spec and the plugin, as everybody finds them: by the entry point."""
+        return Plugins.installed().provider(self.provider)
+
+    @pytest.fixture
+    def spec(self, found: tuple[ProviderSpec[Any], object]) -> ProviderSpec[Any]:
+        return found[0]
+
+    @pytest.fixture
+    async def stage(self, anyio_backend: str, found: tuple[ProviderSpec[Any], object]) -> AsyncGenerator[Stage]:
+        """The provider before a vendor of the lab."""
+        spec, plugin = found
+        async with Lab() as lab:
+            vendor = self.start(lab)
+            yield Stage(
+                spec=spec,
+                plugin=plugin,
+                target=Target(self.provider, self.model),
+                lab=lab,
+                vendor=vendor,
+                config=self.config(vendor),
+                backend=anyio_backend,
+            )
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _settled_memory(cls) -> Iterator[None]:
+        """What is there already is not looked through after each test, which would take longer than the tests."""
+        gc.collect()
+        gc.freeze()
+        yield
+        gc.unfreeze()
+
+    @pytest.fixture(autouse=True)
+    def _nothing_left_open(self, _settled_memory: None) -> Iterator[None]:
+        """What a test left open is complained of in that test, not in a later one."""
+        yield
+        gc.collect()

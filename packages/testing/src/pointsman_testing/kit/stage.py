@@ -1,0 +1,65 @@
+"""Where a provider is tried: a lab vendor that does as it is told, and clients that know nobody but this provider."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pointsman import AsyncClient, ChatRequest, Message, Plugins, PointsmanError, ProviderSpec, Reply, Settings, Target
+
+from ..lab import Lab, RecordedRequest, Script, Vendor
+
+PATIENCE = 20.0
+"""Seconds for one call. Nothing here takes so long, unless something hangs; then it is this limit that says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One provider before one vendor of the lab."""
+
+    spec: ProviderSpec[Any]
+    plugin: object
+    target: Target
+    lab: Lab
+    vendor: Vendor
+    config: Mapping[str, Any]
+    """What the provider is configured with, `base_url` included."""
+    backend: str
+    """The event loop: ``asyncio`` or ``trio``."""
+
+    def script(self, *responses: Script, on: str = "chat") -> None:
+        """What the vendor answers next, in order."""
+        self.vendor.script(*responses, on=on)
+
+    @property
+    def chats(self) -> Sequence[RecordedRequest]:
+        """The chats that have arrived, in order; other requests are left out."""
+        return [request for request in self.vendor.requests if request.route == "chat"]
+
+    @asynccontextmanager
+    async def client(self, *, environ: Mapping[str, str] | None = None, **engine: Any) -> AsyncGenerator[AsyncClient]:
+        """A client of this provider alone. It tries once, and gives up after `PATIENCE`; `engine` may say otherwise."""
+        name = self.spec.name
+        table = {"providers": {name: self.config}, "engine": {"retries": 0, "deadline": PATIENCE, **engine}}
+        plugins = Plugins.of(providers={name: self.plugin})
+        async with AsyncClient(settings=Settings.of(table, environ), plugins=plugins) as client:
+            yield client
+
+    async def chat(self, prompt: str | Sequence[Message] | ChatRequest = "Hi", **options: Any) -> Reply:
+        """The whole answer, from a client of its own. Raises what the call met."""
+        wishes: dict[str, Any] = {"model": self.target, "on_break": "raise", **options}
+        async with self.client() as client:
+            return await client.chat(prompt, **wishes)
+
+    async def meets(self, prompt: str | Sequence[Message] | ChatRequest = "Hi", **options: Any) -> PointsmanError:
+        """The error that a call meets, from a client of its own; it fails the test if there is an answer instead."""
+        try:
+            reply = await self.chat(prompt, **options)
+        except PointsmanError as error:
+            return error
+        raise AssertionError(
+            f"it was given out as a whole answer ({reply.text!r}, finish reason {reply.finish_reason!r}), "
+            "but is none: yield Finished for the vendor's own proof of the end, and for nothing else"
+        )
