@@ -26,3 +26,4 @@ class TestGateway(ProviderConformance):
 
 class TestAgent(TestGateway):
     model = "agent:coder"
+    route = "agent"

@@ -22,6 +22,7 @@ class TestHuggingFace(ProviderConformance):
 
 class TestEndpoint(TestHuggingFace):
     model = "endpoint:me/mine"
+    route = "serving"
     dialect = HuggingFaceApi(endpoints=(LabEndpoint(name="mine", namespace="me", state="running"),))
 
     def start(self, lab: Lab) -> Vendor:

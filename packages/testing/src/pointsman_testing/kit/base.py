@@ -27,6 +27,8 @@ class ProviderSetting:
     """The key that the vendor takes; None: it takes any, and none."""
     dialect: ClassVar[Dialect] = OpenAIChat()
     """What its vendor speaks."""
+    route: ClassVar[str] = "chat"
+    """What that dialect calls a request that is answered by the model."""
 
     def start(self, lab: Lab) -> Vendor:
         """Start its vendor. Override it for one that lists more than `model`, or is peculiar in another way."""
@@ -66,6 +68,7 @@ class ProviderSetting:
                 lab=lab,
                 vendor=vendor,
                 config=self.config(vendor),
+                route=self.route,
                 backend=anyio_backend,
             )
 

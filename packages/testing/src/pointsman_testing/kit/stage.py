@@ -26,17 +26,19 @@ class Stage:
     vendor: Vendor
     config: Mapping[str, Any]
     """What the provider is configured with, `base_url` included."""
+    route: str
+    """What the vendor's dialect calls a request that is answered by the model."""
     backend: str
     """The event loop: ``asyncio`` or ``trio``."""
 
-    def script(self, *responses: Script, on: str = "chat") -> None:
-        """What the vendor answers next, in order."""
-        self.vendor.script(*responses, on=on)
+    def script(self, *responses: Script) -> None:
+        """What the vendor answers to the next chats, in order."""
+        self.vendor.script(*responses, on=self.route)
 
     @property
     def chats(self) -> Sequence[RecordedRequest]:
         """The chats that have arrived, in order; other requests are left out."""
-        return [request for request in self.vendor.requests if request.route == "chat"]
+        return [request for request in self.vendor.requests if request.route == self.route]
 
     @asynccontextmanager
     async def client(self, *, environ: Mapping[str, str] | None = None, **engine: Any) -> AsyncGenerator[AsyncClient]:
