@@ -9,60 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman import RateLimit
-from pointsman_openai.limits import Violation, rate_limits, retry_after, server_time, violations, wait_seconds, window
+from pointsman_openai.limits import Violation, rate_limits, retry_after, violations, window
 
 WALL = 1_800_000_000.0
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("0", 0),
-        ("2", 2),
-        (" 1.5 ", 1.5),
-        ("20ms", 0.02),
-        ("1s", 1),
-        ("6m0s", 360),
-        ("1h2m3.5s", 3723.5),
-        ("1d", 86400),
-        ("-5", 0),
-        (str(int(WALL) + 7), 7),
-        (str((int(WALL) + 7) * 1000), 7),
-        (str(int(WALL) - 7), 0),
-        (formatdate(WALL + 90, usegmt=True), 90),
-        (formatdate(WALL - 90, usegmt=True), 0),
-        ("2027-01-15T08:00:30Z", 30),
-        ("", None),
-        ("soon", None),
-        ("nan", None),
-        ("inf", None),
-        ("1e999", None),
-        ("5 apples", None),
-    ],
-)
-def test_spellings(text: str, seconds: float | None) -> None:
-    found = wait_seconds(text, WALL)
-    assert found == (seconds if seconds is None else pytest.approx(seconds))
-
-
 @given(st.text() | st.from_regex(r"[0-9.]{0,6}(ms|s|m|h|d)?", fullmatch=True))
 def test_any_text_is_a_wait_or_none(text: str) -> None:
-    found = wait_seconds(text, WALL)
-    assert found is None or found >= 0
     waits = retry_after({"retry-after": text, "retry-after-ms": text, "date": text, "ratelimit": text}, text, WALL)
     assert waits is None or 0 <= waits <= 86_400
 
 
-@given(st.floats(0, 1e6))
-def test_seconds_are_read_as_they_are_written(seconds: float) -> None:
-    assert wait_seconds(str(seconds), WALL) == pytest.approx(seconds)
-
-
-def test_a_wrong_clock_does_not_matter() -> None:
-    """Dates are compared with the server's own."""
+def test_the_later_of_what_headers_and_words_say_counts_by_the_servers_clock() -> None:
     headers = {"date": formatdate(WALL, usegmt=True), "retry-after": formatdate(WALL + 30, usegmt=True)}
-    assert server_time(headers, WALL + 5000) == WALL
     assert retry_after(headers, "", WALL + 5000) == 30
+    assert retry_after(headers, "try again in 40s", WALL) == 40
+    assert retry_after(headers, "try again in 20s", WALL, estimate=35.5) == 35.5
+
+
+@pytest.mark.parametrize(("estimate", "seconds"), [(None, None), (-1.0, 0), (20.0, 20), (1e9, 3600)])
+def test_an_estimate_is_taken_for_an_hour_at_most(estimate: float | None, seconds: float | None) -> None:
+    assert retry_after({}, "", WALL, estimate) == seconds
 
 
 def test_limits_of_sambanova() -> None:

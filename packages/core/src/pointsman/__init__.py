@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from .sync import Client, chat
     from .telemetry import AttemptRecord, CallRecord, Sink
     from .unwinding import unwind
+    from .waits import retry_at, wait_seconds
     from .wrapping import map_events, map_request, short_circuit
 
 _LAZY = {
@@ -119,8 +120,10 @@ _LAZY = {
     "hookimpl": "hookspecs",
     "map_events": "wrapping",
     "map_request": "wrapping",
+    "retry_at": "waits",
     "short_circuit": "wrapping",
     "unwind": "unwinding",
+    "wait_seconds": "waits",
 }
 
 
@@ -226,9 +229,11 @@ __all__ = [
     "hookimpl",
     "map_events",
     "map_request",
+    "retry_at",
     "short_circuit",
     "system",
     "tool_result",
     "unwind",
     "user",
+    "wait_seconds",
 ]

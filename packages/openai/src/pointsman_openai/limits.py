@@ -1,30 +1,20 @@
 """How long to wait and how much is left, from headers and error texts, in every spelling that vendors use.
 
-Times of day are compared with the response's own ``date`` header where there is one, so that a wrong clock on either
-side does not matter. All functions take headers with lower-case names and are total: nonsense is ignored.
+All functions take headers with lower-case names and are total: nonsense is ignored.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from pointsman import RateLimit
+from pointsman import RateLimit, retry_at, wait_seconds
 
-_EPOCH = 1_000_000_000
-"""A number above this is a time of day in seconds since 1970 (a wait would be 30 years), or in milliseconds."""
-_LONGEST_WAIT = 86_400.0
-"""Seconds. What is closed for longer is asked again after a day."""
 _LONGEST_BLIND_WAIT = 3600.0
-"""Seconds. A window whose end is not told, such as a daily quota, is asked again after this time at the latest."""
+"""Seconds. A window whose end is not told, such as a daily quota, or is estimated is asked again after this time at the
+latest."""
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
-_PIECE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _LIMIT_HEADER = re.compile(r"(?:x-)?ratelimit-(limit|remaining|reset)(?:-(.+))?")
 _NAMED_LIMIT = re.compile(r'"([^"]+)"((?:\s*;\s*[a-z]+=\d+)+)')
 _TRY_AGAIN = re.compile(
@@ -43,52 +33,22 @@ class Violation(NamedTuple):
     limit: int | None = None
 
 
-def server_time(headers: Mapping[str, str], wall: float) -> float:
-    """What the server takes for the time, in seconds since 1970; `wall` where it does not say."""
-    return _date(headers.get("date", "")) or wall
-
-
-def wait_seconds(text: str, epoch: float) -> float | None:
-    """Seconds from `epoch` (since 1970) until the moment that `text` names.
-
-    Understood: ``2``, ``1.5``, ``20ms``, ``6m0s``, seconds or milliseconds since 1970, HTTP dates (RFC 9110, section
-    5.6.7) and ISO 8601 dates. The past is 0.
-    """
-    text = text.strip()
-    if _DURATION.fullmatch(text):
-        told = sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(text))
-        return told if math.isfinite(told) else None
-    try:
-        number = float(text)
-    except ValueError:
-        moment = _date(text)
-        return None if moment is None else max(0.0, moment - epoch)
-    if not math.isfinite(number):
-        return None
-    if number > _EPOCH:
-        number = (number / 1000 if number > _EPOCH * 1000 else number) - epoch
-    return max(0.0, number)
-
-
 def retry_after(headers: Mapping[str, str], text: str, wall: float, estimate: float | None = None) -> float | None:
     """Seconds until a refused request may be sent again: the latest moment that the headers or the body name.
 
     `text` is what the body says in words, and `estimate` what it says in seconds. A window that the text names ends
-    when the headers say of one of its length; else it is asked again when it surely is over, or after an hour. At most
-    a day.
+    when the headers say of one of its length; else it is asked again when it surely is over, or after an hour, as what
+    is estimated is. At most a day.
     """
-    epoch = server_time(headers, wall)
     stated = rate_limits(headers, 0.0, wall)
     waits = [
-        *_milliseconds(headers.get("retry-after-ms", "")),
-        wait_seconds(headers.get("retry-after", ""), epoch),
+        retry_at(headers, 0.0, wall=wall),
         *(limit.reset_at for limit in stated if limit.remaining == 0),
         *_in_words(text),
         *(_end(violated, stated) for violated in violations(text)),
-        estimate,
+        None if estimate is None else min(max(0.0, estimate), _LONGEST_BLIND_WAIT),
     ]
-    longest = max((wait for wait in waits if wait is not None), default=None)
-    return None if longest is None else min(max(0.0, longest), _LONGEST_WAIT)
+    return max((wait for wait in waits if wait is not None), default=None)
 
 
 def rate_limits(headers: Mapping[str, str], now: float, wall: float) -> list[RateLimit]:
@@ -106,13 +66,12 @@ def rate_limits(headers: Mapping[str, str], now: float, wall: float) -> list[Rat
         stated.setdefault(kind, {}).update(limit=fields.get("q", ""))
     for kind, fields in _named(headers.get("ratelimit", "")):
         stated.setdefault(kind, {}).update(remaining=fields.get("r", ""), reset=fields.get("t", ""))
-    epoch = server_time(headers, wall)
     return [
         RateLimit(
             kind=kind,
             limit=_count(fields.get("limit", "")),
             remaining=_count(fields.get("remaining", "")),
-            reset_at=_end_of(fields.get("reset", ""), now, epoch),
+            reset_at=_end_of(fields.get("reset", ""), now, headers, wall),
         )
         for kind, fields in stated.items()
     ]
@@ -137,35 +96,14 @@ def _end(violated: Violation, stated: list[RateLimit]) -> float:
     return max(ends, default=min(violated.seconds, _LONGEST_BLIND_WAIT))
 
 
-def _end_of(text: str, now: float, epoch: float) -> float | None:
-    wait = wait_seconds(text, epoch)
-    return None if wait is None else now + min(wait, _LONGEST_WAIT)
-
-
-def _date(text: str) -> float | None:
-    if not text:
-        return None
-    for read in (parsedate_to_datetime, datetime.fromisoformat):
-        try:
-            moment = read(text)
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError, TypeError, IndexError):
-            continue
-    return None
-
-
-def _milliseconds(text: str) -> Iterator[float]:
-    try:
-        wait = float(text) / 1000
-    except ValueError:
-        return
-    if math.isfinite(wait):
-        yield max(0.0, wait)
+def _end_of(text: str, now: float, headers: Mapping[str, str], wall: float) -> float | None:
+    wait = wait_seconds(text, headers, wall=wall)
+    return None if wait is None else now + wait
 
 
 def _in_words(text: str) -> Iterator[float]:
     if match := _TRY_AGAIN.search(text):
-        wait = wait_seconds(match[1].lower().replace(" ", "").replace("sec", "s"), 0.0)
+        wait = wait_seconds(match[1].lower().replace(" ", "").replace("sec", "s"), {})
         if wait is not None:
             yield wait
 
