@@ -14,7 +14,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-
 from pointsman import (
     AsyncClient,
     AttemptFailed,
@@ -88,7 +87,7 @@ def server() -> Iterator[Server]:
         def chunk(self, data: bytes) -> None:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (its name there)
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     with Quiet(("127.0.0.1", 0), Handler) as http:

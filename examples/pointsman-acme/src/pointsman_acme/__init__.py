@@ -1,4 +1,4 @@
-"""Acme Inference for Pointsman. Acme streams JSON, one object a line; the one with ``done`` is the last."""
+"""Acme for Pointsman: it streams JSON, one object a line, and the one with ``done`` is the last."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -6,14 +6,18 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import date
 from decimal import Decimal
 
+import pointsman as pm
 from pydantic import BaseModel, SecretStr
 
-import pointsman as pm
+PRICE = pm.Price(
+    input=Decimal("0.2"),
+    output=Decimal("0.6"),
+    as_of=date(2026, 11, 1),
+    source="https://acme.example/prices",
+)
 
-PRICE = pm.Price(input=Decimal("0.2"), output=Decimal("0.6"), as_of=date(2026, 11, 1), source="acme.example/prices")
 
-
-class AcmeConfig(BaseModel, frozen=True, extra="forbid"):
+class Config(BaseModel, frozen=True, extra="forbid"):
     """Settings: ``[providers.acme]``, or ``POINTSMAN_ACME_...``."""
 
     api_key: SecretStr
@@ -21,7 +25,7 @@ class AcmeConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 @asynccontextmanager
-async def open_acme(config: AcmeConfig, context: pm.ProviderContext) -> AsyncGenerator[pm.Stream]:
+async def open_account(config: Config, context: pm.ProviderContext) -> AsyncGenerator[pm.Stream]:
     """An open account at Acme is nothing but a way to stream."""
     import httpx2  # Here, not above: nobody who only lists plugins waits for it.
 
@@ -58,8 +62,8 @@ async def open_acme(config: AcmeConfig, context: pm.ProviderContext) -> AsyncGen
 
 SPEC = pm.ProviderSpec(
     name="acme",
-    config=AcmeConfig,
-    open=open_acme,
+    config=Config,
+    open=open_account,
     terminal=pm.Terminal.DONE_FIELD,
     models=(pm.ModelInfo(id="acme-1", context_tokens=32_768, price=PRICE),),
     default_models=("acme-1",),
@@ -69,15 +73,16 @@ SPEC = pm.ProviderSpec(
 
 
 @pm.hookimpl
-def pointsman_providers() -> list[pm.ProviderSpec[AcmeConfig]]:
+def pointsman_providers() -> list[pm.ProviderSpec[Config]]:
     return [SPEC]
 
 
 @pm.hookimpl
-def pointsman_stream(connection: pm.Connection[AcmeConfig]) -> pm.Stream:
-    return connection.session
+def pointsman_stream(connection: pm.Connection[Config]) -> pm.Stream:
+    stream: pm.Stream = connection.session  # What `open_account` yields.
+    return stream
 
 
 @pm.hookimpl
-def pointsman_cost(connection: pm.Connection[AcmeConfig]) -> pm.PriceAttempt:
+def pointsman_cost(connection: pm.Connection[Config]) -> pm.PriceAttempt:
     return connection.prices.cost
