@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pointsman_cache
 import pytest
-
 from pointsman import (
     AsyncClient,
     Exact,
@@ -23,6 +21,8 @@ from pointsman import (
 )
 from pointsman.plugins import Kind
 from pointsman_testing import ScriptedProvider
+
+import pointsman_cache
 
 
 def client(*providers: ScriptedProvider) -> AsyncClient:

@@ -15,10 +15,10 @@ def hide(message: Message) -> Message:
     return replace(message, parts=tuple(parts), tool_calls=tuple(calls))
 
 
-def redact(request: ChatRequest) -> ChatRequest:
+def without_addresses(request: ChatRequest) -> ChatRequest:
     return replace(request, messages=tuple(map(hide, request.messages)))
 
 
 @hookimpl(wrapper=True)
 def pointsman_stream() -> Generator[None, Stream, Stream]:
-    return map_request((yield), redact)
+    return map_request((yield), without_addresses)
