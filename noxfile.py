@@ -64,6 +64,13 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST)
+def written(session: nox.Session) -> None:
+    """What `pointsman plugins new` writes passes lint, format and types as written, whatever its name."""
+    sync(session, "--group", "types", "--group", "lint")
+    session.run("pytest", "tests/written", *session.posargs)
+
+
+@nox.session(python=OLDEST)
 def contracts(session: nox.Session) -> None:
     """Imports point one way, and a planted violation of each rule is found."""
     sync(session, "--group", "contracts")

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
 from pointsman import (
     AsyncClient,
     ChatRequest,
@@ -25,7 +24,7 @@ from pointsman.plugins import Kind
 from pointsman_testing import ScriptedProvider
 
 
-def priced(name: str, input: str, output: str, *scripts: Any, can: Iterable[str] = ()) -> ScriptedProvider:  # noqa: A002
+def priced(name: str, input: str, output: str, *scripts: Any, can: Iterable[str] = ()) -> ScriptedProvider:
     price = Price(input=Decimal(input), output=Decimal(output), as_of=date(2026, 11, 1), source="a test")
     return ScriptedProvider(name, *scripts, models=[ModelInfo(id="m", price=price)], capabilities=can)
 

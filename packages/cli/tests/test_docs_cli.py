@@ -18,6 +18,7 @@ PAGE = DOCS / "cli.md"
 NESTED = {
     "config": ["show", "get", "set", "unset", "edit", "path"],
     "keys": ["set", "list", "rm", "test", "path"],
+    "plugins": ["new"],
     "providers": ["check"],
 }
 LINES = [[], *([verb] for verb in VERBS), *([verb, below] for verb, all_ in NESTED.items() for below in all_)]

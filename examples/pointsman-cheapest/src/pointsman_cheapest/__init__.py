@@ -1,4 +1,4 @@
-"""The cheapest model first, by what the answer should cost; those whose price nobody knows come last."""
+"""The lowest price first, by what the answer should cost; models whose price nobody knows come last."""
 
 from collections.abc import Sequence
 from math import inf

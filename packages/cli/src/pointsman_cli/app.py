@@ -28,7 +28,7 @@ VERBS = {
     "doctor": ("Check the whole setup, and say what to do next.", "pointsman_cli.doctor.command:doctor"),
     "keys": ("Store, list, test and remove keys.", "pointsman_cli.keys.command:keys"),
     "models": ("Models of the ready providers, with context and price.", "pointsman_cli.models.command:models"),
-    "plugins": ("What is installed, and whether it loads.", "pointsman_cli.plugins.command:plugins"),
+    "plugins": ("What is installed, and whether it loads; begin one.", "pointsman_cli.plugins.command:plugins"),
     "providers": ("Who can answer, and who cannot and why.", "pointsman_cli.providers.command:providers"),
     "route": ("Where a prompt would go, and why; nobody is asked.", "pointsman_cli.route.command:route"),
 }

@@ -95,7 +95,6 @@ def _settings() -> Iterable[tuple[str, str]]:
 
 NAMES: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "PROVIDER": _providers,
-    "NAME": _providers,
     "PROVIDER/MODEL": _targets,
     "KEY": _settings,
 }

@@ -29,11 +29,11 @@ def providers(ctx: click.Context, as_json: bool) -> None:
 
 
 @providers.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[PROVIDER]...")
 @_json
 @debug_option
 def check(names: tuple[str, ...], as_json: bool) -> None:
-    """Open the providers NAMED, else each that is ready, and ask how they are. No tokens are spent.
+    """Open each PROVIDER named, else each that is ready, and ask how they are. No tokens are spent.
 
     Of one that is not ready it says what is missing. Exits with 0 if none of them is down, 3 if one is, 4 if only keys
     are wrong or missing. One that nobody has named or set up is no failure, whatever it lacks; neither is a server on
