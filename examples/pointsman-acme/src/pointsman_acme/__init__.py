@@ -1,20 +1,16 @@
-"""Acme for Pointsman: it streams JSON, one object a line, and the one with ``done`` is the last."""
+"""Acme for Pointsman: a JSON object a line; the one with ``done`` is the last."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import date
 from decimal import Decimal
 
 import pointsman as pm
 from pydantic import BaseModel, SecretStr
 
-PRICE = pm.Price(
-    input=Decimal("0.2"),
-    output=Decimal("0.6"),
-    as_of=date(2026, 11, 1),
-    source="https://acme.example/prices",
-)
+PRICE = pm.Price(input=Decimal("0.2"), output=Decimal("0.6"), as_of=date(2026, 11, 1), source="its price list")
+"""In USD, for a million tokens."""
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -26,7 +22,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
 @asynccontextmanager
 async def open_account(config: Config, context: pm.ProviderContext) -> AsyncGenerator[pm.Stream]:
-    """An open account at Acme is nothing but a way to stream."""
+    """What stays open is an HTTP client, and what is done with it is to stream."""
     import httpx2  # Here, not above: nobody who only lists plugins waits for it.
 
     @asynccontextmanager
@@ -34,26 +30,41 @@ async def open_account(config: Config, context: pm.ProviderContext) -> AsyncGene
         body = {"model": request.model, "turns": [[message.role, message.text] for message in request.messages]}
         try:
             response = await http.send(http.build_request("POST", "/chat", json=body), stream=True)
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise pm.Unavailable(f"Acme cannot be reached: {error}") from error
         async with aclosing(response), aclosing(read(response)) as events:
             if response.status_code != 200:
-                raise pm.error_for_status(response.status_code)
+                raise await refusal(response)
             yield events
 
+    async def refusal(response: httpx2.Response) -> pm.PointsmanError:
+        status, headers, words = response.status_code, response.headers, ""
+        with suppress(httpx2.RequestError):  # The status alone says what it means.
+            words = (await response.aread()).decode(errors="replace")
+        said = f"Acme refused ({status}): {words}" if len(words) < 500 else ""
+        again = pm.retry_at(headers, context.clock())
+        return pm.error_for_status(status, said, request_id=headers.get("x-request-id"), retry_at=again)
+
     async def read(response: httpx2.Response) -> AsyncGenerator[pm.StreamEvent]:
-        lines = response.aiter_lines()
+        chunks, rest = response.aiter_bytes(), b""
         try:
-            async for line in lines:
-                told = json.loads(line or "{}")
-                if "text" in told:
-                    yield pm.TextDelta(told["text"])
-                elif "done" in told:
-                    yield pm.Finished(told["done"], pm.Usage(input_tokens=told["in"], output_tokens=told["out"]))
-        except (httpx2.TransportError, ValueError) as error:
-            raise pm.StreamBroken(f"Acme's answer broke off: {error}") from error
+            async for chunk in chunks:
+                # Not `aiter_lines`: it cuts at every character that ends a line, and a text may hold one (U+2028).
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in filter(None, lines):
+                    match json.loads(line):
+                        case {"text": str(text)}:
+                            yield pm.TextDelta(text)
+                        case {"done": str(reason), "in": int(asked), "out": int(said)}:
+                            yield pm.Finished(reason, pm.Usage(input_tokens=asked, output_tokens=said))
+                        case {"error": str(words)}:
+                            raise pm.StreamBroken(f"Acme gave up: {words}")
+                        case _:
+                            pass  # New kinds of lines come without notice.
+        except (httpx2.RequestError, ValueError) as error:
+            raise pm.StreamBroken(f"the answer of Acme broke off: {error}") from error
         finally:
-            await pm.unwind(lines, httpx2.TransportError)
+            await pm.unwind(chunks, httpx2.RequestError)
 
     auth = {"authorization": f"Bearer {config.api_key.get_secret_value()}"}
     async with httpx2.AsyncClient(base_url=config.base_url, headers=auth, timeout=None) as http:
