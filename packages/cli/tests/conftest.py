@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import count
@@ -16,6 +17,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from click.testing import CliRunner, Result
 
 from pointsman_cli.app import cli
+from pointsman_cli.plugins.rendering import rendered
 from pointsman_testing import Lab, Vendor
 
 KEY = "sk-a-key-that-nobody-may-see-4711"
@@ -209,6 +211,41 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str
         return {"PYTHONPATH": str(folder)}
 
     return install
+
+
+class Package:
+    """One that `pointsman plugins new` writes, and beside it the metadata that its installation would bring."""
+
+    def __init__(self, folder: Path, template: str, name: str) -> None:
+        self.folder = folder / f"pointsman-{name}"
+        for path, text in rendered(template, name).items():
+            place = self.folder / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, "utf-8")
+        groups = tomllib.loads((self.folder / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
+        info = folder / f"pointsman_{name.replace('-', '_')}-0.1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: pointsman-{name}\nVersion: 0.1.0\n")
+        lines = [line for group, entries in groups.items() for line in (f"[{group}]", *_entries(entries))]
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+    def test(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """Run its tests, as its author would."""
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *args],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (self.folder / "src", self.folder.parent)))},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Callable[[str, str], Package]:
+    """Writes a package of a template under a name."""
+    return partial(Package, tmp_path)
 
 
 ECHO = """

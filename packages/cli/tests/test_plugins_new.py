@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +21,9 @@ Invoke = Callable[..., Result]
 
 CHECKOUT = Path(__file__).parents[3]
 TEMPLATES = Path(rendering.__file__).parent / "templates"
-EXAMPLES = {template: CHECKOUT / "examples" / f"pointsman-{WORDS[template]}" for template in ("provider", "policy", "wrapper")}
+EXAMPLES = {
+    template: CHECKOUT / "examples" / f"pointsman-{WORDS[template]}" for template in ("provider", "policy", "wrapper")
+}
 """Template -> the example that it is. Of the one on the OpenAI dialect there is none."""
 
 in_a_checkout = pytest.mark.skipif(not (CHECKOUT / "examples").exists(), reason="the examples are not here")
@@ -144,36 +144,11 @@ def test_json_stands_after_new(invoke: Invoke, nowhere: Path) -> None:
 
 
 @pytest.mark.parametrize("template", KINDS)
-def test_the_package_passes_its_kit_as_it_is_written(tmp_path: Path, template: str) -> None:
-    """Found by its entry point, with the settings that it brings, where nothing of ours is on the path."""
-    package = write(tmp_path, template, "my-thing")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    done = subprocess.run(
-        command,
-        cwd=package,
-        env={**os.environ, "PYTHONPATH": f"{package / 'src'}{os.pathsep}{tmp_path}"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def test_the_package_passes_its_kit_as_it_is_written(package: Any, template: str) -> None:
+    """Found by its entry point, with the settings that it brings."""
+    done = package(template, "my-thing").test()
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^\d+ passed", done.stdout.splitlines()[-1]), done.stdout
-
-
-def write(folder: Path, template: str, name: str) -> Path:
-    """The package, and beside it the metadata that its installation would bring."""
-    package = folder / f"pointsman-{name}"
-    for path, text in rendered(template, name).items():
-        (package / path).parent.mkdir(parents=True, exist_ok=True)
-        (package / path).write_text(text, "utf-8")
-    entries = tomllib.loads((package / "pyproject.toml").read_text())["project"]["entry-points"]
-    info = folder / f"{package.name.replace('-', '_')}-0.1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package.name}\nVersion: 0.1.0\n")
-    lines = [f"[{group}]\n{key} = {value}\n" for group, named in entries.items() for key, value in named.items()]
-    (info / "entry_points.txt").write_text("".join(lines))
-    return package
 
 
 def copy_examples() -> None:

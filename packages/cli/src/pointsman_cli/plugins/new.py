@@ -26,10 +26,10 @@ KINDS: Mapping[str, Kind] = {
 }
 """Template -> what it is a plugin of."""
 
-OURS = frozenset(
-    "bench blaxel cli gateway hf llamacpp modal ollama openai policy sambanova store-postgres store-redis telemetry testing"
-    .split()
-)
+OURS = {
+    *("blaxel", "hf", "llamacpp", "modal", "ollama", "openai", "sambanova"),
+    *("bench", "cli", "gateway", "policy", "store-postgres", "store-redis", "telemetry", "testing"),
+}
 """``pointsman-...`` is a package of this project, which exists or is meant to."""
 
 
@@ -59,9 +59,8 @@ def write_plugin(name: str, template: str, folder: Path, *, as_json: bool) -> No
 
 def why_not(name: str) -> str | None:
     """Why no plugin can be called `name`; None if one can."""
-    if bare := name.lower().removeprefix("pointsman-").removeprefix("pointsman_"):
-        if bare != name.lower():
-            return f"leave out what {name!r} begins with: the package will be called pointsman-{bare}"
+    if bare := re.fullmatch("pointsman[-_](.+)", name.lower()):
+        return f"leave out what {name!r} begins with: the package is called pointsman-{bare[1]} then"
     if not re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         rule = "begins with a small letter, and is made of those (a to z), digits, and single dashes between them"
         return f"{name!r} is no name for a plugin: one {rule}" + (f". Try {near}" if (near := _like(name)) else "")
@@ -84,8 +83,8 @@ def _taken(name: str, kind: Kind) -> str | None:
     for info in Plugins.installed().infos():
         if (info.kind, info.name) == (kind, name):
             return (
-                f"a {kind.word} called {name!r} is installed, by {info.origin}, and of two with one name neither works. "
-                "Choose another name, or uninstall that one"
+                f"a {kind.word} called {name!r} is installed, by {info.origin}, and where two have one name neither "
+                "works. Choose another name, or uninstall that one"
             )
     return None
 

@@ -27,14 +27,14 @@ def rendered(template: str, name: str) -> dict[str, str]:
 
 
 def renamed(text: str, word: str, name: str) -> str:
-    """`text` with `name` for `word`: as a name (``my-vendor``), and within identifiers (``my_vendor``, ``MyVendor``)."""
+    """`text` with `name` for `word`, also within identifiers: ``my-vendor``, ``my_vendor``, ``MyVendor``."""
     spellings = {
         f"_{word}": f"_{name.replace('-', '_')}",
         word.upper(): name.replace("-", "_").upper(),
         word.capitalize(): "".join(part.capitalize() for part in name.split("-")),
         word: name,
     }
-    return re.sub("|".join(spellings), lambda found: spellings[found[0]], text)
+    return re.sub(f"({'|'.join(spellings)})(?![a-z])", lambda found: spellings[found[0]], text)
 
 
 def _texts(folder: Traversable, above: str = "") -> Iterator[tuple[str, str]]:
