@@ -6,7 +6,8 @@ wrong and where to look.
 
 from __future__ import annotations
 
+from .policies import PolicyConformance
 from .providers import ProviderConformance
 from .stage import Stage
 
-__all__ = ["ProviderConformance", "Stage"]
+__all__ = ["PolicyConformance", "ProviderConformance", "Stage"]
