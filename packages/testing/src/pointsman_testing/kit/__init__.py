@@ -9,5 +9,6 @@ from __future__ import annotations
 from .policies import PolicyConformance
 from .providers import ProviderConformance
 from .stage import Stage
+from .wrappers import WrapperConformance
 
-__all__ = ["PolicyConformance", "ProviderConformance", "Stage"]
+__all__ = ["PolicyConformance", "ProviderConformance", "Stage", "WrapperConformance"]
