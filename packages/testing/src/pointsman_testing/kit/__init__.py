@@ -6,7 +6,9 @@ wrong and where to look.
 
 from __future__ import annotations
 
+from .policies import PolicyConformance
 from .providers import ProviderConformance
 from .stage import Stage
+from .wrappers import WrapperConformance
 
-__all__ = ["ProviderConformance", "Stage"]
+__all__ = ["PolicyConformance", "ProviderConformance", "Stage", "WrapperConformance"]

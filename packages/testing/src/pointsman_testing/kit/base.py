@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -11,10 +10,11 @@ import pytest
 from pointsman import Plugins, ProviderSpec, Target
 
 from ..lab import Dialect, Lab, OpenAIChat, Vendor
+from .settled import Settled
 from .stage import Stage
 
 
-class ProviderSetting:
+class ProviderSetting(Settled):
     """The variables to set in a subclass, and the fixtures that come of them."""
 
     pytestmark: ClassVar[list[pytest.MarkDecorator]] = [pytest.mark.anyio, pytest.mark.filterwarnings("error")]
@@ -71,18 +71,3 @@ class ProviderSetting:
                 route=self.route,
                 backend=anyio_backend,
             )
-
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def _settled_memory(cls) -> Iterator[None]:
-        """What is there already is not looked through after each test, which would take longer than the tests."""
-        gc.collect()
-        gc.freeze()
-        yield
-        gc.unfreeze()
-
-    @pytest.fixture(autouse=True)
-    def _nothing_left_open(self, _settled_memory: None) -> Iterator[None]:
-        """What a test left open is complained of in that test, not in a later one."""
-        yield
-        gc.collect()

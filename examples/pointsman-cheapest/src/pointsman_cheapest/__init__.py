@@ -1,0 +1,34 @@
+"""The cheapest model first, by what the answer should cost; those whose price nobody knows come last."""
+
+from collections.abc import Sequence
+from math import inf
+
+from pointsman import Candidate, ChatRequest, Decision, Exclusion, Policy, Usage, hookimpl
+
+ANSWER = 500
+"""Tokens of an answer, unless the request allows fewer."""
+TOKEN = 4
+"""Characters, as in English. A language with longer or shorter tokens has them at every candidate."""
+
+
+class Cheapest:
+    """Ranks by price alone, and says what the first one should cost."""
+
+    name = "cheapest"
+
+    def rank(self, request: ChatRequest, candidates: Sequence[Candidate], now: float, seed: int) -> Decision:
+        asked = sum(len(message.text) for message in request.messages) // TOKEN
+        usage = Usage(input_tokens=asked, output_tokens=min(ANSWER, request.max_tokens or ANSWER))
+        lacks = {one.target: ", ".join(sorted(one.lacks(request))) for one in candidates}
+        able = [one for one in candidates if not lacks[one.target]]
+        able.sort(key=lambda one: one.price.of(usage).known if one.price else inf)
+        excluded = tuple(Exclusion(target, f"cannot do {what}") for target, what in lacks.items() if what)
+        reason = "nobody's price is known" if able else "nobody can do what is asked for"
+        if able and (price := able[0].price):
+            reason = f"{able[0].target} should answer for {price.of(usage)}"
+        return Decision(policy=self.name, order=tuple(one.target for one in able), excluded=excluded, reason=reason)
+
+
+@hookimpl
+def pointsman_policies() -> Sequence[Policy]:
+    return [Cheapest()]

@@ -1,0 +1,181 @@
+"""The kit for policies, before policies that are broken on purpose: the right test goes red."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pointsman import Candidate, ChatRequest, Decision, Exclusion, Plugins, Policy, Target
+from pointsman_testing.kit import PolicyConformance
+from pointsman_testing.kit.deciding import rank_everything
+from pointsman_testing.kit.situations import REQUESTS
+
+Break = Callable[[Decision, ChatRequest, list[Candidate]], Decision]
+HERE = Path(__file__)
+IN_ORDER = Plugins.of().policy("in_order")
+
+
+class Broken:
+    """`in_order`, whose decision is then spoilt."""
+
+    name = "in_order"
+
+    def __init__(self, spoil: Break) -> None:
+        self.spoil = spoil
+
+    def rank(self, request: ChatRequest, candidates: Sequence[Candidate], now: float, seed: int) -> Decision:
+        sound = IN_ORDER.rank(request, candidates, now, seed)
+        return self.spoil(sound, request, candidates)  # type: ignore[arg-type]
+
+
+KIT: Any = PolicyConformance()
+KIT.policy = "in_order"
+TESTS = {
+    name: test
+    for name, test in inspect.getmembers(KIT, inspect.ismethod)
+    if name.startswith("test_") and not inspect.iscoroutinefunction(test) and "process" not in name
+}
+"""Those that need neither a client nor a process."""
+
+
+def fails(name: str, policy: Policy) -> bool:
+    """Whether that test of the kit goes red for `policy`."""
+    wanted = inspect.signature(TESTS[name]).parameters
+    for asked in REQUESTS if "asked" in wanted else [""]:
+        ranked = rank_everything(policy) if "ranked" in wanted else []
+        fixtures = {"ranker": policy, "ranked": ranked, "asked": asked}
+        try:
+            TESTS[name](**{one: fixtures[one] for one in wanted})
+        except AssertionError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_a_sound_policy_is_green(name: str) -> None:
+    assert not fails(name, Broken(lambda sound, *_: sound))
+
+
+def _raises(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
+    return replace(sound, reason=str(min(one.context_tokens for one in candidates)))  # type: ignore[type-var]
+
+
+def _learns(sound: Decision, request: ChatRequest, candidates: list[Candidate], seen: list[object] = []) -> Decision:  # noqa: B006
+    seen.append(request)
+    return replace(sound, reason=f"asked {len(seen)} times")
+
+
+def _remembers_the_last(
+    sound: Decision,
+    request: ChatRequest,
+    candidates: list[Candidate],
+    last: list[str] = [""],  # noqa: B006
+) -> Decision:
+    sticky, last[0] = last[0], request.messages[0].text[:20]
+    return replace(sound, order=sound.order[::-1]) if sticky == "Hi" else sound
+
+
+def _compares_each_word_with_each(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
+    words = request.messages[0].text.split()[::10]
+    pairs = sum(one.casefold() == other.casefold() for one in words for other in words)
+    return replace(sound, reason=f"{pairs} pairs")
+
+
+def _sorts_what_it_was_given(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
+    if isinstance(candidates, list):
+        candidates.sort(key=lambda one: one.target, reverse=True)
+    return sound
+
+
+def _tags(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
+    request.tags.pop("thread", None)  # type: ignore[attr-defined]
+    return sound
+
+
+@pytest.mark.parametrize(
+    ("spoil", "caught_by"),
+    [
+        pytest.param(_raises, "test_always_answers", id="raises where a context is unknown"),
+        pytest.param(
+            lambda sound, *_: replace(sound, order=(*sound.order, Target("best", "1"))),
+            "test_names_no_stranger",
+            id="has a favourite of its own",
+        ),
+        pytest.param(
+            lambda sound, request, _: replace(sound, excluded=(*sound.excluded, Exclusion(Target("x", "y"), "old"))),
+            "test_names_no_stranger",
+            id="excludes a stranger",
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, order=(*sound.order, *sound.order[:1])),
+            "test_names_nobody_twice",
+            id="asks the first again in the end",
+        ),
+        pytest.param(lambda sound, *_: replace(sound, order=sound.order[:1]), "test_loses_nobody", id="names one"),
+        pytest.param(lambda sound, *_: replace(sound, excluded=()), "test_loses_nobody", id="excludes in silence"),
+        pytest.param(
+            lambda sound, _, candidates: replace(sound, order=tuple(one.target for one in candidates), excluded=()),
+            "test_sends_nobody_what_it_cannot_do",
+            id="does not look at what is needed",
+        ),
+        pytest.param(lambda sound, *_: replace(sound, reason=""), "test_says_why", id="gives no reason"),
+        pytest.param(
+            lambda sound, *_: replace(sound, excluded=tuple(replace(one, reason=" ") for one in sound.excluded)),
+            "test_says_why",
+            id="excludes without a reason",
+        ),
+        pytest.param(lambda sound, *_: replace(sound, policy="other"), "test_explains_itself", id="has two names"),
+        pytest.param(
+            lambda sound, request, _: replace(sound, reason=f"you said {request.messages[0].text}"),
+            "test_explains_itself",
+            id="quotes the prompt",
+        ),
+        pytest.param(lambda sound, *_: replace(sound, order=list(sound.order)), "test_a_decision_is_data", id="a list"),
+        pytest.param(
+            lambda sound, *_: replace(sound, order=map(Target.parse, map(str, sound.order))),
+            "test_a_decision_is_data",
+            id="an iterator",
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, reason=f"{random.random()}"), "test_decides_the_same_again", id="dice"
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, order=tuple(random.sample(sound.order, len(sound.order)))),
+            "test_touches_nothing",
+            id="shuffles with everybody's dice",
+        ),
+        pytest.param(_learns, "test_decides_the_same_again", id="counts"),
+        pytest.param(
+            _remembers_the_last, "test_does_not_depend_on_what_it_was_asked_before", id="remembers the last question"
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, reason=f"it is after {time.time() > 0}"),
+            "test_touches_nothing",
+            id="looks at the clock",
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, reason=os.environ.get("NOBODY", "it is so")),
+            "test_touches_nothing",
+            id="the environment",
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, reason=HERE.read_text()[:3]), "test_touches_nothing", id="a file"
+        ),
+        pytest.param(lambda sound, *_: (print(sound), sound)[1], "test_touches_nothing", id="prints"),
+        pytest.param(_sorts_what_it_was_given, "test_changes_nothing_that_it_is_given", id="sorts in place"),
+        pytest.param(_tags, "test_changes_nothing_that_it_is_given", id="takes a tag out"),
+        pytest.param(
+            _compares_each_word_with_each, "test_work_grows_no_faster_than_the_prompt", id="compares words with words"
+        ),
+    ],
+)
+def test_a_bug_is_seen_by_the_right_test(spoil: Break, caught_by: str) -> None:
+    assert fails(caught_by, Broken(spoil))
