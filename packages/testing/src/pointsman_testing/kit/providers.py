@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .answers import AnswerCases
+from .secrets import SecretCases
 
 
-class ProviderConformance(AnswerCases):
+class ProviderConformance(AnswerCases, SecretCases):
     """Subclass it as ``class TestAcme(ProviderConformance)``; say which `provider`, which `model`, which `dialect`.
 
     A test that does not hold for a vendor is overridden with a strict ``pytest.mark.xfail`` that gives the reason,
