@@ -16,8 +16,8 @@ from urllib.parse import unquote
 from ..lab import RecordedRequest
 
 PART = 8
-"""Characters of a key, one after the other, that give it away. No ordinary text has so many of them by chance, if one
-of them is a digit."""
+"""Characters of a key, one after the other, that give it away. No ordinary text has so many of them by chance, if two
+of them are digits."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 
@@ -43,7 +43,7 @@ class Leaks:
 
 def _parts(secret: str) -> Iterator[str]:
     whole = [secret[at : at + PART] for at in range(max(1, len(secret) - PART + 1))]
-    return iter([part for part in whole if any(char.isdigit() for char in part)] or [secret])
+    return iter([part for part in whole if sum(map(str.isdigit, part)) > 1] or [secret])
 
 
 def _readings(shown: str) -> Iterator[str]:
@@ -70,7 +70,7 @@ def headers_of(request: RecordedRequest) -> str:
 
 
 def shown_by(error: BaseException) -> str:
-    """All that printing, logging or sending an exception may show: itself, its notes, its causes, and what they hold."""
+    """All that printing, logging or sending an exception may show: its notes, its causes, and what they hold."""
     texts = ["".join(traceback.format_exception(error))]
     for one in _chain(error):
         texts += [str(one), repr(one), repr(vars(one))]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from .ambient import AmbientCases
 from .answers import AnswerCases
+from .manners import MannerCases
 from .secrets import SecretCases
 
 
-class ProviderConformance(AnswerCases, SecretCases):
+class ProviderConformance(AnswerCases, SecretCases, AmbientCases, MannerCases):
     """Subclass it as ``class TestAcme(ProviderConformance)``; say which `provider`, which `model`, which `dialect`.
 
     A test that does not hold for a vendor is overridden with a strict ``pytest.mark.xfail`` that gives the reason,
