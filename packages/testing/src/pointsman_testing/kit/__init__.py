@@ -6,7 +6,8 @@ wrong and where to look.
 
 from __future__ import annotations
 
+from .live import LiveCases
 from .providers import ProviderConformance
 from .stage import Stage
 
-__all__ = ["ProviderConformance", "Stage"]
+__all__ = ["LiveCases", "ProviderConformance", "Stage"]
