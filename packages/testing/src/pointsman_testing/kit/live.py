@@ -56,7 +56,8 @@ class LiveCases(ProviderSetting):
         """What was asked for, and what it cost; printed whatever becomes of the tests."""
         spent: Bill = []
         yield spent
-        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        capture: Any = request.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
             print(f"\n\n{cls.provider} spent:")
             for target, what, cost in spent:
                 print(f"  {target:<50} {what:<12} {cost}")
@@ -64,7 +65,7 @@ class LiveCases(ProviderSetting):
 
     @pytest.fixture
     async def live(self, anyio_backend: str) -> AsyncGenerator[AsyncClient]:
-        """A client of this process's own settings, if the provider is set up and, as a server on this machine, there."""
+        """A client of this process's settings, if the provider is set up and, where it runs on this machine, there."""
         if not os.environ.get("POINTSMAN_LIVE"):
             pytest.skip("POINTSMAN_LIVE is not set: no real vendor is asked")
         async with AsyncClient() as client:

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -196,7 +196,7 @@ def _blocked(error: BaseException | None) -> str | None:
         if isinstance(one, BlockingError):
             return f"{one} at {_place(one.__traceback__)}"
         if isinstance(one, BaseExceptionGroup):
-            waiting += one.exceptions
+            waiting += cast(BaseExceptionGroup[BaseException], one).exceptions
         elif one is not None:
             waiting += [one.__cause__, one.__context__]
     return None

@@ -57,13 +57,10 @@ class Recording:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Raises `ValueError` for a file that holds no recording."""
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         try:
-            exchanges = tuple(
-                Exchange(**{**one, "body": tuple((at, _bytes(data)) for at, data in one["body"])})
-                for one in told["exchanges"]
-            )
-            return cls(**{**told, "exchanges": exchanges})
+            told["exchanges"] = tuple(_exchange(one) for one in told["exchanges"])
+            return cls(**told)
         except (TypeError, LookupError) as error:
             raise ValueError(f"{path} is no recording: {error}") from error
 
@@ -89,6 +86,11 @@ async def ask(client: AsyncClient, target: Target, prompt: str, options: Mapping
         "finish_reason": reply.finish_reason,
         "usage": reply.usage and asdict(reply.usage),
     }
+
+
+def _exchange(told: Mapping[str, Any]) -> Exchange:
+    fields: dict[str, Any] = {**told, "body": tuple((at, _bytes(data)) for at, data in told["body"])}
+    return Exchange(**fields)
 
 
 def _text(data: bytes) -> str | Mapping[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,8 +29,12 @@ class Relay:
         self.exchanges: list[Exchange] = []
 
     async def handle(self, client: SocketStream) -> None:
-        """One connection, which has one request."""
+        """One connection, which has one request. It is ended if the vendor's is, or cannot be made."""
         near = h11.Connection(h11.SERVER)
+        with suppress(OSError, anyio.BrokenResourceError, h11.RemoteProtocolError):
+            await self._serve(client, near)
+
+    async def _serve(self, client: SocketStream, near: h11.Connection) -> None:
         async with client:
             head, body = await _whole_request(client, near)
             if head is not None:

@@ -30,7 +30,8 @@ REFUSING: Mapping[str, Parrot] = {
     "a redirect": lambda request: Fault(307, b"", headers={"location": f"/?{quote(headers_of(request))}"}),
 }
 """A vendor that answers with all headers that it was sent, in each place where a plugin may look for words."""
-PARROTS = REFUSING | {
+PARROTS: Mapping[str, Parrot] = {
+    **REFUSING,
     "an error in a stream": lambda request: Answer("Hello there.", error=headers_of(request)),
     "a broken event": lambda request: Answer("Hi you.").garbage(after=1, data=f'{{"{headers_of(request)}\n\n'.encode()),
 }
