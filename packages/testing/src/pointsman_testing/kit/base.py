@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 import pytest
@@ -58,6 +59,12 @@ class ProviderSetting(Settled):
     @pytest.fixture
     async def stage(self, anyio_backend: str, found: tuple[ProviderSpec[Any], object]) -> AsyncGenerator[Stage]:
         """The provider before a vendor of the lab."""
+        async with self.staged(found, anyio_backend) as stage:
+            yield stage
+
+    @asynccontextmanager
+    async def staged(self, found: tuple[ProviderSpec[Any], object], backend: str) -> AsyncGenerator[Stage]:
+        """What the fixture `stage` is, for a test that runs event loops of its own."""
         spec, plugin = found
         async with Lab() as lab:
             vendor = self.start(lab)
@@ -69,5 +76,5 @@ class ProviderSetting(Settled):
                 vendor=vendor,
                 config=self.config(vendor),
                 route=self.route,
-                backend=anyio_backend,
+                backend=backend,
             )
