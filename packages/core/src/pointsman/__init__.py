@@ -35,6 +35,7 @@ from .errors import (
     error_for_status,
 )
 from .provider import (
+    CAPABILITIES,
     CheckHealth,
     Connection,
     Embed,
@@ -146,6 +147,7 @@ __all__ = [
     "AttemptRecord",
     "AuthFailed",
     "BudgetExceeded",
+    "CAPABILITIES",
     "CallRecord",
     "Candidate",
     "ChatRequest",
