@@ -27,3 +27,5 @@ class TestGateway(ProviderConformance):
 class TestAgent(TestGateway):
     model = "agent:coder"
     route = "agent"
+    dialect = BlaxelApi(workspace="lab", form="sse")
+    left_out = frozenset({"max_tokens", "temperature", "top_p", "seed", "reasoning_effort"})  # See docs/providers.

@@ -48,7 +48,8 @@ async def open_acme(config: AcmeConfig, context: pm.ProviderContext) -> AsyncGen
                 if "text" in told:
                     yield pm.TextDelta(told["text"])
                 elif "done" in told:
-                    yield pm.Finished(told["done"], pm.Usage(input_tokens=told["in"], output_tokens=told["out"]))
+                    usage = pm.Usage.read(input_tokens=told.get("in"), output_tokens=told.get("out"))
+                    yield pm.Finished(told["done"], usage)
         except (httpx2.TransportError, ValueError) as error:
             raise pm.StreamBroken(f"Acme's answer broke off: {error}") from error
         finally:

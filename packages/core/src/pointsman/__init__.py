@@ -140,6 +140,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "CAPABILITIES",
     "AllTargetsFailed",
     "AsyncClient",
     "AtLeast",
@@ -147,7 +148,6 @@ __all__ = [
     "AttemptRecord",
     "AuthFailed",
     "BudgetExceeded",
-    "CAPABILITIES",
     "CallRecord",
     "Candidate",
     "ChatRequest",

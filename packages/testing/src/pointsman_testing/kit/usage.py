@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -89,7 +90,7 @@ class UsageCases(ProviderSetting):
             response = self.dialect.chat(counted, request.json, Pace(), Site())
             body = b"".join(chunk.data for chunk in response.body)
             for number in (ASKED, ANSWERED, ASKED + ANSWERED):
-                body = body.replace(str(number).encode(), instead(number).encode())
+                body = re.sub(rb"\b%d\b" % number, instead(number).encode(), body)
             kind = dict(response.headers).get("content-type", "")
             return Raw(body, content_type=kind, chunked=response.chunked)
 
