@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 import pointsman as pm
 
 PRICE = pm.Price(input=Decimal("0.2"), output=Decimal("0.6"), as_of=date(2026, 11, 1), source="acme.example/prices")
+OPTIONS = ("max_tokens", "temperature", "top_p", "stop", "seed", "reasoning_effort")
 
 
 class AcmeConfig(BaseModel, frozen=True, extra="forbid"):
@@ -27,7 +28,9 @@ async def open_acme(config: AcmeConfig, context: pm.ProviderContext) -> AsyncGen
 
     @asynccontextmanager
     async def stream(request: pm.ChatRequest) -> AsyncGenerator[AsyncIterator[pm.StreamEvent]]:
-        body = {"model": request.model, "turns": [[message.role, message.text] for message in request.messages]}
+        turns = [[message.role, message.text] for message in request.messages]
+        options = {name: value for name in OPTIONS if (value := getattr(request, name)) not in (None, ())}
+        body = {"model": request.model, "turns": turns, **options, **request.extra}
         try:
             response = await http.send(http.build_request("POST", "/chat", json=body), stream=True)
         except httpx2.TransportError as error:
@@ -45,7 +48,8 @@ async def open_acme(config: AcmeConfig, context: pm.ProviderContext) -> AsyncGen
                 if "text" in told:
                     yield pm.TextDelta(told["text"])
                 elif "done" in told:
-                    yield pm.Finished(told["done"], pm.Usage(input_tokens=told["in"], output_tokens=told["out"]))
+                    usage = pm.Usage.read(input_tokens=told.get("in"), output_tokens=told.get("out"))
+                    yield pm.Finished(told["done"], usage)
         except (httpx2.TransportError, ValueError) as error:
             raise pm.StreamBroken(f"Acme's answer broke off: {error}") from error
         finally:
