@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pointsman_testing.kit import ProviderConformance
 
 
@@ -9,3 +11,4 @@ class TestOpenAICompatible(ProviderConformance):
     provider = "openai-compatible"
     model = "any-model"
     key = "sk-conformance-0123456789"
+    recordings = Path(__file__).parent / "recordings"

@@ -27,3 +27,6 @@ class TestGateway(ProviderConformance):
 class TestAgent(TestGateway):
     model = "agent:coder"
     route = "agent"
+    dialect = BlaxelApi(workspace="lab", form="sse")
+    counts = False  # Those of one call of a model, perhaps, of many that the agent makes.
+    left_out = frozenset({"max_tokens", "temperature", "top_p", "seed", "reasoning_effort"})  # See docs/providers.

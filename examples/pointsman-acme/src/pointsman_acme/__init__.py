@@ -59,13 +59,14 @@ async def open_account(config: Config, context: pm.ProviderContext) -> AsyncGene
                     match json.loads(line):
                         case {"text": str(text)}:
                             yield pm.TextDelta(text)
-                        case {"done": str(reason), "in": int(asked), "out": int(said)}:
-                            yield pm.Finished(reason, pm.Usage(input_tokens=asked, output_tokens=said))
-                        case {"error": str(words)}:
+                        case {"done": str(reason), **told}:
+                            usage = pm.Usage.read(input_tokens=told.get("in"), output_tokens=told.get("out"))
+                            yield pm.Finished(reason, usage)
+                        case {"error": words}:
                             raise pm.StreamBroken(f"Acme gave up: {words}")
                         case _:
                             pass  # New kinds of lines come without notice.
-        except (httpx2.RequestError, ValueError) as error:
+        except (httpx2.RequestError, ValueError, RecursionError) as error:
             raise pm.StreamBroken(f"the answer of Acme broke off: {error}") from error
         finally:
             await pm.unwind(chunks, httpx2.RequestError)

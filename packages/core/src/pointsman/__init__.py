@@ -35,6 +35,7 @@ from .errors import (
     error_for_status,
 )
 from .provider import (
+    CAPABILITIES,
     CheckHealth,
     Connection,
     Embed,
@@ -142,6 +143,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "CAPABILITIES",
     "AllTargetsFailed",
     "AsyncClient",
     "AtLeast",

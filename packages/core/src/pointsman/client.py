@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypedDict, Unpack
@@ -26,7 +27,7 @@ from .engine.runner import Call
 from .engine.terms import Leg, Limits, OnBreak
 from .errors import ConfigError, DeadlineExceeded, InvalidRequest, NoCandidates, PointsmanError, did_you_mean
 from .plugins import HookCallables, Plugins
-from .policy import Candidate, Decision, Policy
+from .policy import Candidate, Decision, InOrder, Policy
 from .provider import CAPABILITIES, Embeddings
 from .recording import record
 from .reply import Reply, StreamedReply, UnopenedStream
@@ -220,13 +221,18 @@ class AsyncClient:
 
     def _decide(self, request: ChatRequest, model: Model | None, now: float) -> Decision:
         if model is not None and model != "auto":
-            return self._pinned(model)
+            return self._able(self._pinned(model), request)
         candidates, unready = self._roster.candidates()
         decision = decide(self._policy, request, candidates, unready, now, random.getrandbits(32))
-        if not decision.order:
-            unheard = "".join(f"\n{said}" for said in _unheard_of(request, candidates))
-            raise NoCandidates(f"no target can take this request.\n{decision.explain()}{unheard}")
-        return decision
+        return _somebody(decision, request, candidates)
+
+    def _able(self, named: Decision, request: ChatRequest) -> Decision:
+        """Those of the named targets that can do what `request` needs: another would leave it out in silence."""
+        if not request.needs:
+            return named
+        candidates = [self._roster.candidate(target) for target in named.order]
+        able = InOrder(named.policy).rank(request, candidates, now=0.0, seed=0)
+        return _somebody(replace(able, reason=named.reason), request, candidates)
 
     @cached_property
     def _policy(self) -> Policy:
@@ -296,6 +302,14 @@ def _check_kind(name: str, given: object, kind: type, made_by: str) -> None:
     """Raises `ConfigError`: a mistake here shows in the client's inside otherwise, far from what was written."""
     if given is not None and not isinstance(given, kind):
         raise ConfigError(f"{name} is {made_by}, not {kind_of(given)}")
+
+
+def _somebody(decision: Decision, request: ChatRequest, candidates: Iterable[Candidate]) -> Decision:
+    """The decision. Raises `NoCandidates` if it is for nobody."""
+    if not decision.order:
+        unheard = "".join(f"\n{said}" for said in _unheard_of(request, candidates))
+        raise NoCandidates(f"no target can take this request.\n{decision.explain()}{unheard}")
+    return decision
 
 
 def _unheard_of(request: ChatRequest, candidates: Iterable[Candidate]) -> Iterator[str]:

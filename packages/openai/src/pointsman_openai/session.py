@@ -39,6 +39,7 @@ from .limits import rate_limits
 from .models import read_models
 from .quirks import Quirks, Refusal
 from .request import encode, request_body
+from .shapes import fields
 from .thinking import ThinkingDecoder
 
 HEALTH_SECONDS = 5.0
@@ -97,8 +98,11 @@ class Session:
         return Health(HealthState.UP)
 
     async def models(self) -> list[ModelInfo]:
-        """The models that the server lists."""
+        """The models that the server lists. Raises `Unavailable` for what is no list, besides what `fetch` raises."""
         value, url = await self.fetch("models")
+        if not isinstance(value, list) and not isinstance(fields(value).get("data", ""), list | None):
+            message = f"what {redact(url, self._secrets)} answered is no list of models: is base_url right?"
+            raise Unavailable(message, provider=self._context.name, retryable=False)
         return read_models(value, today=datetime.now(UTC).date(), source=url)
 
     async def embed(

@@ -21,9 +21,9 @@ def read_usage(value: Any) -> Usage | None:
     added to it.
     """
     usage = fields(value)
-    asked = _count(usage, "prompt_tokens", "input_tokens")
-    answered = _count(usage, "completion_tokens", "output_tokens")
-    if not 0 < asked + answered < _MOST:
+    asked = _whole(usage, "prompt_tokens", "input_tokens")
+    answered = _whole(usage, "completion_tokens", "output_tokens")
+    if asked is None or answered is None or not 0 < asked + answered < _MOST:
         return None
     cached = _part(usage, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
     cached = cached or _count(usage, "prompt_cache_hit_tokens")  # DeepSeek
@@ -72,6 +72,13 @@ def _seconds(told: dict[str, Any], name: str, per_second: float = 1) -> float | 
 
 def _known(*values: float | None) -> float | None:
     return next((value for value in values if value is not None), None)
+
+
+def _whole(counts: dict[str, Any], *names: str) -> int | None:
+    """None if it is there and is no count: the other half alone would be priced as if it were all."""
+    told = [counts[name] for name in names if name in counts]
+    found = [int(count) for one in told if (count := number(one)) is not None]
+    return (found[0] if found and found[0] >= 0 else None) if told else 0
 
 
 def _part(usage: dict[str, Any], wholes: tuple[str, ...], name: str) -> int:

@@ -11,7 +11,8 @@ from pointsman_openai import fields, items, string, valid
 _USUAL = ("content", "text", "message", "output", "outputs", "response", "result", "answer")
 """Of the CLI of Blaxel, which tells content, text and message, and of agents in its docs; in this order."""
 _PLACE = re.compile(r"-?[0-9]{1,9}")
-_REASONS = ("length", "content_filter")
+_NO_REASONS = ("", "tool_calls", "function_call")
+"""An agent goes on after these: it calls its tools by itself."""
 
 
 class Said(NamedTuple):
@@ -46,7 +47,7 @@ def _said(value: Any, path: str) -> Said:
         error = words(outer.get("error")) or words(outer.get("message")) or text or "it did not say which"
     choice = fields(next(iter(items(outer.get("choices"))), None))
     reason = string(choice.get("finish_reason"))
-    return Said(text, error, reason if reason in _REASONS else None)
+    return Said(text, error, reason if reason not in _NO_REASONS else None)
 
 
 def words(value: Any) -> str | None:

@@ -235,7 +235,7 @@ class ChatDecoder:
         asked, answered = _count(told.get("prompt_eval_count")), _count(told.get("eval_count"))
         if answered is None and not self._begun:
             answered = 0  # A count of 0 is left out, as is one that is not known.
-        usage = None if asked is None or answered is None else Usage(input_tokens=asked, output_tokens=answered)
+        usage = Usage.read(input_tokens=asked, output_tokens=answered)
         timings = ServerTimings(
             load=_seconds(told.get("load_duration")),
             prompt=_seconds(told.get("prompt_eval_duration")),

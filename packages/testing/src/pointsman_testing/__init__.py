@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .clients import Answers, ScriptedClient, ScriptedSyncClient, ScriptedTargets, client, replacing, sync_client
     from .lab import (
         DEFAULT_SPEED,
         DIALECTS,
@@ -55,6 +56,7 @@ __all__ = [
     "VIRTUAL_BACKENDS",
     "Accepted",
     "Answer",
+    "Answers",
     "BlaxelApi",
     "Chunk",
     "Dialect",
@@ -79,8 +81,11 @@ __all__ = [
     "SambaNovaApi",
     "Script",
     "ScriptedCall",
+    "ScriptedClient",
     "ScriptedConfig",
     "ScriptedProvider",
+    "ScriptedSyncClient",
+    "ScriptedTargets",
     "SimpleApi",
     "Site",
     "Sleep",
@@ -92,14 +97,26 @@ __all__ = [
     "VirtualDeadlock",
     "VirtualLoop",
     "body_bytes",
+    "client",
     "count_words",
     "dialect_of",
+    "replacing",
     "split_words",
+    "sync_client",
     "virtual_backend",
     "virtual_run",
 ]
 
 _HOMES = {
+    "clients": (
+        "Answers",
+        "ScriptedClient",
+        "ScriptedSyncClient",
+        "ScriptedTargets",
+        "client",
+        "replacing",
+        "sync_client",
+    ),
     "scripted": ("Accepted", "Hang", "ScriptedCall", "ScriptedConfig", "ScriptedProvider", "Sleep", "Step", "Steps"),
     "virtual": (
         "VIRTUAL_BACKENDS",

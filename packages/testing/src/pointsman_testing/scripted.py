@@ -83,6 +83,8 @@ class ScriptedCall:
     """Whether it was closed by a cancellation, while entering, reading or in between."""
     events: list[StreamEvent] = field(default_factory=list[StreamEvent])
     """What it has yielded."""
+    target: Target | None = None
+    """Who was asked."""
 
     @property
     def text(self) -> str:
@@ -178,10 +180,11 @@ class ScriptedProvider:
         script = self.scripts.popleft() if self.scripts else self.default
         if callable(script) and not isinstance(script, type):
             script = script(request)
-        call = ScriptedCall(request)
+        target = Target(self.name, request.model or "-")
+        call = ScriptedCall(request, target=target)
         self.calls.append(call)
         try:
-            events = _Events(call, _as_steps(script, request), Target(self.name, request.model or "-"))
+            events = _Events(call, _as_steps(script, request), target)
             await events.enter()
             call.state = "open"
             call.accepted = True

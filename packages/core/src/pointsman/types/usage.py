@@ -6,9 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from math import inf
+from typing import Self
 
 MONEY = Context(prec=60)
 """Arithmetic on money, whatever the thread's own context: sums of all that can be owed are exact in it."""
+
+_MOST = 10**12
+"""More tokens than any request has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,25 @@ class Usage:
         for count in (self.input_tokens, self.cached_input_tokens, self.output_tokens, self.reasoning_tokens):
             if type(count) is not int or count < 0:
                 raise ValueError(f"tokens are counted in whole numbers from 0, not {count!r}")
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        input_tokens: object,
+        output_tokens: object,
+        cached_input_tokens: object = 0,
+        reasoning_tokens: object = 0,
+    ) -> Self | None:
+        """What a vendor says that it has counted, whatever that is. None if any of it is no count, or an absurd one:
+        half a count would be priced as if it were all.
+        """
+        told = (input_tokens, cached_input_tokens, output_tokens, reasoning_tokens)
+        counts = [one for one in told if type(one) is int and 0 <= one < _MOST]
+        if len(counts) < len(told):
+            return None
+        asked, cached, answered, reasoned = counts
+        return cls(input_tokens=asked, cached_input_tokens=cached, output_tokens=answered, reasoning_tokens=reasoned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ wrong and where to look.
 
 from __future__ import annotations
 
+from .live import LiveCases
 from .policies import PolicyConformance
 from .providers import ProviderConformance
 from .stage import Stage
+from .wrappers import WrapperConformance
 
-__all__ = ["PolicyConformance", "ProviderConformance", "Stage"]
+__all__ = ["LiveCases", "PolicyConformance", "ProviderConformance", "Stage", "WrapperConformance"]

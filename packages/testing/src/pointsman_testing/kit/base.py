@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 import pytest
@@ -11,10 +11,11 @@ import pytest
 from pointsman import Plugins, ProviderSpec, Target
 
 from ..lab import Dialect, Lab, OpenAIChat, Vendor
+from .settled import Settled
 from .stage import Stage
 
 
-class ProviderSetting:
+class ProviderSetting(Settled):
     """The variables to set in a subclass, and the fixtures that come of them."""
 
     pytestmark: ClassVar[list[pytest.MarkDecorator]] = [pytest.mark.anyio, pytest.mark.filterwarnings("error")]
@@ -58,6 +59,12 @@ class ProviderSetting:
     @pytest.fixture
     async def stage(self, anyio_backend: str, found: tuple[ProviderSpec[Any], object]) -> AsyncGenerator[Stage]:
         """The provider before a vendor of the lab."""
+        async with self.staged(found, anyio_backend) as stage:
+            yield stage
+
+    @asynccontextmanager
+    async def staged(self, found: tuple[ProviderSpec[Any], object], backend: str) -> AsyncGenerator[Stage]:
+        """What the fixture `stage` is, for a test that runs event loops of its own."""
         spec, plugin = found
         async with Lab() as lab:
             vendor = self.start(lab)
@@ -69,20 +76,5 @@ class ProviderSetting:
                 vendor=vendor,
                 config=self.config(vendor),
                 route=self.route,
-                backend=anyio_backend,
+                backend=backend,
             )
-
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def _settled_memory(cls) -> Iterator[None]:
-        """What is there already is not looked through after each test, which would take longer than the tests."""
-        gc.collect()
-        gc.freeze()
-        yield
-        gc.unfreeze()
-
-    @pytest.fixture(autouse=True)
-    def _nothing_left_open(self, _settled_memory: None) -> Iterator[None]:
-        """What a test left open is complained of in that test, not in a later one."""
-        yield
-        gc.collect()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman import AsyncClient, ChatRequest, Message, Plugins, PointsmanError, ProviderSpec, Reply, Settings, Target
+from pointsman.config import Configured
 
 from ..lab import Lab, RecordedRequest, Script, Vendor
 
@@ -41,13 +42,27 @@ class Stage:
         return [request for request in self.vendor.requests if request.route == self.route]
 
     @asynccontextmanager
-    async def client(self, *, environ: Mapping[str, str] | None = None, **engine: Any) -> AsyncGenerator[AsyncClient]:
-        """A client of this provider alone. It tries once, and gives up after `PATIENCE`; `engine` may say otherwise."""
+    async def client(
+        self, *, environ: Mapping[str, str] | None = None, sink: object = None, **engine: Any
+    ) -> AsyncGenerator[AsyncClient]:
+        """A client of this provider alone. It tries once, and gives up after `PATIENCE`; `engine` may say otherwise.
+
+        `sink` is a plugin whose sinks get the records.
+        """
+        async with self._client(environ, {} if sink is None else {"kit": sink}, engine) as client:
+            yield client
+
+    def configured(self, *, environ: Mapping[str, str] | None = None) -> Configured:
+        """What core makes of `config`: the plugin's own config, its secrets, and warnings. Raises `ConfigError`."""
+        return self._client(environ, {}, {}).roster.configured(self.spec.name)
+
+    def _client(
+        self, environ: Mapping[str, str] | None, sinks: Mapping[str, object], engine: Mapping[str, Any]
+    ) -> AsyncClient:
         name = self.spec.name
         table = {"providers": {name: self.config}, "engine": {"retries": 0, "deadline": PATIENCE, **engine}}
-        plugins = Plugins.of(providers={name: self.plugin})
-        async with AsyncClient(settings=Settings.of(table, environ), plugins=plugins) as client:
-            yield client
+        plugins = Plugins.of(providers={name: self.plugin}, sinks=sinks)
+        return AsyncClient(settings=Settings.of(table, environ), plugins=plugins)
 
     async def chat(self, prompt: str | Sequence[Message] | ChatRequest = "Hi", **options: Any) -> Reply:
         """The whole answer, from a client of its own. Raises what the call met."""

@@ -1,0 +1,9 @@
+"""The wrapper keeps what every wrapper has to keep."""
+
+from __future__ import annotations
+
+from pointsman_testing.kit import WrapperConformance
+
+
+class TestRedact(WrapperConformance):
+    wrapper = "redact"

@@ -1,0 +1,230 @@
+"""A plugin is a guest in its user's process: it holds nobody up, says nothing, and leaves everything as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import locale
+import logging
+import os
+import random
+import re
+import signal
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, cast
+
+import anyio
+import pytest
+from blockbuster.blockbuster import BlockingError, blockbuster_ctx
+
+from pointsman import AsyncClient, AuthFailed, PointsmanError, ProviderSpec, Reply
+
+from ..lab import Answer, RecordedRequest
+from .base import ProviderSetting
+from .leaks import Leaks, sent
+from .speech import expect
+from .stage import Stage
+
+AT_ONCE = 20
+"""Streams on one client."""
+
+
+class MannerCases(ProviderSetting):
+    """Nothing is blocked, printed, changed for others, shared between clients or left behind."""
+
+    # The detector knows asyncio only; what blocks there blocks on trio, too.
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+    async def test_nothing_blocks_the_event_loop(self, stage: Stage) -> None:
+        await everything(stage)  # What is imported on first use is imported here.
+        told = ""
+        with blockbuster_ctx(sorted(_packages(stage))):
+            try:
+                told = await everything(stage)
+            except Exception as error:
+                told = _blocked(error) or ""
+                if not told:
+                    raise
+        expect(
+            "Blocking call" not in told,
+            f"{told}: the whole event loop stands still meanwhile, and all other answers with it; await something that "
+            "does not block, or anyio.to_thread.run_sync",
+        )
+
+    async def test_nothing_is_printed(self, stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+        await everything(stage)
+        for name, text in zip(("stdout", "stderr"), capfd.readouterr(), strict=True):
+            expect(not text, f"it printed {text[:80]!r} to {name}, which is its user's: use context.log")
+
+    async def test_nothing_is_changed_for_others(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        seeds: list[object] = []
+        monkeypatch.setattr(random, "seed", seeds.append)
+        await everything(stage)  # What is imported on first use may change what it likes, for nobody can help that.
+        before, seeds[:] = _everybodys(), []
+        await everything(stage)
+        after = _everybodys()
+        changed = [what for what in before if before[what] != after[what]]
+        expect(
+            not changed and not seeds,
+            f"it changed {', '.join([*changed, *(['the seed of random'] if seeds else [])])}, which belongs to the "
+            "whole process: leave it, or change it back before the hook returns",
+        )
+
+    async def test_answers_at_once_stay_apart(self, stage: Stage) -> None:
+        def own(request: RecordedRequest) -> Answer:
+            [number] = re.findall(rb"number (\d+)", request.body)[-1:] or [b"?"]
+            return Answer(f"This is the answer to number {number.decode()}, and to no other.").drip(5)
+
+        stage.script(*[own] * AT_ONCE)
+        replies: dict[int, Reply] = {}
+        async with stage.client() as client, anyio.create_task_group() as tasks:
+
+            async def ask(number: int) -> None:
+                replies[number] = await client.chat(f"number {number}", model=stage.target, on_break="raise")
+
+            for number in range(AT_ONCE):
+                tasks.start_soon(ask, number)
+        for number, reply in replies.items():
+            expect(
+                reply.text == f"This is the answer to number {number}, and to no other.",
+                f"of {AT_ONCE} streams at once, number {number} got {reply.text!r}: keep what belongs to an answer in "
+                "variables of its stream, not on the session",
+            )
+
+    async def test_each_client_has_its_own_key(self, stage: Stage) -> None:
+        if self.key is None:
+            pytest.skip("it is used without a key")
+        wrong = self.key[:-6] + "".join("z" if char.isalpha() else "7" for char in self.key[-6:])
+        config = {
+            name: value.replace(self.key, wrong) if isinstance(value, str) else value
+            for name, value in stage.config.items()
+        }
+        stranger = replace(stage, config=config)
+        async with stage.client() as one, stranger.client() as other:
+            await one.chat("Hi", model=stage.target)
+            try:
+                await other.chat("Hi", model=stage.target)
+            except AuthFailed:
+                pass
+            else:
+                raise AssertionError(
+                    "a second client in the same process, with another key, was answered for the first one's: keep "
+                    "keys and HTTP clients on what `open` yields, not in the module"
+                )
+            await one.chat("Hi", model=stage.target)
+        tail = Leaks([wrong[-8:]])
+        refused = [request for request in stage.vendor.requests if tail.find(sent(request))]
+        expect(refused, "the second client's requests do not carry its own key: read it from the `config` of `open`")
+
+    def test_a_second_event_loop_is_as_good_as_the_first(
+        self, found: tuple[ProviderSpec[Any], object], anyio_backend: str
+    ) -> None:
+        async def main() -> None:
+            async with self.staged(found, anyio_backend) as stage:
+                await everything(stage)
+
+        anyio.run(main, backend=anyio_backend)
+        try:
+            anyio.run(main, backend=anyio_backend)
+        except Exception as error:
+            raise AssertionError(
+                f"it worked in one event loop, and not in a second one after it ({error!r}): keep HTTP clients, locks "
+                "and caches on what `open` yields, not in the module"
+            ) from error
+
+    def test_no_thread_and_no_task_is_left(self, found: tuple[ProviderSpec[Any], object], anyio_backend: str) -> None:
+        left: list[str] = []
+
+        async def main() -> None:
+            async with self.staged(found, anyio_backend) as stage:
+                await everything(stage)
+            if anyio_backend == "asyncio":
+                left.extend(f"the task {task.get_name()}" for task in asyncio.all_tasks() - {asyncio.current_task()})
+
+        before = set(threading.enumerate())
+        anyio.run(main, backend=anyio_backend)
+        # Trio keeps those of its pool for ten seconds.
+        threads = [one for one in set(threading.enumerate()) - before if not one.name.startswith("Trio")]
+        left += [f"the thread {thread.name}" for thread in threads]
+        expect(
+            not left,
+            f"it left {' and '.join(left)} behind when its client had closed: start tasks in a task group of `open`, "
+            "and end threads before it returns",
+        )
+
+
+async def everything(stage: Stage) -> str:
+    """Open, ask, ask for what costs nothing, leave an answer early, close. Returns what health had to say."""
+    stage.script(Answer("A whole answer."), Answer("An answer that nobody reads to its end."))
+    async with stage.client() as client:
+        await client.chat("Hi", model=stage.target, on_break="raise")
+        said = await _around(stage, client)
+        async with client.stream("Hi", model=stage.target) as reply:
+            async for _ in reply.events:
+                break
+    return said
+
+
+async def _around(stage: Stage, client: AsyncClient) -> str:
+    hooks = await client.connect(stage.spec.name)
+    health = await hooks.health()
+    try:
+        await hooks.models()
+    except PointsmanError as error:
+        if _blocked(error):
+            raise
+    return _blocked(health.error) or health.reason
+
+
+def _packages(stage: Stage) -> set[str]:
+    """Where the plugin's own code is."""
+    plugin: Any = stage.plugin
+    modules = [getattr(plugin, "__name__", type(plugin).__module__), stage.spec.config.__module__]
+    return {module.partition(".")[0] for module in [*modules, getattr(stage.spec.open, "__module__", modules[0])]}
+
+
+def _blocked(error: BaseException | None) -> str | None:
+    """What blocked, and where, if that is what `error` comes from."""
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, BlockingError):
+            return f"{one} at {_place(one.__traceback__)}"
+        if isinstance(one, BaseExceptionGroup):
+            waiting += cast(BaseExceptionGroup[BaseException], one).exceptions
+        elif one is not None:
+            waiting += [one.__cause__, one.__context__]
+    return None
+
+
+def _place(trace: TracebackType | None) -> str:
+    """The last line before the detector's own."""
+    lines: list[str] = []
+    while trace is not None:
+        lines.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return lines[-2] if len(lines) > 1 else "a place unknown"
+
+
+def _everybodys() -> Mapping[str, object]:
+    """What all code in a process shares, and a library has no business with."""
+    root = logging.getLogger()
+    return {
+        "os.environ": dict(os.environ),
+        "the working directory": os.getcwd(),
+        "the root logger": (root.level, tuple(root.handlers), tuple(root.filters), logging.root.manager.disable),
+        "the signal handlers": {one: signal.getsignal(one) for one in signal.valid_signals()},
+        "the locale": locale.setlocale(locale.LC_ALL),
+        "the default timeout of sockets": socket.getdefaulttimeout(),
+        "the warnings filters": list(warnings.filters),
+        "sys.path": list(sys.path),
+        "the recursion limit": sys.getrecursionlimit(),
+        "the hooks of sys": (sys.excepthook, sys.unraisablehook, threading.excepthook, sys.displayhook),
+        "socket.socket": (socket.socket, socket.create_connection, socket.getaddrinfo),
+        "the context variables": dict(contextvars.copy_context()),
+    }

@@ -1,0 +1,48 @@
+"""What cannot be true of a model, or of what it is said to be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any
+
+from pointsman import CAPABILITIES, ModelInfo, Price, ProviderSpec
+
+
+def oddities(model: ModelInfo, spec: ProviderSpec[Any]) -> Iterator[str]:
+    """Each in a few words that begin with the model's id."""
+    if not model.id.strip():
+        yield "one has no id"
+    for name in ("context_tokens", "max_output_tokens"):
+        tokens = getattr(model, name)
+        if tokens is not None and (type(tokens) is not int or tokens <= 0):
+            yield f"{model.id} has {name}={tokens!r}, which is no number of tokens: None where it is not known"
+    for name in ("first_token", "tokens_per_second"):
+        number = getattr(model, name)
+        if number is not None and not (type(number) in (int, float) and 0 <= number < float("inf")):
+            yield f"{model.id} has {name}={number!r}, which nobody can reckon with"
+    if model.price is not None:
+        yield from (f"{model.id} {odd}" for odd in _odd_price(model.price))
+    yield from (f"{model.id} {odd}" for odd in odd_capabilities(model.capabilities or (), spec))
+
+
+def odd_capabilities(claimed: Iterable[str], spec: ProviderSpec[Any]) -> Iterator[str]:
+    """A word of its own is allowed in the spec; one that is nearly a common one is a slip of the pen."""
+    for name in sorted({*claimed}.difference(CAPABILITIES)):
+        if near := get_close_matches(name, CAPABILITIES, n=1):
+            yield f"claims {name!r}, which nobody asks for: {near[0]!r} is meant"
+        elif name not in spec.capabilities:
+            yield f"claims {name!r}, which is none of {', '.join(CAPABILITIES)}, and none that its spec declares"
+
+
+def _odd_price(price: Price) -> Iterator[str]:
+    for name in ("input", "output", "cached_input"):
+        usd = getattr(price, name)
+        if usd is not None and not (type(usd) is Decimal and usd.is_finite() and usd >= 0):
+            yield f"has the price {name}={usd!r}: write a Decimal from 0, made from a text"
+    if not price.source.strip():
+        yield "has a price without a source: say who says so"
+    if price.as_of > (datetime.now(UTC) + timedelta(days=1)).date():
+        yield f"has a price as of {price.as_of}, which is still to come"

@@ -1,0 +1,143 @@
+"""A wrapper stands beside others, inside an engine that retries, and around more than streams."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from pointsman import (
+    ChatRequest,
+    Cost,
+    Finished,
+    Health,
+    ModelInfo,
+    PointsmanError,
+    Stream,
+    StreamEvent,
+    Target,
+    TextDelta,
+    Unavailable,
+    Usage,
+    hookimpl,
+    map_events,
+    map_request,
+)
+
+from ...scripted import Hang
+from ..speech import expect
+from ..stage import PATIENCE
+from .setting import WrapperSetting, differing
+
+ANSWER: Sequence[StreamEvent] = [TextDelta("Somebody who "), TextDelta("sets points."), Finished("stop", Usage())]
+
+
+class _Spy:
+    """A wrapper that only listens."""
+
+    def __init__(self) -> None:
+        self.requests: list[ChatRequest] = []
+        self.events: list[StreamEvent] = []
+
+    @hookimpl(wrapper=True)
+    def pointsman_stream(self) -> Generator[None, Stream, Stream]:
+        inner = yield
+        return map_events(map_request(inner, self._ask), self._hear)
+
+    def _ask(self, request: ChatRequest) -> ChatRequest:
+        self.requests.append(request)
+        return request
+
+    def _hear(self, event: StreamEvent) -> StreamEvent:
+        self.events.append(event)
+        return event
+
+
+class CompanyCases(WrapperSetting):
+    """Others around it and inside, itself twice, retries, and the other hooks."""
+
+    async def test_others_may_stand_outside_and_inside(self, plugin: object) -> None:
+        outside, inside, request = _Spy(), _Spy(), self.ask()
+        async with self.around(plugin, ANSWER, others={"a": outside, "z": inside}) as wrapped:
+            await wrapped.read(request)
+        expect(outside.requests == [request], f"who stands outside saw {outside.requests}, and {request} was asked")
+        asked = inside.requests[0] if inside.requests else None
+        expect(
+            asked, "who stands inside was not asked: call the inner callable, which is not always the provider's own"
+        )
+        assert asked is not None
+        wanted = self.changes(request)
+        expect(asked == wanted, f"who stands inside was asked otherwise in {differing(asked, wanted)}")
+        expect(inside.events == ANSWER, f"who stands inside saw {inside.events} of {ANSWER}")
+        expect(outside.events == list(self.alters(ANSWER)), f"who stands outside saw {outside.events} of {ANSWER}")
+
+    async def test_it_may_stand_there_twice(self, plugin: object) -> None:
+        request = self.ask()
+        async with self.around(plugin, ANSWER, others={"again": plugin}) as wrapped:
+            got = await wrapped.read(request)
+        expect(
+            got == list(self.alters(self.alters(ANSWER))),
+            f"standing twice around a provider that yielded {list(ANSWER)}, it passed on {got}",
+        )
+        wanted = self.changes(self.changes(request))
+        expect(wrapped.provider.requests == [wanted], f"standing twice, it asked {wrapped.provider.requests}")
+
+    async def test_a_retry_goes_through_it_again(self, plugin: object) -> None:
+        request = self.ask()
+        async with self.around(plugin, Unavailable, ANSWER, retries=1) as wrapped:
+            with anyio.fail_after(PATIENCE):
+                reply = await wrapped.client.chat(request.messages, model="vendor/m")
+        said = "".join(event.text for event in self.alters(ANSWER) if isinstance(event, TextDelta))
+        expect(reply.text == said, f"a first attempt failed, and of the second the caller got {reply.text!r}")
+        asked = [one.messages for one in wrapped.provider.requests]
+        expect(
+            asked == [self.changes(request).messages] * 2,
+            f"two attempts were made, and the provider was asked {asked}: each attempt is wrapped like the first",
+        )
+
+    async def test_a_broken_answer_is_started_anew(self, plugin: object) -> None:
+        async with self.around(plugin, [ANSWER[0]], ANSWER, retries=1) as wrapped:
+            with anyio.fail_after(PATIENCE):
+                reply = await wrapped.client.chat(self.ask().messages, model="vendor/m")
+        said = "".join(event.text for event in self.alters(ANSWER) if isinstance(event, TextDelta))
+        expect(reply.text == said, f"an answer broke and another came, and the caller got {reply.text!r}")
+
+    @pytest.mark.parametrize("how", ["leave", "fail"])
+    async def test_an_open_stream_holds_up_nobody(self, plugin: object, how: str) -> None:
+        script: list[Any] = [ANSWER[0], Hang()] if how == "leave" else [Unavailable]
+        async with self.around(plugin, [ANSWER[0], Hang()], script, ANSWER) as wrapped:
+            with anyio.move_on_after(PATIENCE) as patience:
+                async with wrapped.hooks.stream(self.ask()) as first:
+                    await anext(first)
+                    try:
+                        async with wrapped.hooks.stream(self.ask()) as second:
+                            await anext(second)
+                    except PointsmanError:
+                        pass
+                    await wrapped.read(self.ask())
+        expect(not patience.cancelled_caught, "while one stream was open, another could not end: hold no lock over one")
+
+    async def test_one_client_comes_after_another(self, plugin: object) -> None:
+        for _ in range(2):
+            async with self.around(plugin, ANSWER) as wrapped:
+                got = await wrapped.read(self.ask())
+            expect(got == list(self.alters(ANSWER)), f"of the answer {list(ANSWER)} came {got}")
+            expect(
+                not wrapped.provider.open_calls and not wrapped.provider.connections,
+                "a client was closed, and something of its provider's was still open",
+            )
+
+    async def test_health_models_and_cost_still_answer(self, plugin: object) -> None:
+        async with self.around(plugin) as wrapped:
+            hooks, target = wrapped.hooks, Target("vendor", "m")
+            health, models, cost = await hooks.health(), await hooks.models(), hooks.cost(target, Usage(), None)
+        kinds: dict[str, tuple[object, type]] = {"health": (health, Health), "cost": (cost, Cost)}
+        for hook, (answer, kind) in kinds.items():
+            expect(
+                isinstance(answer, kind),
+                f"pointsman_{hook} answers with a {type(answer).__name__}: return {kind.__name__}, or what is inside",
+            )
+        listed = cast(Sequence[object], models)
+        expect(all(isinstance(one, ModelInfo) for one in listed), f"pointsman_models answers with {listed}")
