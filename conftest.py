@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -26,6 +26,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 
 LIVE = bool(os.environ.get("POINTSMAN_LIVE"))
 """``nox -s live`` asks real vendors, with the keys of whoever runs it."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Two a core: a third of the time that tests take, they wait for a timer or for a process that they started."""
+    return 2 * (yield)
 
 
 def pytest_configure() -> None:
