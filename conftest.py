@@ -5,6 +5,7 @@ Async tests need no mark and run twice, on asyncio and on trio: that is anyio's 
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import re
@@ -40,6 +41,12 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Started in the background by a shell. What our tests start would inherit it, and not hear Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test is looked through by no collection: else they take most of the time of some."""
+    gc.collect()
+    gc.freeze()
 
 
 def _refuse_the_network(event: str, args: tuple[Any, ...]) -> None:
