@@ -44,7 +44,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there before the first test is looked through by no collection: else they take most of the time of some."""
+    """No collection looks through what was there before the first test: in some tests that took most of the time."""
     gc.collect()
     gc.freeze()
 
