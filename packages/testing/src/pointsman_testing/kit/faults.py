@@ -109,8 +109,8 @@ class FaultCases(ProviderSetting):
             )
             expect(
                 all(chat.hung_up() for chat in stage.chats[1:]),
-                f"the vendor was silent {where} and was left, but the connection to it is open still: close the response "
-                "in a `finally`, or by `async with`",
+                f"the vendor was silent {where} and was left, but the connection to it is open still: close the "
+                "response in a `finally`, or by `async with`",
             )
 
     async def test_slow_first_token_is_waited_for(self, stage: Stage) -> None:
@@ -133,7 +133,8 @@ class FaultCases(ProviderSetting):
             )
             expect(
                 met.partial and WORDS.startswith(met.partial) and met.partial != WORDS,
-                f"{WORDS!r} stalled after 4 events, of which partial={met.partial!r} is kept; yield each delta as it comes",
+                f"{WORDS!r} stalled after 4 events, of which partial={met.partial!r} is kept; yield each delta as it "
+                "comes",
             )
             expect(
                 stage.chats[-1].hung_up(),
@@ -194,13 +195,13 @@ class FaultCases(ProviderSetting):
         expect(
             isinstance(error, ProviderError) and error.partial.strip() == "One two",
             f"the vendor said 'One two ' and then that it failed, and a caller met {error!r} with "
-            f"partial={error.partial!r}; it should be StreamBroken with the text so far: look for the vendor's errors in "
-            "its stream, too",
+            f"partial={error.partial!r}; it should be StreamBroken with the text so far: look for the vendor's errors "
+            "in its stream, too",
         )
         expect(
             "the engine died" in error.message or not self.errors_in_streams,
-            f"the vendor said in its stream what is wrong ('the engine died'), and a caller met {error!r}; pass on what "
-            "it says, or say in `errors_in_streams` that yours says nothing",
+            f"the vendor said in its stream what is wrong ('the engine died'), and a caller met {error!r}; pass on "
+            "what it says, or say in `errors_in_streams` that yours says nothing",
         )
 
     async def test_very_long_event_arrives_whole(self, stage: Stage) -> None:
@@ -237,15 +238,16 @@ def _whole_or_broken(heard: Heard, text: str, what: str) -> None:
     broken = isinstance(heard.error, PointsmanError) and not isinstance(heard.error, PluginError)
     expect(
         heard.error is None or broken,
-        f"{what} made the plugin raise {type(heard.error).__name__}({str(heard.error)[:200]!r}); it should be StreamBroken: "
-        "nothing that a vendor sends may raise anything else",
+        f"{what} made the plugin raise {type(heard.error).__name__}({str(heard.error)[:200]!r}); it should be "
+        "StreamBroken: nothing that a vendor sends may raise anything else",
     )
     expect(
         heard.finished is None or (heard.text == text and not broken),
-        f"{text!r} was asked for, and {what} was given out as whole: {heard}; yield Finished for the vendor's own proof "
-        "of the end only, and nothing after it",
+        f"{text!r} was asked for, and {what} was given out as whole: {heard}; yield Finished for the vendor's own "
+        "proof of the end only, and nothing after it",
     )
     expect(
         text.startswith(heard.text),
-        f"{text!r} was asked for, and {what} came out as {heard}, which is not how it begins: what is not known is no text",
+        f"{text!r} was asked for, and {what} came out as {heard}, which is not how it begins: what is not known is no "
+        "text",
     )

@@ -181,6 +181,6 @@ async def _expect_gone(stage: Stage, after: str) -> None:
         await checkpoint()
     expect(
         stage.chats[-1].hung_up(),
-        f"after {after} the vendor is sending still: close the response before your stream is left, in a `finally` or by "
-        "`async with`, and not in a task of its own",
+        f"after {after} the connection to the vendor is open still: close the response before your stream is left, in "
+        "a `finally` or by `async with`, and not in a task of its own",
     )
