@@ -48,6 +48,7 @@ INTRUDERS: Mapping[str, bytes] = {
     "list": b"[1]",
     "text": b'"text"',
     "object": b"{}",
+    "deep": b"[" * 100_000,
     "wrong-types": b'{"text": 7, "message": 7, "choices": 7, "error": 7, "done": [], "delta": null}',
     "nulls": b'{"text": null, "message": null, "choices": [null], "error": null, "done": null}',
 }
