@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import formatdate
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import anyio
@@ -158,6 +159,17 @@ class RefusalCases(ProviderSetting):
                     at is None or (math.isfinite(at) and at - before <= 2 * 86_400),
                     f"of retry-after: {value!r} came retry_at={at!r}, which closes the target for good; "
                     "pointsman.retry_at gives None for nonsense, and a day at most",
+                )
+
+    async def test_refused_request_leaves_no_connection_open(self, stage: Stage) -> None:
+        async with directly(stage) as direct:
+            for status in (400, 401, 503, 503):
+                await direct.ask(Fault(status))
+            for refused, after in pairwise(stage.chats):
+                expect(
+                    refused.client == after.client or refused.hung_up(),
+                    "a request was refused, and its connection was neither used again nor closed; enter the response "
+                    "(`async with`) before you look at its status",
                 )
 
     async def test_unknown_model_is_gone(self, stage: Stage) -> None:
