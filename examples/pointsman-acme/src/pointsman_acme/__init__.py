@@ -37,20 +37,20 @@ async def open_acme(config: AcmeConfig, context: pm.ProviderContext) -> AsyncGen
             raise pm.Unavailable(f"Acme cannot be reached: {error}") from error
         async with aclosing(response), aclosing(read(response)) as events:
             if response.status_code != 200:
-                raise pm.error_for_status(response.status_code)
+                raise pm.error_for_status(response.status_code, retry_at=pm.retry_at(response.headers, context.clock()))
             yield events
 
     async def read(response: httpx2.Response) -> AsyncGenerator[pm.StreamEvent]:
         lines = response.aiter_lines()
         try:
             async for line in lines:
-                told = json.loads(line or "{}")
-                if "text" in told:
-                    yield pm.TextDelta(told["text"])
-                elif "done" in told:
-                    usage = pm.Usage.read(input_tokens=told.get("in"), output_tokens=told.get("out"))
-                    yield pm.Finished(told["done"], usage)
-        except (httpx2.TransportError, ValueError) as error:
+                match json.loads(line or "{}"):
+                    case {"text": str(text)}:
+                        yield pm.TextDelta(text)
+                    case {"done": str(reason), **told}:
+                        usage = pm.Usage.read(input_tokens=told.get("in"), output_tokens=told.get("out"))
+                        yield pm.Finished(reason, usage)
+        except (httpx2.TransportError, ValueError, RecursionError) as error:
             raise pm.StreamBroken(f"Acme's answer broke off: {error}") from error
         finally:
             await pm.unwind(lines, httpx2.TransportError)
