@@ -5,12 +5,13 @@ Async tests need no mark and run twice, on asyncio and on trio: that is anyio's 
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -28,12 +29,24 @@ LIVE = bool(os.environ.get("POINTSMAN_LIVE"))
 """``nox -s live`` asks real vendors, with the keys of whoever runs it."""
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Two a core: a third of the time that tests take, they wait for a timer or for a process that they started."""
+    return 2 * (yield)
+
+
 def pytest_configure() -> None:
     if not LIVE:
         sys.addaudithook(_refuse_the_network)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Started in the background by a shell. What our tests start would inherit it, and not hear Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """No collection looks through what was there before the first test: in some tests that took most of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 def _refuse_the_network(event: str, args: tuple[Any, ...]) -> None:

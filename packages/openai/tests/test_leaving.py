@@ -107,9 +107,11 @@ async def test_cancelled_while_waiting(opened: Open, vendor: Vendor, count: int)
     vendor.script(Answer(WORDS, role_first=False).stall(after=count))
     with without_a_trace():
         async with opened(vendor.base_url) as session:
-            with anyio.move_on_after(0.05) as scope:
+            with anyio.CancelScope() as scope:
                 async with session.stream(REQUEST) as events:
-                    await take(events, count + 1)
+                    await take(events, count)
+                    scope.deadline = anyio.current_time() + 0.05
+                    await take(events, 1)
             assert scope.cancelled_caught
             await gone(vendor)
         await settle()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
-from pointsman_testing import BlaxelApi, Lab, Vendor
+from pointsman import ModelGone, RequestError, Unavailable
+from pointsman_testing import BlaxelApi, Fault, Lab, Vendor
 from pointsman_testing.kit import ProviderConformance
 
 
@@ -14,6 +16,10 @@ class TestGateway(ProviderConformance):
     model = "gpt"
     key = "bl_conformance0123456789"
     dialect = BlaxelApi(workspace="lab")
+    meanings = MappingProxyType(dict.fromkeys((410, 418, 422), (Unavailable, ModelGone, RequestError)))
+    """The code in the gateway's body says more than a status for which it documents none."""
+    too_long = Fault(400, {"error": {"code": "context_length_exceeded", "message": "Too long."}})
+    """The gateway passes on what the model's own vendor says."""
 
     def start(self, lab: Lab) -> Vendor:
         models = ({"id": "gpt", "model": "gpt-4o-mini"}, {"id": "agent:coder", "form": "sse"})
@@ -30,3 +36,5 @@ class TestAgent(TestGateway):
     dialect = BlaxelApi(workspace="lab", form="sse")
     counts = False  # Those of one call of a model, perhaps, of many that the agent makes.
     left_out = frozenset({"max_tokens", "temperature", "top_p", "seed", "reasoning_effort"})  # See docs/providers.
+    no_such_model = "agent:nobody"
+    too_long = None

@@ -23,6 +23,7 @@ class TestHuggingFace(ProviderConformance):
 class TestEndpoint(TestHuggingFace):
     model = "endpoint:me/mine"
     route = "serving"
+    no_such_model = "endpoint:me/nobodys"
     dialect = HuggingFaceApi(endpoints=(LabEndpoint(name="mine", namespace="me", state="running"),))
 
     def start(self, lab: Lab) -> Vendor:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, Self
 
 import anyio
+import anyio.lowlevel
 
 from ..errors import ConfigError, PointsmanError
 from ..types import StreamEvent, TextDelta
@@ -100,6 +101,8 @@ class Channel:
         """
         while not self.queue:
             if self.closed:
+                if self._error is not None:  # It may come of a cancellation that has not reached the reader yet.
+                    await anyio.lowlevel.checkpoint_if_cancelled()
                 raise self._error or StopAsyncIteration
             if self._reader is not None:
                 raise ConfigError(BUSY)

@@ -63,7 +63,8 @@ class Plugins:
         for info in found:
             if info.name not in self._disabled:
                 self._found.setdefault((info.kind, info.name), []).append(info)
-        self._loaded: dict[tuple[Kind, str], object] = {}
+        self._loaded: dict[tuple[Kind, str], pluggy.PluginManager] = {}
+        """Each with its plugin and no other."""
         self._broken: dict[tuple[Kind, str], PluginError] = {}
 
     @classmethod
@@ -131,6 +132,9 @@ class Plugins:
 
         Raises `ConfigError` if there is none of that name, `PluginError` if it is broken.
         """
+        return self._manager(kind, name).get_plugin(name)
+
+    def _manager(self, kind: Kind, name: str) -> pluggy.PluginManager:
         key = kind, name
         if key in self._broken:
             raise self._broken[key].with_traceback(None)
@@ -199,7 +203,7 @@ class Plugins:
 
     def _declared(self, kind: Kind, name: str, hook: str, fits: Callable[[Any], bool]) -> Sequence[Any]:
         """What a plugin answers to a hook without arguments: a sequence of what `fits`."""
-        manager = manager_of([(name, self.load(kind, name))])
+        manager = self._manager(kind, name)
         try:
             answers = getattr(manager.hook, hook)()
             declared = None if not answers else answers[0]
@@ -268,7 +272,7 @@ def _about(distribution: Distribution) -> tuple[str, str]:
     return f"{metadata['Name']} {metadata['Version']}", re.sub(r"[-_.]+", "-", metadata["Name"]).lower()
 
 
-def _load(infos: Sequence[PluginInfo], kind: Kind, name: str) -> object:
+def _load(infos: Sequence[PluginInfo], kind: Kind, name: str) -> pluggy.PluginManager:
     if len(infos) > 1:
         rivals = " and ".join(info.origin for info in infos)
         raise PluginError(f"{rivals} both claim this name: uninstall one of them", plugin=name)
@@ -276,14 +280,15 @@ def _load(infos: Sequence[PluginInfo], kind: Kind, name: str) -> object:
         plugin = infos[0].load()
     except (Exception, SystemExit) as error:
         raise PluginError(f"it cannot be loaded from {infos[0].origin}: {said(error)}", plugin=name) from error
-    callers = manager_of([(name, plugin)]).get_hookcallers(plugin) or []
+    manager = manager_of([(name, plugin)])
+    callers = manager.get_hookcallers(plugin) or []
     try:
         fault = _unmarked(plugin) or _misfit(plugin, kind, [caller.name for caller in callers])
     except Exception as error:  # Whatever its attributes do.
         raise PluginError(f"its hooks cannot be looked at: {said(error)}", plugin=name) from error
     if fault:
         raise PluginError(fault, plugin=name)
-    return plugin
+    return manager
 
 
 def _unmarked(plugin: object) -> str | None:

@@ -47,10 +47,13 @@ class ProviderSetting(Settled):
             pytest.skip(f"its spec says that it runs on {' and '.join(spec.backends)} only")
         return request.param
 
-    @pytest.fixture
-    def found(self) -> tuple[ProviderSpec[Any], object]:
-        """The spec and the plugin, as everybody finds them: by the entry point."""
-        return Plugins.installed().provider(self.provider)
+    @pytest.fixture(scope="class")
+    @classmethod
+    def found(cls) -> tuple[ProviderSpec[Any], object]:
+        """The spec and the plugin, as everybody finds them: by the entry point. Looked for once: it takes longer than a
+        test.
+        """
+        return Plugins.installed().provider(cls.provider)
 
     @pytest.fixture
     def spec(self, found: tuple[ProviderSpec[Any], object]) -> ProviderSpec[Any]:

@@ -6,10 +6,13 @@ from .ambient import AmbientCases
 from .answers import AnswerCases
 from .asking import AskingCases
 from .capabilities import CapabilityCases
+from .faults import FaultCases
+from .leaving import LeavingCases
 from .live import LiveCases
 from .manners import MannerCases
 from .paper import PaperCases
 from .recordings import RecordingCases
+from .refusals import RefusalCases
 from .secrets import SecretCases
 from .upkeep import UpkeepCases
 from .usage import UsageCases
@@ -22,6 +25,9 @@ class ProviderConformance(
     CapabilityCases,
     UsageCases,
     UpkeepCases,
+    RefusalCases,
+    FaultCases,
+    LeavingCases,
     SecretCases,
     AmbientCases,
     MannerCases,

@@ -15,6 +15,9 @@ class Settled:
     @classmethod
     def _settled_memory(cls) -> Iterator[None]:
         """What is there already is not looked through after each test, which would take longer than the tests."""
+        if gc.get_freeze_count():  # Somebody has done so for the whole session.
+            yield
+            return
         gc.collect()
         gc.freeze()
         yield

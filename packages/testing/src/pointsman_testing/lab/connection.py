@@ -77,7 +77,9 @@ class Connection:
                 case h11.Data():
                     body += event.data
                 case h11.EndOfMessage() if head is not None:
-                    return self._record(head, bytes(body))
+                    request = self._record(head, bytes(body))
+                    request.hung_up = lambda: sockets.ended(self._sock)
+                    return request
                 case h11.NEED_DATA:
                     if self._http.they_are_waiting_for_100_continue:
                         await self._send(h11.InformationalResponse(status_code=100, headers=[]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,8 @@ class RecordedRequest:
     """Set when the client goes away before the end of the response."""
     gone_at: float | None = None
     """When that was, in seconds on the event loop's clock (`anyio.current_time`)."""
+    hung_up: Callable[[], bool] = field(default=lambda: False, repr=False)
+    """Whether the client has ended the connection by now: asks the socket, so that nobody need wait for `gone`."""
     done: Event = field(default_factory=Event, repr=False)
     """Set when the response is over: sent, cut as scripted, or given up since the client is gone."""
     sent: int = 0

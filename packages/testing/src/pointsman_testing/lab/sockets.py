@@ -38,6 +38,16 @@ async def receive(sock: socket.socket) -> bytes:
         return b""
 
 
+def ended(sock: socket.socket) -> bool:
+    """Whether one side has ended it: all that the other side had sent is read, and no more will come."""
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:  # A reset, or closed here since the end was noticed.
+        return True
+
+
 async def send(sock: socket.socket, data: bytes) -> None:
     """Hand all of `data` to the system. Others run before, never after: what follows sees the state as it is now."""
     await checkpoint()
