@@ -7,6 +7,8 @@ from typing import Any
 
 from pointsman_testing import ModalEndpoint, Vendor
 from pointsman_testing.kit import ProviderConformance
+from pointsman_testing.kit.ambient import AmbientCases
+from pointsman_testing.kit.secrets import SecretCases
 
 
 class TestModal(ProviderConformance):
@@ -17,3 +19,17 @@ class TestModal(ProviderConformance):
 
     def config(self, vendor: Vendor) -> Mapping[str, Any]:
         return {**super().config(vendor), "cold_start": 0, "min_containers": 1}  # It is warm.
+
+
+class TestTwoHalves(SecretCases, AmbientCases):
+    """The same with the token in two settings, and a key for the server behind the proxy."""
+
+    provider = "modal"
+    model = TestModal.model
+    key = TestModal.key
+    dialect = TestModal.dialect
+
+    def config(self, vendor: Vendor) -> Mapping[str, Any]:
+        token_id, token_secret = self.key.split(".")
+        halves = {"token_id": token_id, "token_secret": token_secret, "api_key": "sk-behind-0123456789"}
+        return {"base_url": vendor.base_url, "cold_start": 0, "min_containers": 1, **halves}

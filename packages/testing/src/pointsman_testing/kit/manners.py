@@ -16,7 +16,7 @@ import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, cast
 
 import anyio
@@ -43,7 +43,7 @@ class MannerCases(ProviderSetting):
     async def test_nothing_blocks_the_event_loop(self, stage: Stage) -> None:
         await everything(stage)  # What is imported on first use is imported here.
         told = ""
-        with blockbuster_ctx(sorted(_packages(stage))):
+        with blockbuster_ctx(_packages(stage)):
             try:
                 told = await everything(stage)
             except Exception as error:
@@ -78,7 +78,7 @@ class MannerCases(ProviderSetting):
     async def test_answers_at_once_stay_apart(self, stage: Stage) -> None:
         def own(request: RecordedRequest) -> Answer:
             [number] = re.findall(rb"number (\d+)", request.body)[-1:] or [b"?"]
-            return Answer(f"This is the answer to number {number.decode()}, and to no other.").drip(5)
+            return Answer(f"This is the answer to number {number.decode()}, and to no other.").drip(90)
 
         stage.script(*[own] * AT_ONCE)
         replies: dict[int, Reply] = {}
@@ -99,12 +99,9 @@ class MannerCases(ProviderSetting):
     async def test_each_client_has_its_own_key(self, stage: Stage) -> None:
         if self.key is None:
             pytest.skip("it is used without a key")
-        wrong = self.key[:-6] + "".join("z" if char.isalpha() else "7" for char in self.key[-6:])
-        config = {
-            name: value.replace(self.key, wrong) if isinstance(value, str) else value
-            for name, value in stage.config.items()
-        }
-        stranger = replace(stage, config=config)
+        own = Leaks([self.key])
+        wrong = {name: _another(one) for name, one in stage.config.items() if isinstance(one, str) and own.find(one)}
+        stranger = replace(stage, config={**stage.config, **wrong})
         async with stage.client() as one, stranger.client() as other:
             await one.chat("Hi", model=stage.target)
             try:
@@ -117,8 +114,8 @@ class MannerCases(ProviderSetting):
                     "keys and HTTP clients on what `open` yields, not in the module"
                 )
             await one.chat("Hi", model=stage.target)
-        tail = Leaks([wrong[-8:]])
-        refused = [request for request in stage.vendor.requests if tail.find(sent(request))]
+        tails = Leaks([key[-8:] for key in wrong.values()])
+        refused = [request for request in stage.vendor.requests if tails.find(sent(request))]
         expect(refused, "the second client's requests do not carry its own key: read it from the `config` of `open`")
 
     def test_a_second_event_loop_is_as_good_as_the_first(
@@ -181,11 +178,19 @@ async def _around(stage: Stage, client: AsyncClient) -> str:
     return _blocked(health.error) or health.reason
 
 
-def _packages(stage: Stage) -> set[str]:
+def _packages(stage: Stage) -> list[ModuleType]:
     """Where the plugin's own code is."""
     plugin: Any = stage.plugin
-    modules = [getattr(plugin, "__name__", type(plugin).__module__), stage.spec.config.__module__]
-    return {module.partition(".")[0] for module in [*modules, getattr(stage.spec.open, "__module__", modules[0])]}
+    own = getattr(plugin, "__name__", type(plugin).__module__)
+    modules = {own, stage.spec.config.__module__, getattr(stage.spec.open, "__module__", own)}
+    return [
+        sys.modules[name] for name in sorted({module.partition(".")[0] for module in modules}) if name in sys.modules
+    ]
+
+
+def _another(key: str) -> str:
+    """One that looks like `key`, and is not."""
+    return key[:-6] + "".join("z" if char.isalpha() else "7" if char.isdigit() else char for char in key[-6:])
 
 
 def _blocked(error: BaseException | None) -> str | None:
