@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pointsman_testing import BlaxelApi, Lab, Vendor
-from pointsman_testing.kit import ProviderConformance
+import pytest
+
+from pointsman_testing import BlaxelApi, Fault, Lab, RecordedRequest, Vendor
+from pointsman_testing.kit import ProviderConformance, Stage
+from pointsman_testing.kit.leaks import Leaks, headers_of
 
 
 class TestGateway(ProviderConformance):
@@ -22,6 +25,15 @@ class TestGateway(ProviderConformance):
     def config(self, vendor: Vendor) -> Mapping[str, Any]:
         control = {"control_url": f"{vendor.base_url}/v0", "workspace": "lab"}
         return {**super().config(vendor), **control}
+
+    async def test_no_word_of_the_platform_shows_a_key(
+        self, stage: Stage, leaks: Leaks, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def platform(request: RecordedRequest) -> Fault:
+            error = {"code": "WORKLOAD_NOT_FOUND", "message": headers_of(request), "origin": "platform"}
+            return Fault(404, {"error": error})
+
+        await self.shows_no_key(stage, leaks, caplog, "the platform", platform)
 
 
 class TestAgent(TestGateway):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pointsman_testing import ModalEndpoint, Vendor
-from pointsman_testing.kit import ProviderConformance
+import pytest
+
+from pointsman_testing import Fault, ModalEndpoint, RecordedRequest, Vendor
+from pointsman_testing.kit import ProviderConformance, Stage
 from pointsman_testing.kit.ambient import AmbientCases
+from pointsman_testing.kit.leaks import Leaks, headers_of
 from pointsman_testing.kit.secrets import SecretCases
 
 
@@ -33,3 +36,11 @@ class TestTwoHalves(SecretCases, AmbientCases):
         token_id, token_secret = self.key.split(".")
         halves = {"token_id": token_id, "token_secret": token_secret, "api_key": "sk-behind-0123456789"}
         return {"base_url": vendor.base_url, "cold_start": 0, "min_containers": 1, **halves}
+
+    async def test_no_word_of_the_proxy_shows_a_key(
+        self, stage: Stage, leaks: Leaks, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def proxy(request: RecordedRequest) -> Fault:
+            return Fault(500, f"modal-http: {headers_of(request)}")
+
+        await self.shows_no_key(stage, leaks, caplog, "the proxy", proxy)
