@@ -34,6 +34,9 @@ from .stage import Stage
 AT_ONCE = 20
 """Streams on one client."""
 
+ENDING = 1.0
+"""Seconds that a thread which has been told to end may need for it."""
+
 
 class MannerCases(ProviderSetting):
     """Nothing is blocked, printed, changed for others, shared between clients or left behind."""
@@ -145,9 +148,11 @@ class MannerCases(ProviderSetting):
 
         before = set(threading.enumerate())
         anyio.run(main, backend=anyio_backend)
-        # Trio keeps those of its pool for ten seconds.
+        # Trio keeps those of its pool for ten seconds; anyio's are told to end, and not waited for.
         threads = [one for one in set(threading.enumerate()) - before if not one.name.startswith("Trio")]
-        left += [f"the thread {thread.name}" for thread in threads]
+        for thread in threads:
+            thread.join(ENDING)
+        left += [f"the thread {thread.name}" for thread in threads if thread.is_alive()]
         expect(
             not left,
             f"it left {' and '.join(left)} behind when its client had closed: start tasks in a task group of `open`, "
