@@ -32,7 +32,7 @@ LONG = " ".join(f"word-{number}" for number in range(3_000))
 WORDS = " ".join(["again"] * 64)
 
 MANNERS: dict[str, dict[str, Any]] = {
-    "keep-alives first": {"keep_alives": 3},
+    "comments first": {"keep_alives": 3},
     "CRLF": {"newline": "\r\n"},
     "several tokens an event": {"tokens_per_chunk": 5},
     "no event with the role alone": {"role_first": False},
