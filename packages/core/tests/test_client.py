@@ -33,7 +33,9 @@ from pointsman import (
     Settings,
     Sink,
     StreamBroken,
+    Target,
     Timings,
+    Tool,
     Unavailable,
     hookimpl,
 )
@@ -183,6 +185,18 @@ async def test_a_capability_that_nobody_has_heard_of_is_told_with_what_was_meant
         with pytest.raises(NoCandidates) as caught:
             await one.chat("hi", require=["vision"])
     assert "no capability" not in str(caught.value)
+
+
+async def test_a_pinned_target_is_not_asked_for_what_it_cannot_do() -> None:
+    """It would leave out the tools, and nobody would know."""
+    a, b = ScriptedProvider("a"), ScriptedProvider("b", capabilities=["tools"])
+    async with client(a, b) as one:
+        with pytest.raises(NoCandidates, match="a/scripted-1: cannot do tools"):
+            await one.chat("hi", model="a/scripted-1", tools=[Tool("f", "does", {})])
+        reply = await one.chat("hi", model=["a/scripted-1", "b/scripted-1"], tools=[Tool("f", "does", {})])
+    assert reply.target == Target("b", "scripted-1")
+    assert reply.decision.policy == "pinned"
+    assert not a.calls
 
 
 @pytest.mark.parametrize(

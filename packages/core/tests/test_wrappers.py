@@ -89,7 +89,12 @@ class Provider:
     @hookimpl
     def pointsman_providers(self) -> Sequence[ProviderSpec[Any]]:
         spec = ProviderSpec(
-            name=self.name, config=Config, open=self._open, terminal=Terminal.DONE_FIELD, default_models=("m",)
+            name=self.name,
+            config=Config,
+            open=self._open,
+            terminal=Terminal.DONE_FIELD,
+            default_models=("m",),
+            capabilities=frozenset({"schema"}),
         )
         return [spec]
 

@@ -519,6 +519,13 @@ def test_an_error_that_is_no_event_is_told(body: bytes, kind: type[PointsmanErro
     assert words in reader.failure.message
 
 
+@pytest.mark.parametrize("count", [None, -3, "many", True, [1]])
+def test_half_a_count_is_none(count: Any) -> None:
+    """The other half alone would be priced as if it were all."""
+    assert read_usage({"prompt_tokens": count, "completion_tokens": 2}) is None
+    assert read_usage({"prompt_tokens": 1, "completion_tokens": count}) is None
+
+
 @pytest.mark.parametrize("count", [10**70, 10**12, 1e300, "9" * 40])
 def test_a_count_that_no_request_has_is_none(count: Any) -> None:
     assert read_usage({"prompt_tokens": count, "completion_tokens": 2}) is None

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import pytest
+
 from pointsman import ModelGone, RequestError, Unavailable
-from pointsman_testing import BlaxelApi, Fault, Lab, Vendor
-from pointsman_testing.kit import ProviderConformance
+from pointsman_testing import BlaxelApi, Fault, Lab, RecordedRequest, Vendor
+from pointsman_testing.kit import ProviderConformance, Stage
+from pointsman_testing.kit.leaks import Leaks, headers_of
 
 
 class TestGateway(ProviderConformance):
@@ -28,6 +31,15 @@ class TestGateway(ProviderConformance):
     def config(self, vendor: Vendor) -> Mapping[str, Any]:
         control = {"control_url": f"{vendor.base_url}/v0", "workspace": "lab"}
         return {**super().config(vendor), **control}
+
+    async def test_no_word_of_the_platform_shows_a_key(
+        self, stage: Stage, leaks: Leaks, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def platform(request: RecordedRequest) -> Fault:
+            error = {"code": "WORKLOAD_NOT_FOUND", "message": headers_of(request), "origin": "platform"}
+            return Fault(404, {"error": error})
+
+        await self.shows_no_key(stage, leaks, caplog, "the platform", platform)
 
 
 class TestAgent(TestGateway):

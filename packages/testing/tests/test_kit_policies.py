@@ -33,7 +33,7 @@ class Broken:
 
     def rank(self, request: ChatRequest, candidates: Sequence[Candidate], now: float, seed: int) -> Decision:
         sound = IN_ORDER.rank(request, candidates, now, seed)
-        return self.spoil(sound, request, candidates)  # type: ignore[arg-type]
+        return self.spoil(sound, request, candidates)
 
 
 KIT: Any = PolicyConformance()
@@ -65,7 +65,7 @@ def test_a_sound_policy_is_green(name: str) -> None:
 
 
 def _raises(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
-    return replace(sound, reason=str(min(one.context_tokens for one in candidates)))  # type: ignore[type-var]
+    return replace(sound, reason=str(min(one.context_tokens for one in candidates)))
 
 
 def _learns(sound: Decision, request: ChatRequest, candidates: list[Candidate], seen: list[object] = []) -> Decision:  # noqa: B006
@@ -96,7 +96,7 @@ def _sorts_what_it_was_given(sound: Decision, request: ChatRequest, candidates: 
 
 
 def _tags(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
-    request.tags.pop("thread", None)  # type: ignore[attr-defined]
+    request.tags.pop("thread", None)
     return sound
 
 

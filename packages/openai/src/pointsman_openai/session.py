@@ -98,12 +98,20 @@ class Session:
         return Health(HealthState.UP)
 
     async def models(self) -> list[ModelInfo]:
-        """The models that the server lists. Raises `Unavailable` for what is no list, besides what `fetch` raises."""
+        """The models that the server lists. Raises like `listing`."""
+        value, url = await self.listing()
+        return read_models(value, today=datetime.now(UTC).date(), source=url)
+
+    async def listing(self) -> tuple[Any, str]:
+        """What the server says it has, undigested, and the whole address.
+
+        Raises `Unavailable` for what is no list, besides what `fetch` raises.
+        """
         value, url = await self.fetch("models")
         if not isinstance(value, list) and not isinstance(fields(value).get("data", ""), list | None):
             message = f"what {redact(url, self._secrets)} answered is no list of models: is base_url right?"
             raise Unavailable(message, provider=self._context.name, retryable=False)
-        return read_models(value, today=datetime.now(UTC).date(), source=url)
+        return value, url
 
     async def embed(
         self, request: EmbedRequest, *, url: str = "embeddings", target: Target | None = None

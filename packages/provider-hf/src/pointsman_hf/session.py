@@ -171,7 +171,7 @@ class RouterSession(Session):
         return ""
 
     async def _read_list(self) -> None:
-        value, url = await self.fetch("models")
+        value, url = await self.listing()
         self.catalogue = read_catalogue(value, today=datetime.now(UTC).date(), source=url)
         self._list_due = self._context.clock() + FRESH_SECONDS
 

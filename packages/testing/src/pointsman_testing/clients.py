@@ -148,7 +148,7 @@ class ScriptedSyncClient(Client):
 
 
 def client(*answers: Answers | ByTarget, **wishes: Unpack[Wishes]) -> ScriptedClient:
-    """An `AsyncClient` that answers what it is told to: ``client("Hello there.", RateLimited, ["Hel", StreamBroken])``.
+    """An `AsyncClient` that answers as told: ``client("Hello there.", RateLimited, ["Hello", StreamBroken])``.
 
     Each call uses up one of `answers`. Without any, the answer is always ``ok``. Answers by target are one mapping:
     ``client({"fast/small": RateLimited, "smart/large": ("Hello", "again")})``.

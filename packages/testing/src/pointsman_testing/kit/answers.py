@@ -21,7 +21,7 @@ from pointsman import (
     user,
 )
 
-from ..lab import Answer, body_bytes
+from ..lab import Answer, RecordedRequest, body_bytes
 from .base import ProviderSetting
 from .speech import expect
 from .stage import Stage
@@ -32,7 +32,7 @@ LONG = " ".join(f"word-{number}" for number in range(3_000))
 WORDS = " ".join(["again"] * 64)
 
 MANNERS: dict[str, dict[str, Any]] = {
-    "keep-alives first": {"keep_alives": 3},
+    "comments first": {"keep_alives": 3},
     "CRLF": {"newline": "\r\n"},
     "several tokens an event": {"tokens_per_chunk": 5},
     "no event with the role alone": {"role_first": False},
@@ -131,7 +131,11 @@ class AnswerCases(ProviderSetting):
     async def test_answers_at_once_do_not_mix(self, stage: Stage) -> None:
         names = ("alpha", "beta", "gamma")
         answers = {name: Answer(" ".join([name] * 40)).stall(after=10, seconds=0.2) for name in names}
-        stage.script(*[lambda request: next(answers[name] for name in names if name.encode() in request.body)] * 3)
+
+        def answer(request: RecordedRequest) -> Answer:
+            return next(answers[name] for name in names if name.encode() in request.body)
+
+        stage.script(answer, answer, answer)
         replies: dict[str, Reply] = {}
         async with stage.client() as client, anyio.create_task_group() as tasks:
 

@@ -56,6 +56,8 @@ class LiveCases(ProviderSetting):
         """What was asked for, and what it cost; printed whatever becomes of the tests."""
         spent: Bill = []
         yield spent
+        if not spent:
+            return
         capture: Any = request.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():
             print(f"\n\n{cls.provider} spent:")

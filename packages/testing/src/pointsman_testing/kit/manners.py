@@ -16,7 +16,7 @@ import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, cast
 
 import anyio
@@ -34,6 +34,9 @@ from .stage import Stage
 AT_ONCE = 20
 """Streams on one client."""
 
+ENDING = 1.0
+"""Seconds that a thread which has been told to end may need for it."""
+
 
 class MannerCases(ProviderSetting):
     """Nothing is blocked, printed, changed for others, shared between clients or left behind."""
@@ -43,7 +46,7 @@ class MannerCases(ProviderSetting):
     async def test_nothing_blocks_the_event_loop(self, stage: Stage) -> None:
         await everything(stage)  # What is imported on first use is imported here.
         told = ""
-        with blockbuster_ctx(sorted(_packages(stage))):
+        with blockbuster_ctx(_packages(stage)):
             try:
                 told = await everything(stage)
             except Exception as error:
@@ -78,7 +81,7 @@ class MannerCases(ProviderSetting):
     async def test_answers_at_once_stay_apart(self, stage: Stage) -> None:
         def own(request: RecordedRequest) -> Answer:
             [number] = re.findall(rb"number (\d+)", request.body)[-1:] or [b"?"]
-            return Answer(f"This is the answer to number {number.decode()}, and to no other.").drip(5)
+            return Answer(f"This is the answer to number {number.decode()}, and to no other.").drip(90)
 
         stage.script(*[own] * AT_ONCE)
         replies: dict[int, Reply] = {}
@@ -99,12 +102,9 @@ class MannerCases(ProviderSetting):
     async def test_each_client_has_its_own_key(self, stage: Stage) -> None:
         if self.key is None:
             pytest.skip("it is used without a key")
-        wrong = self.key[:-6] + "".join("z" if char.isalpha() else "7" for char in self.key[-6:])
-        config = {
-            name: value.replace(self.key, wrong) if isinstance(value, str) else value
-            for name, value in stage.config.items()
-        }
-        stranger = replace(stage, config=config)
+        own = Leaks([self.key])
+        wrong = {name: _another(one) for name, one in stage.config.items() if isinstance(one, str) and own.find(one)}
+        stranger = replace(stage, config={**stage.config, **wrong})
         async with stage.client() as one, stranger.client() as other:
             await one.chat("Hi", model=stage.target)
             try:
@@ -117,8 +117,8 @@ class MannerCases(ProviderSetting):
                     "keys and HTTP clients on what `open` yields, not in the module"
                 )
             await one.chat("Hi", model=stage.target)
-        tail = Leaks([wrong[-8:]])
-        refused = [request for request in stage.vendor.requests if tail.find(sent(request))]
+        tails = Leaks([key[-8:] for key in wrong.values()])
+        refused = [request for request in stage.vendor.requests if tails.find(sent(request))]
         expect(refused, "the second client's requests do not carry its own key: read it from the `config` of `open`")
 
     def test_a_second_event_loop_is_as_good_as_the_first(
@@ -148,9 +148,11 @@ class MannerCases(ProviderSetting):
 
         before = set(threading.enumerate())
         anyio.run(main, backend=anyio_backend)
-        # Trio keeps those of its pool for ten seconds.
+        # Trio keeps those of its pool for ten seconds; anyio's are told to end, and not waited for.
         threads = [one for one in set(threading.enumerate()) - before if not one.name.startswith("Trio")]
-        left += [f"the thread {thread.name}" for thread in threads]
+        for thread in threads:
+            thread.join(ENDING)
+        left += [f"the thread {thread.name}" for thread in threads if thread.is_alive()]
         expect(
             not left,
             f"it left {' and '.join(left)} behind when its client had closed: start tasks in a task group of `open`, "
@@ -181,11 +183,19 @@ async def _around(stage: Stage, client: AsyncClient) -> str:
     return _blocked(health.error) or health.reason
 
 
-def _packages(stage: Stage) -> set[str]:
+def _packages(stage: Stage) -> list[ModuleType]:
     """Where the plugin's own code is."""
     plugin: Any = stage.plugin
-    modules = [getattr(plugin, "__name__", type(plugin).__module__), stage.spec.config.__module__]
-    return {module.partition(".")[0] for module in [*modules, getattr(stage.spec.open, "__module__", modules[0])]}
+    own = getattr(plugin, "__name__", type(plugin).__module__)
+    modules = {own, stage.spec.config.__module__, getattr(stage.spec.open, "__module__", own)}
+    return [
+        sys.modules[name] for name in sorted({module.partition(".")[0] for module in modules}) if name in sys.modules
+    ]
+
+
+def _another(key: str) -> str:
+    """One that looks like `key`, and is not."""
+    return key[:-6] + "".join("z" if char.isalpha() else "7" if char.isdigit() else char for char in key[-6:])
 
 
 def _blocked(error: BaseException | None) -> str | None:

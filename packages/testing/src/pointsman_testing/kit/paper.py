@@ -89,7 +89,7 @@ class PaperCases(ProviderSetting):
         )
 
     def test_config_is_strict(self, spec: ProviderSpec[Any]) -> None:
-        config: object = spec.config
+        config = cast("object", spec.config)
         if not (isinstance(config, type) and issubclass(config, BaseModel)):
             raise AssertionError(f"the spec's config is {config!r}: it is a class of pydantic's BaseModel")
         settled = config.model_config
@@ -153,7 +153,7 @@ class PaperCases(ProviderSetting):
             odd = list(odd_capabilities(family.capabilities, spec))
             expect(not odd, f"{name} {'; '.join(odd)}")
             expect(
-                isinstance(family.terminal, Terminal),
+                isinstance(cast("object", family.terminal), Terminal),
                 f"the terminal of {name} is {family.terminal!r}: name what proves that an answer is whole, a Terminal",
             )
             expect(

@@ -95,24 +95,29 @@ class SecretCases(ProviderSetting):
     async def test_no_error_record_or_log_shows_a_key(
         self, stage: Stage, leaks: Leaks, parrot: str, caplog: pytest.LogCaptureFixture
     ) -> None:
+        caplog.set_level(logging.INFO if parrot in _IN_HEADERS else logging.DEBUG)
+        await self.shows_no_key(stage, leaks, caplog, parrot, PARROTS[parrot])
+
+    async def shows_no_key(
+        self, stage: Stage, leaks: Leaks, caplog: pytest.LogCaptureFixture, name: str, parrot: Parrot
+    ) -> None:
+        """Ask a `parrot`, which repeats what it was sent: for a test of words that only this vendor has."""
         records = Records()
-        stage.script(PARROTS[parrot])
-        with caplog.at_level(logging.INFO if parrot in _IN_HEADERS else logging.DEBUG):
-            async with stage.client(sink=records) as client:
-                try:
-                    reply = await client.chat("Hi", model=stage.target, on_break="raise")
-                except PointsmanError as error:
-                    told = shown_by(error)
-                else:
-                    told = repr(replace(reply, text="", events=()))
-                told += repr((await client.connect(stage.spec.name)).session)
+        stage.script(parrot)
+        async with stage.client(sink=records) as client:
+            try:
+                reply = await client.chat("Hi", model=stage.target, on_break="raise")
+            except PointsmanError as error:
+                told = shown_by(error)
+            else:
+                told = repr(replace(reply, text="", events=()))
+            told += repr((await client.connect(stage.spec.name)).session)
         expect(
             stage.chats and leaks.find(sent(stage.chats[0])),
             "no part of its key was sent: is `key` what the vendor takes, and does config() set it?",
         )
-        self._shows_none(leaks, told, f"with {parrot} that repeats what was sent, the error")
-        self._shows_none(leaks, repr(records.kept), f"with {parrot} that repeats what was sent, a record")
-        self._shows_none(leaks, _logged(caplog), f"with {parrot} that repeats what was sent, the log")
+        for what, shown in (("the error", told), ("a record", repr(records.kept)), ("the log", _logged(caplog))):
+            self._shows_none(leaks, shown, f"with {name} that repeats what was sent, {what}")
 
     async def test_no_health_and_no_listing_shows_a_key(
         self, stage: Stage, leaks: Leaks, caplog: pytest.LogCaptureFixture

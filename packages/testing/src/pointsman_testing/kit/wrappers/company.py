@@ -28,8 +28,7 @@ from pointsman import (
 
 from ...scripted import Hang
 from ..speech import expect
-from ..stage import PATIENCE
-from .setting import WrapperSetting, differing
+from .setting import PATIENCE, WrapperSetting, differing
 
 ANSWER: Sequence[StreamEvent] = [TextDelta("Somebody who "), TextDelta("sets points."), Finished("stop", Usage())]
 

@@ -21,8 +21,7 @@ from pointsman import (
 
 from ...scripted import Accepted, Hang
 from ..speech import expect
-from ..stage import PATIENCE
-from .setting import Wrapped, WrapperSetting
+from .setting import PATIENCE, Wrapped, WrapperSetting
 
 WORDS: list[StreamEvent] = [TextDelta("Hello "), TextDelta("there")]
 

@@ -32,8 +32,7 @@ from pointsman import (
 
 from ...scripted import Accepted, Hang
 from ..speech import expect
-from ..stage import PATIENCE
-from .setting import WrapperSetting, differing
+from .setting import PATIENCE, WrapperSetting, differing
 
 USAGE = Usage(input_tokens=9, cached_input_tokens=4, output_tokens=5, reasoning_tokens=2)
 STOP = Finished("stop", USAGE)
@@ -53,9 +52,14 @@ ANSWERS: Mapping[str, list[StreamEvent]] = {
     "all-that-is-known": [TextDelta("A"), Finished("stop", USAGE, Exact("0.1"), ServerTimings(load=1.0), "vendor/n")],
 }
 FIELDS: Mapping[str, Mapping[str, Any]] = {
-    "sampling": {"max_tokens": 7, "temperature": 0.5, "top_p": 0.9, "stop": ("END",), "seed": 3},
+    "length": {"max_tokens": 7},
+    "temperature": {"temperature": 0.5},
+    "top-p": {"top_p": 0.9},
+    "stop": {"stop": ("END",)},
+    "seed": {"seed": 3},
     "reasoning-effort": {"reasoning_effort": "high"},
-    "tools": {"tools": (Tool("look_up", "Finds a word."),), "tool_choice": "look_up"},
+    "tools": {"tools": (Tool("look_up", "Finds a word."),)},
+    "tool-choice": {"tool_choice": "none"},
     "schema": {"response_schema": {"type": "object"}},
     "extra": {"extra": {"logit_bias": {"50256": -100}}},
     "wishes": {"priority": "cost", "task": "code", "require": frozenset({"tools"}), "deadline": 9.0},

@@ -16,7 +16,9 @@ from pointsman.plugins import HookCallables, Kind
 
 from ...scripted import ScriptedProvider
 from ..settled import Settled
-from ..stage import PATIENCE
+
+PATIENCE = 5.0
+"""Seconds for one call. All is in memory, so nothing takes so long, unless it hangs."""
 
 CAPABILITIES = ("tools", "schema", "vision")
 
