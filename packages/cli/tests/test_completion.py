@@ -59,6 +59,9 @@ def complete(line: str) -> set[str]:
         ("pointsman config get limits.a.r", {"limits.a.rpm"}),
         ("pointsman config set providers.a.base", {"providers.a.base_url"}),
         ("pointsman completion ", set(SHELLS)),
+        ("pointsman plugins ", {"new"}),
+        ("pointsman plugins new a", set()),
+        ("pointsman plugins new x --kind p", {"provider", "policy"}),
     ],
 )
 def test_what_is_offered(place: Path, a: Vendor, b: Vendor, line: str, offered: set[str]) -> None:
