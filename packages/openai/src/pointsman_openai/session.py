@@ -108,8 +108,8 @@ class Session:
         Raises `Unavailable` for what is no list, besides what `fetch` raises.
         """
         value, url = await self.fetch("models")
-        entries: Any = value if isinstance(value, list) else fields(value).get("data", "")
-        if not isinstance(entries, list | None):
+        told: object = value
+        if not isinstance(told, list) and not isinstance(fields(told).get("data", ""), list | None):
             message = f"what {redact(url, self._secrets)} answered is no list of models: is base_url right?"
             raise Unavailable(message, provider=self._context.name, retryable=False)
         return value, url
