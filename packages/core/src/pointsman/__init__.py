@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from .hookspecs import hookimpl
     from .plugins import Plugins
     from .policy import Candidate, Decision, Exclusion, Policy
+    from .refusing import refusal
     from .reply import Reply, StreamedReply, SyncStreamedReply
     from .stores import StoreSpec
     from .sync import Client, chat
@@ -121,6 +122,7 @@ _LAZY = {
     "hookimpl": "hookspecs",
     "map_events": "wrapping",
     "map_request": "wrapping",
+    "refusal": "refusing",
     "retry_at": "waits",
     "short_circuit": "wrapping",
     "unwind": "unwinding",
@@ -231,6 +233,7 @@ __all__ = [
     "hookimpl",
     "map_events",
     "map_request",
+    "refusal",
     "retry_at",
     "short_circuit",
     "system",

@@ -108,7 +108,8 @@ class Session:
         Raises `Unavailable` for what is no list, besides what `fetch` raises.
         """
         value, url = await self.fetch("models")
-        if not isinstance(value, list) and not isinstance(fields(value).get("data", ""), list | None):
+        told: object = value
+        if not isinstance(told, list) and not isinstance(fields(told).get("data", ""), list | None):
             message = f"what {redact(url, self._secrets)} answered is no list of models: is base_url right?"
             raise Unavailable(message, provider=self._context.name, retryable=False)
         return value, url

@@ -143,6 +143,12 @@ class ChatRequest:
         }
         return self.require | {name for name, needed in implied.items() if needed}
 
+    @property
+    def sampling(self) -> Mapping[str, Any]:
+        """The sampling fields that were given, by their names here: what is left out is not to be sent."""
+        named = ("max_tokens", "temperature", "top_p", "stop", "seed", "reasoning_effort")
+        return {name: value for name in named if (value := getattr(self, name)) not in (None, ())}
+
     def for_model(self, model: str) -> ChatRequest:
         """The same question, addressed to `model`."""
         return replace(self, model=model)
