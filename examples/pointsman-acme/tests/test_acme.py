@@ -167,13 +167,13 @@ async def test_a_vendor_without_a_free_probe_is_judged_by_traffic(server: Server
     assert server.asked == []
 
 
-def test_a_whole_provider_takes_eighty_lines_of_code() -> None:
+def test_a_whole_provider_takes_seventy_five_lines_of_code() -> None:
     source = inspect.getsource(sys.modules["pointsman_acme"])
     lines = {number for number, line in enumerate(source.splitlines(), 1) if line.strip() and line.strip()[0] != "#"}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # A docstring.
             lines -= {*range(node.lineno, (node.end_lineno or 0) + 1)}
-    assert len(lines) <= 80
+    assert len(lines) <= 75
 
 
 @pytest.mark.parametrize("after", [0, 1, 50])

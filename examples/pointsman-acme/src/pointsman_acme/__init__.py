@@ -11,8 +11,6 @@ from pydantic import BaseModel, SecretStr
 
 PRICE = pm.Price(input=Decimal("0.2"), output=Decimal("0.6"), as_of=date(2026, 11, 1), source="its price list")
 """In USD, for a million tokens."""
-OPTIONS = ("max_tokens", "temperature", "top_p", "stop", "seed", "reasoning_effort")
-"""What may be said to it besides a conversation. It has the names that `pm.ChatRequest` has."""
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -30,24 +28,18 @@ async def open_account(config: Config, context: pm.ProviderContext) -> AsyncGene
     @asynccontextmanager
     async def stream(request: pm.ChatRequest) -> AsyncGenerator[AsyncIterator[pm.StreamEvent]]:
         turns = [[message.role, message.text] for message in request.messages]
-        options = {name: value for name in OPTIONS if (value := getattr(request, name)) not in (None, ())}
-        body = {"model": request.model, "turns": turns, **options, **request.extra}
+        body = {"model": request.model, "turns": turns, **request.sampling, **request.extra}
         try:
             response = await http.send(http.build_request("POST", "/chat", json=body), stream=True)
         except httpx2.RequestError as error:
             raise pm.Unavailable(f"Acme cannot be reached: {error}") from error
         async with aclosing(response), aclosing(read(response)) as events:
             if response.status_code != 200:
-                raise await refusal(response)
+                words = b""
+                with suppress(httpx2.RequestError):  # The status alone says what it means.
+                    words = await response.aread()
+                raise pm.refusal(response.status_code, response.headers, words, context.clock())
             yield events
-
-    async def refusal(response: httpx2.Response) -> pm.PointsmanError:
-        status, headers, words = response.status_code, response.headers, ""
-        with suppress(httpx2.RequestError):  # The status alone says what it means.
-            words = (await response.aread()).decode(errors="replace")
-        said = f"Acme refused ({status}): {words}" if len(words) < 500 else ""
-        again = pm.retry_at(headers, context.clock())
-        return pm.error_for_status(status, said, request_id=headers.get("x-request-id"), retry_at=again)
 
     async def read(response: httpx2.Response) -> AsyncGenerator[pm.StreamEvent]:
         chunks, rest = response.aiter_bytes(), b""
