@@ -45,10 +45,13 @@ class Mutant:
     path: str
     tests: Sequence[str]
     bug: str = "no bug"
-    old: str = ""
-    new: str = ""
+    old: str | Sequence[str] = ()
+    new: str | Sequence[str] = ()
+    """What stands in its place; several changes are several of both."""
     caught_by: str = ""
     """The test that has to fail; without a name, some test has to."""
+    quick: bool = False
+    """It is tried by `packages/testing/tests/test_kit_notices.py`, too."""
 
     def judge(self, whole: bool = False) -> Verdict:
         with tempfile.TemporaryDirectory(prefix="pointsman-mutant-") as folder:
@@ -56,10 +59,11 @@ class Mutant:
             shutil.copytree(ROOT / self.package / "src", copied, ignore=shutil.ignore_patterns("__pycache__"))
             module = copied / self.path
             source = module.read_text("utf-8")
-            if self.old:
-                if (count := source.count(self.old)) != 1:
-                    return Verdict(f"its pattern is found {count} times", caught=False, sound=False)
-                module.write_text(source.replace(self.old, self.new), "utf-8")
+            for old, new in zip(_several(self.old), _several(self.new), strict=True):
+                if (count := source.count(old)) != 1:
+                    return Verdict(f"its pattern is found {count} times: {old!r}", caught=False, sound=False)
+                source = source.replace(old, new)
+            module.write_text(source, "utf-8")
             return self._verdict(self._run(folder, copied, "" if whole else self.caught_by))
 
     def _verdict(self, seen: dict[str, object]) -> Verdict:
@@ -105,6 +109,10 @@ class Mutant:
             status = -1
         seen = json.loads(report.read_text()) if report.exists() else {"planted": False, "ran": 0, "failed": []}
         return {**seen, "status": status}
+
+
+def _several(text: str | Sequence[str]) -> Sequence[str]:
+    return (text,) if isinstance(text, str) else text
 
 
 def read(path: Path) -> tuple[float, Iterator[Mutant]]:
