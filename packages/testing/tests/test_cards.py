@@ -15,7 +15,7 @@ from pointsman_testing.kit import ProviderConformance
 from pointsman_testing.kit.cards import Result, card_of, digest
 from pointsman_testing.kit.facts import is_conformance, room_of
 from pointsman_testing.kit.pages import one_line, page
-from pointsman_testing.kit.proves import proven_by, proves
+from pointsman_testing.kit.proves import proven_by, proves, refused_by, refuses
 
 SCHEMA = Path(__file__).parents[3] / "docs/schemas/kit/card.json"
 PLUGIN = """
@@ -45,7 +45,7 @@ TESTS = """
 import pytest
 
 from pointsman_testing.kit.base import ProviderSetting
-from pointsman_testing.kit.proves import proves
+from pointsman_testing.kit.proves import proves, refuses
 
 
 class TestStub(ProviderSetting):
@@ -60,7 +60,7 @@ class TestStub(ProviderSetting):
     def test_tools_arrive(self):
         assert True
 
-    @proves("vision")
+    @refuses("vision", "tools")
     def test_pictures_are_refused(self):
         pytest.skip("it has no pictures")
 
@@ -199,11 +199,15 @@ def test_an_overridden_test_is_about_what_it_was_about() -> None:
         @proves("tools", "schema")
         def test_both(self) -> None: ...
 
+        @refuses("vision")
+        def test_none(self) -> None: ...
+
     class Own(Kit):
         def test_both(self) -> None: ...
 
     assert proven_by(Own, "test_both") == ("tools", "schema")
     assert proven_by(Own, "test_none") == ()
+    assert refused_by(Own, "test_none") == ("vision",)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +225,13 @@ def test_an_overridden_test_is_about_what_it_was_about() -> None:
 def test_what_is_claimed_is_judged_by_its_gravest_case(claimed: bool, outcomes: list[str], state: str) -> None:
     results = [
         Result(
-            at=at, test="test_it", row=str(at), loop="asyncio", room="capabilities", outcome=outcome, proves=("tools",)
+            at=at,
+            test="test_it",
+            row=str(at),
+            loop="asyncio",
+            room="capabilities",
+            outcome=outcome,
+            **{"proves" if claimed else "refuses": ("tools",)},
         )
         for at, outcome in enumerate(outcomes)
     ]

@@ -32,6 +32,9 @@ class Result:
     outcome: str
     reason: str = ""
     proves: tuple[str, ...] = ()
+    """The capabilities that it shows."""
+    refuses: tuple[str, ...] = ()
+    """Those of which it shows that they are refused where nobody claims them."""
 
 
 def card_of(facts: Mapping[str, Any], results: Iterable[Result], expected: int) -> dict[str, Any]:
@@ -93,13 +96,14 @@ def _gravity(result: Result) -> int:
 def _capabilities(claims: Iterable[str], results: list[Result]) -> dict[str, dict[str, Any]]:
     claimed = tuple(claims)
     names = (*CAPABILITIES, *(name for name in claimed if name not in CAPABILITIES))
-    return {name: _capability(name in claimed, [one for one in results if name in one.proves]) for name in names}
+    return {name: _capability(name, name in claimed, results) for name in names}
 
 
-def _capability(claimed: bool, results: list[Result]) -> dict[str, Any]:
-    if not results:
+def _capability(name: str, claimed: bool, results: list[Result]) -> dict[str, Any]:
+    about = [one for one in results if name in (one.proves if claimed else one.refuses)]
+    if not about:
         return {"claimed": claimed, "state": "not tried", "reason": "no case is about it"}
-    gravest = min(results, key=_gravity)
+    gravest = min(about, key=_gravity)
     if gravest.outcome == "held":
         return {"claimed": claimed, "state": "proven" if claimed else "refused clearly"}
     state = {"failed": "failed", "xfail": "known not to hold", "skipped": "not tried"}[gravest.outcome]

@@ -17,7 +17,7 @@ import pytest
 from .cards import Result, card_of, text_of
 from .facts import facts_of, is_conformance, room_of
 from .pages import one_line, page
-from .proves import proven_by
+from .proves import proven_by, refused_by
 
 PROPERTY = "pointsman-card"
 
@@ -58,7 +58,8 @@ class Dealer:
         if hasattr(item, "callspec"):
             loop = str(item.callspec.params.get("anyio_backend", ""))
             row = re.sub(rf"(^|-){loop}(?=-|$)", "", item.callspec.id, count=1).strip("-") if loop else item.callspec.id
-        about = {"test": name, "row": row, "loop": loop, "room": room_of(tests, name), "proves": proven_by(tests, name)}
+        about: dict[str, Any] = {"test": name, "row": row, "loop": loop, "room": room_of(tests, name)}
+        about |= {"proves": proven_by(tests, name), "refuses": refused_by(tests, name)}
         return {"class": item.nodeid.rpartition("::")[0], "facts": _facts_of(tests), "of": of, "at": at, **about}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -104,7 +105,8 @@ class Dealer:
         told = self._told[nodeid]
         outcome, reason = self._outcomes[nodeid]
         same = {key: told[key] for key in ("at", "test", "row", "loop", "room")}
-        return Result(**same, outcome=outcome, reason=reason, proves=tuple(told["proves"]))
+        marks = {key: tuple(told[key]) for key in ("proves", "refuses")}
+        return Result(**same, **marks, outcome=outcome, reason=reason)
 
 
 def outcome_of(report: pytest.TestReport) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""Which capability a test is about; the card reads it."""
+"""Which capabilities a test is about; the card reads it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,34 @@ from typing import Any, TypeVar
 
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
-_ATTRIBUTE = "_pointsman_proves"
-
 
 def proves(*capabilities: str) -> Callable[[TestT], TestT]:
-    """Say of a test that it shows these capabilities, or, where they are not claimed, that they are refused clearly."""
+    """Say of a test that it shows these capabilities where they are claimed."""
+    return _marked("_pointsman_proves", capabilities)
 
+
+def refuses(*capabilities: str) -> Callable[[TestT], TestT]:
+    """Say of a test that it shows that these capabilities are refused clearly where they are not claimed."""
+    return _marked("_pointsman_refuses", capabilities)
+
+
+def proven_by(tests: type, name: str) -> tuple[str, ...]:
+    """The capabilities that the test `name` of the class shows, also where a subclass overrides it."""
+    return _mark("_pointsman_proves", tests, name)
+
+
+def refused_by(tests: type, name: str) -> tuple[str, ...]:
+    """Likewise those that it shows to be refused."""
+    return _mark("_pointsman_refuses", tests, name)
+
+
+def _marked(attribute: str, capabilities: tuple[str, ...]) -> Callable[[TestT], TestT]:
     def mark(test: TestT) -> TestT:
-        setattr(test, _ATTRIBUTE, capabilities)
+        setattr(test, attribute, capabilities)
         return test
 
     return mark
 
 
-def proven_by(tests: type, name: str) -> tuple[str, ...]:
-    """The capabilities that the test `name` of the class is about, also where a subclass overrides it."""
-    for base in tests.__mro__:
-        if found := getattr(vars(base).get(name), _ATTRIBUTE, ()):
-            return found
-    return ()
+def _mark(attribute: str, tests: type, name: str) -> tuple[str, ...]:
+    return next((found for base in tests.__mro__ if (found := getattr(vars(base).get(name), attribute, ()))), ())
