@@ -104,9 +104,17 @@ class Dealer:
     def _result(self, nodeid: str) -> Result:
         told = self._told[nodeid]
         outcome, reason = self._outcomes[nodeid]
-        same = {key: told[key] for key in ("at", "test", "row", "loop", "room")}
-        marks = {key: tuple(told[key]) for key in ("proves", "refuses")}
-        return Result(**same, **marks, outcome=outcome, reason=reason)
+        return Result(
+            at=told["at"],
+            test=told["test"],
+            row=told["row"],
+            loop=told["loop"],
+            room=told["room"],
+            outcome=outcome,
+            reason=reason,
+            proves=tuple(told["proves"]),
+            refuses=tuple(told["refuses"]),
+        )
 
 
 def outcome_of(report: pytest.TestReport) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 Card = Mapping[str, Any]
+Case = Mapping[str, Any]
 
 
 def page(card: Card) -> str:
@@ -38,10 +39,10 @@ def _head(card: Card) -> Iterator[str]:
     yield " · ".join(subject)
     yield ""
     counts = card["counts"]
-    verdict = f"**{counts['held']} of {len(card['cases'])} cases hold**"
+    verdict = f"**{counts['held']} of {_tried(card['cases'])} cases hold**"
     rest = [f"{counts[key]} {word}" for key, word in _EXCEPTIONS.items() if counts[key]]
-    partial = " Only a part of the class was run." if not card["complete"] else ""
-    yield f"{verdict}{''.join(f', {one}' for one in rest)}.{partial}"
+    partial = "" if card["complete"] else " Only a part of the class was run."
+    yield f"{verdict}{''.join(f'; {one}' for one in rest)}.{partial}"
     if "terminal" in card:
         yield f"An answer is whole when its vendor has proven it: {card['terminal']}."
     if "problem" in card:
@@ -71,23 +72,29 @@ def _claims(card: Card) -> Iterator[str]:
 def _rooms(card: Card) -> Iterator[str]:
     yield "| about | held | what holds |"
     yield "| --- | ---: | --- |"
-    for room, cases in _by(card["cases"], "room"):
+    for room, cases in reversed(_by(card["cases"], "room")):  # pytest runs what the first base class has last.
         held = [case for case in cases if case["outcome"] == "held"]
         said = [_promise(test, rows) for test, rows in _by(held, "test")]
-        yield f"| {room} | {len(held)} of {len(cases)} | {' · '.join(said)} |"
+        if tried := _tried(cases):
+            yield f"| {room} | {len(held)} of {tried} | {' · '.join(said)} |"
     yield ""
 
 
 def _exceptions(card: Card) -> Iterator[str]:
-    for outcome, title in (("failed", "Failed"), ("xfail", "Known not to hold"), ("skipped", "Not tried")):
+    for outcome, word in _EXCEPTIONS.items():
         chosen = [case for case in card["cases"] if case["outcome"] == outcome]
         if not chosen:
             continue
-        yield f"{title}:"
+        yield f"{word.capitalize()}:"
         yield ""
-        for (test, reason), rows in _grouped(chosen):
-            yield f"- {_promise(test, rows)}: {reason}"
+        for reason, cases in _by(chosen, "reason"):
+            said = [_promise(test, rows) for test, rows in _by(cases, "test")]
+            yield f"- {' · '.join(said)}: {reason}"
         yield ""
+
+
+def _tried(cases: Iterable[Case]) -> int:
+    return sum(case["outcome"] != "skipped" for case in cases)
 
 
 def _foot(card: Card) -> Iterator[str]:
@@ -97,24 +104,17 @@ def _foot(card: Card) -> Iterator[str]:
     )
 
 
-def _promise(test: str, rows: Iterable[Mapping[str, Any]]) -> str:
+def _promise(test: str, rows: Iterable[Case]) -> str:
     """``test_text_arrives_whole`` of three rows: "text arrives whole (1, 3, 4096)"."""
     ids = [row["row"] for row in rows if row["row"]]
     return _cell(test.removeprefix("test_").replace("_", " ") + (f" ({', '.join(ids)})" if ids else ""))
 
 
-def _by(cases: Iterable[Mapping[str, Any]], key: str) -> list[tuple[str, list[Mapping[str, Any]]]]:
+def _by(cases: Iterable[Case], key: str) -> list[tuple[str, list[Case]]]:
     """Cases that have `key` in common, in the order of the first of each."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    found: dict[str, list[Case]] = {}
     for case in cases:
         found.setdefault(case[key], []).append(case)
-    return list(found.items())
-
-
-def _grouped(cases: Iterable[Mapping[str, Any]]) -> list[tuple[tuple[str, str], list[Mapping[str, Any]]]]:
-    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for case in cases:
-        found.setdefault((case["test"], case["reason"]), []).append(case)
     return list(found.items())
 
 
