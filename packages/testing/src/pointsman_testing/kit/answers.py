@@ -27,7 +27,7 @@ from .speech import expect
 from .stage import Stage
 from .wire import plays
 
-TEXT = 'Grüße, 世界! 👩‍🚀 said\n\nhello.\tTwo  spaces, a \\ and a " too. '
+TEXT = 'Grüße, 世界! 👩‍🚀 said\n\nhello.\tTwo  spaces, a \\ and a " too.\u2028\x85Last. '
 LONG = " ".join(f"word-{number}" for number in range(3_000))
 WORDS = " ".join(["again"] * 64)
 
