@@ -11,6 +11,7 @@ import itertools
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -41,6 +42,9 @@ HARMLESS_JUDGES = ("sambanova",)  # They may live where the tests do.
 FEWER = {"SCHEDULES": "2000", "STATUS_STEP": "9", "HYPOTHESIS_PROFILE": os.environ.get("HYPOTHESIS_PROFILE", "few")}
 """`uv run pytest` plays 10,000 schedules, and all statuses; other interpreters and wheels show whether they differ at
 all."""
+KIT = "test_conformance.py"
+"""Where a plugin is held to the kit. It is a third of all tests: `uv run pytest` and `conformance` run it, and
+`downstream` from wheels; another interpreter, or the wheel of each package, would find nothing that those do not."""
 PYTHONS = nox.project.python_versions(PROJECTS["packages/core"])
 OLDEST = PYTHONS[0]
 
@@ -84,14 +88,26 @@ def tests(session: nox.Session) -> None:
     if session.python == os.environ.get("POINTSMAN_TESTED_LAST"):
         session.skip("`uv run pytest` comes at the end of .ci/run")
     sync(session, "--group", "test")
-    session.run("pytest", *session.posargs, env=FEWER)
+    session.run("pytest", f"--ignore-glob=*/{KIT}", *session.posargs, env=FEWER)
+
+
+@nox.session(python=OLDEST)
+def conformance(session: nox.Session) -> None:
+    """Each plugin of ours, and of the examples, keeps what its kind has to, and README's table says so: --write."""
+    sync(session, "--group", "test")
+    install_examples(session)
+    cards = Path(session.create_tmp()).resolve() / "cards"
+    shutil.rmtree(cards, ignore_errors=True)
+    files = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(f"*/*/tests/{KIT}"))]
+    session.run("pytest", "--quiet", "--pointsman-cards", str(cards), *files)
+    session.run("python", ".ci/conformance.py", str(cards), *session.posargs)
 
 
 @nox.session(python=OLDEST)
 @nox.parametrize("package", PACKAGES, ids=PACKAGES)
 def alone(session: nox.Session, package: str) -> None:
     """One built wheel, with only what it declares, imports and passes its own tests."""
-    check_installed(session, package)
+    check_installed(session, package, tests=[f"--ignore-glob=*/{KIT}"])
 
 
 @nox.session(python=OLDEST, default=False)
@@ -169,8 +185,9 @@ def properties(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST, default=False)
 def mutants(session: nox.Session) -> None:
-    """The engine's tests notice every bug of a list; words after -- select some of them."""
+    """The engine's tests notice every bug of a list, and the kit's those of another; words after -- select some."""
     sync(session, "--group", "test")
+    install_examples(session)
     session.run("python", ".ci/mutants.py", *session.posargs)
 
 
@@ -206,7 +223,13 @@ def sync(session: nox.Session, *groups: str) -> None:
     session.run_install("uv", "sync", "--active", "--quiet", "--no-default-groups", *groups, external=True)
 
 
-def check_installed(session: nox.Session, name: str, *resolution: str) -> None:
+def install_examples(session: nox.Session) -> None:
+    """The plugins of strangers, beside the workspace."""
+    editable = [word for name in EXAMPLES for word in ("--editable", FOLDERS[name])]
+    session.run_install("uv", "pip", "install", "--quiet", "--no-deps", *editable, external=True)
+
+
+def check_installed(session: nox.Session, name: str, *resolution: str, tests: Sequence[str] = ()) -> None:
     """Install `name` as a stranger would, import every module, and run its tests where no source tree is in reach."""
     folder, project = FOLDERS[name], PROJECTS[FOLDERS[name]]
     wheels = build_wheels(session)
@@ -231,7 +254,7 @@ def check_installed(session: nox.Session, name: str, *resolution: str) -> None:
     shutil.copy(ROOT / "pyproject.toml", elsewhere)  # pytest's settings
     shutil.copy(ROOT / "conftest.py", elsewhere)
     session.chdir(elsewhere)
-    session.run("pytest", folder, *session.posargs, env=FEWER)
+    session.run("pytest", folder, *tests, *session.posargs, env=FEWER)
 
 
 def build_wheels(session: nox.Session) -> Path:

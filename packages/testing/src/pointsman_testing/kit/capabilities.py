@@ -22,6 +22,7 @@ from pointsman import (
 
 from ..lab import Answer
 from .base import ProviderSetting
+from .proves import proves, refuses
 from .speech import expect
 from .stage import Stage
 from .wire import plays, texts
@@ -50,6 +51,7 @@ IMPLIED = {
 class CapabilityCases(ProviderSetting):
     """`ProviderSpec.capabilities`, or what its families and models say more exactly."""
 
+    @refuses(*CAPABILITIES)
     async def test_unclaimed_capabilities_are_refused(self, stage: Stage) -> None:
         claimed = await claims(stage)
         for name in sorted({*CAPABILITIES} - claimed):
@@ -63,6 +65,7 @@ class CapabilityCases(ProviderSetting):
                     f"{len(stage.chats)} requests: it has to be refused by name, before anybody is asked",
                 )
 
+    @proves("tools")
     async def test_tools_are_sent(self, stage: Stage) -> None:
         await claiming(stage, "tools")
         await stage.chat(tools=[WEATHER])
@@ -70,6 +73,7 @@ class CapabilityCases(ProviderSetting):
         missing = [word for word in (WEATHER.name, WEATHER.description, "city_9c") if word not in body]
         expect(not missing, f"{missing} of a tool's definition is not in the request: send request.tools")
 
+    @proves("tools")
     @pytest.mark.parametrize("size", [1, 4096])
     async def test_tool_calls_arrive(self, stage: Stage, size: int) -> None:
         await claiming(stage, "tools")
@@ -94,6 +98,7 @@ class CapabilityCases(ProviderSetting):
             f"an answer that calls tools is Finished with {reply.finish_reason!r}: say tool_calls",
         )
 
+    @proves("tools")
     async def test_tool_results_go_back(self, stage: Stage) -> None:
         await claiming(stage, "tools")
         call = CALLS[1]
@@ -110,6 +115,7 @@ class CapabilityCases(ProviderSetting):
             "nothing in the request says which call a tool's result answers: send message.tool_call_id with both",
         )
 
+    @proves("schema")
     async def test_schema_is_sent_and_read(self, stage: Stage) -> None:
         await claiming(stage, "schema")
         stage.script(Answer('{"name_9c": "Bern"}'))
@@ -120,6 +126,7 @@ class CapabilityCases(ProviderSetting):
         )
         expect(reply.parsed == {"name_9c": "Bern"}, f"the answer to a schema arrived as {reply.text!r}")
 
+    @proves("vision")
     async def test_picture_is_sent(self, stage: Stage) -> None:
         await claiming(stage, "vision")
         await stage.chat([PICTURE])
@@ -127,6 +134,7 @@ class CapabilityCases(ProviderSetting):
         expect(any(PIXEL in text for text in sent), "the picture's bytes are not in the request: send message.images")
         expect(any("What is this?" in text for text in sent), "the text beside a picture is not in the request")
 
+    @proves("reasoning")
     async def test_reasoning_is_apart_from_text(self, stage: Stage) -> None:
         await claiming(stage, "reasoning")
         answer = Answer("The answer is 42.", reasoning="Six times nine? No, seven. ")
@@ -140,6 +148,7 @@ class CapabilityCases(ProviderSetting):
             "arrived: yield ReasoningDelta for what is thought, and TextDelta for what is said",
         )
 
+    @proves("embeddings")
     async def test_texts_are_embedded_in_order(self, stage: Stage) -> None:
         await claiming(stage, "embeddings")
         words = ["one", "two words", "and three words"]
@@ -155,6 +164,7 @@ class CapabilityCases(ProviderSetting):
         expect(there == back[::-1], "the same texts in another order have other vectors: keep the order of the texts")
         expect(len({*there}) == len(words), "different texts have the same vector: each text has its own")
 
+    @proves("prefill")
     async def test_beginning_is_gone_on_with(self, stage: Stage) -> None:
         await claiming(stage, "prefill")
         stage.script(Answer(" three"))
@@ -166,6 +176,7 @@ class CapabilityCases(ProviderSetting):
         )
         expect(reply.text == " three", f"the model goes on with ' three', and {reply.text!r} arrived")
 
+    @proves("agentic")
     async def test_agents_are_not_asked_twice(self, stage: Stage) -> None:
         await claiming(stage, "agentic")
         expect(

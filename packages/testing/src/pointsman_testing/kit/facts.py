@@ -1,0 +1,61 @@
+"""What a conformance class is about: the plugin that it proves, and what that plugin claims."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points, version
+from typing import Any
+
+from pointsman import Plugins, PointsmanError
+from pointsman.provider import CAPABILITIES
+
+from .base import ProviderSetting
+
+HERE = __name__.rpartition(".")[0]
+
+
+def is_conformance(tests: type | None) -> bool:
+    """Whether some of the tests of the class are the kit's."""
+    return tests is not None and any(base.__module__.startswith(f"{HERE}.") for base in tests.__mro__)
+
+
+def room_of(tests: type, name: str) -> str:
+    """The module of the kit that the test comes from; a test that a plugin adds to its class is its ``own``."""
+    for base in tests.__mro__:
+        if base.__module__.startswith(f"{HERE}.") and name in vars(base):
+            return base.__module__.removeprefix(f"{HERE}.")
+    return "own"
+
+
+def facts_of(tests: type) -> dict[str, Any]:
+    """What stands above the results on a card."""
+    kind = next((kind for kind in ("provider", "policy", "wrapper") if hasattr(tests, kind)), "provider")
+    name = str(getattr(tests, kind, tests.__name__))
+    group = {"provider": "pointsman.providers", "policy": "pointsman.policies", "wrapper": "pointsman.wrappers"}[kind]
+    dists = [entry.dist for entry in entry_points(group=group, name=name) if entry.dist]
+    facts: dict[str, Any] = {
+        "kind": kind,
+        "name": name,
+        "class": tests.__name__,
+        "package": dists[0].name if dists else None,
+        "version": dists[0].version if dists else None,
+        "kit": version("pointsman-testing"),
+        "pointsman": version("pointsman"),
+    }
+    if issubclass(tests, ProviderSetting):
+        facts |= _of_provider(tests)
+    return facts
+
+
+def _of_provider(tests: type[ProviderSetting]) -> dict[str, Any]:
+    try:
+        spec, _ = Plugins.installed().provider(tests.provider)
+    except PointsmanError as error:
+        return {"model": tests.model, "problem": str(error)}
+    family = spec.family(tests.model)
+    told = next((model.capabilities for model in spec.models if model.id == tests.model), None)
+    claimed = family.capabilities if told is None else told
+    return {
+        "model": tests.model,
+        "terminal": family.terminal.value,
+        "claims": [name for name in CAPABILITIES if name in claimed] + sorted(claimed.difference(CAPABILITIES)),
+    }
