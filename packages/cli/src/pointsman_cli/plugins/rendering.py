@@ -22,7 +22,7 @@ WORDS: Mapping[str, str] = {"provider": "acme", "openai": "acme", "policy": "che
 def rendered(template: str, name: str) -> dict[str, str]:
     """The files of the package ``pointsman-NAME``: path, with slashes -> text."""
     word = WORDS[template]
-    found = _texts(files(__package__) / "templates" / template)
+    found = _texts(files("pointsman_cli.plugins") / "templates" / template)
     return {renamed(path, word, name): renamed(text, word, name) for path, text in sorted(found)}
 
 
