@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from pointsman_testing import Vendor
 from pointsman_testing.kit import ProviderConformance
 
 
@@ -12,3 +15,6 @@ class TestOpenAICompatible(ProviderConformance):
     model = "any-model"
     key = "sk-conformance-0123456789"
     recordings = Path(__file__).parent / "recordings"
+
+    def config(self, vendor: Vendor) -> Mapping[str, Any]:
+        return {**super().config(vendor), "capabilities": ["embeddings", "prefill"]}  # Its user's word for its server.

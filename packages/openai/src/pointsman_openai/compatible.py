@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from pointsman import CheckHealth, Connection, ListModels, PriceAttempt, ProviderSpec, Stream, hookimpl
+from pointsman import CheckHealth, Connection, Embed, ListModels, PriceAttempt, ProviderSpec, Stream, hookimpl
 
 from .spec import OpenAIConfig, listed, openai_spec, session_of
 
@@ -18,7 +18,8 @@ class CompatibleConfig(OpenAIConfig, frozen=True):
     default_models: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Models that a request may go to by itself, best first."""
     capabilities: Annotated[frozenset[str], BeforeValidator(listed)] = frozenset()
-    """What the server can do besides: ``prefill`` if it goes on with a last assistant message (llama.cpp does)."""
+    """What the server can do besides: ``prefill`` if it goes on with a last assistant message (llama.cpp does),
+    ``embeddings`` if it has a model for them."""
 
 
 SPEC = openai_spec(
@@ -52,3 +53,8 @@ def pointsman_models(connection: Connection[Any]) -> ListModels:
 @hookimpl
 def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
     return connection.prices.cost
+
+
+@hookimpl
+def pointsman_embed(connection: Connection[Any]) -> Embed:
+    return session_of(connection).embed

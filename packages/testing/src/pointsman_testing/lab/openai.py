@@ -1,4 +1,4 @@
-"""The OpenAI chat dialect, as compatible vendors speak it: chat completions, streamed or not, and the models."""
+"""The OpenAI chat dialect, as compatible vendors speak it: chat completions, streamed or not, embeddings, models."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .plan import Chunk
 from .profiles import Pace
 from .requests import RecordedRequest, text_of
 from .script import Answer, Fault
+from .vectors import embeddings
 
 _SAME_FOR_ALL: Mapping[str, Any] = {"id": "chatcmpl-lab", "created": 1_790_000_000}
 """One id and one date for all answers, so that the bytes of an answer can be known before it is asked for."""
@@ -33,6 +34,8 @@ _USUAL_ERRORS: Mapping[int, tuple[str, str, str]] = {
     503: ("server_error", "service_unavailable", "The service is not available."),
 }
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_DIMENSIONS = 16
+"""Numbers in a vector."""
 _TOOL_FRAGMENT = 8
 """Characters of a tool call's arguments in one token."""
 
@@ -47,11 +50,12 @@ class OpenAIChat:
 
     @property
     def routes(self) -> Sequence[Route]:
-        return ("chat", "models")
+        return ("chat", "embed", "models")
 
     def route(self, request: RecordedRequest, site: Site) -> Route | Fault:
         routes: dict[str, tuple[str, Route]] = {
             f"{self.prefix}/chat/completions": ("POST", "chat"),
+            f"{self.prefix}/embeddings": ("POST", "embed"),
             f"{self.prefix}/models": ("GET", "models"),
         }
         if request.path not in routes:
@@ -61,11 +65,13 @@ class OpenAIChat:
             return Fault(405)
         if site.api_key is not None and request.headers.get("authorization") != f"Bearer {site.api_key}":
             return Fault(401)
-        return (_wrong_chat(request, site) or "chat") if route == "chat" else route
+        return route if route == "models" else _wrong(request, route, site) or route
 
     def reply(self, route: Route, request: RecordedRequest, site: Site) -> HttpResponse | None:
         if route == "chat":
             return None
+        if route == "embed":
+            return self.json(_embedded(request.json))
         known = {"object": "model", "created": _SAME_FOR_ALL["created"], "owned_by": "lab"}
         listed = [{"id": model} if isinstance(model, str) else model for model in site.models]
         return self.json({"object": "list", "data": [{**known, **model} for model in listed]})
@@ -94,18 +100,36 @@ class OpenAIChat:
         return HttpResponse(headers=(("content-type", "application/json"),), body=(Chunk(data),))
 
 
-def _wrong_chat(request: RecordedRequest, site: Site) -> Fault | None:
-    """What is wrong with the body of a chat request."""
+def _wrong(request: RecordedRequest, route: Route, site: Site) -> Fault | None:
+    """What is wrong with the body of a request that is for a model."""
     try:
         body = request.json
     except ValueError:
         return Fault(400, code="invalid_json", message="The body is not JSON.")
     match body:
         case {"model": str(model), "messages": [*messages]} if all(isinstance(one, dict) for one in messages):
-            known = {one if isinstance(one, str) else one["id"] for one in site.models}
-            return None if not known or model in known else Fault(404, message=f"The model {model} does not exist.")
+            fits = route == "chat"
+        case {"model": str(model), "input": str() | list()}:
+            fits = route == "embed"
         case _:
-            return Fault(400, message="A model and a list of messages are required.")
+            model, fits = "", False
+    if not fits:
+        wanted = "a list of messages" if route == "chat" else "an input"
+        return Fault(400, message=f"A model and {wanted} are required.")
+    known = {one if isinstance(one, str) else one["id"] for one in site.models}
+    return None if not known or model in known else Fault(404, message=f"The model {model} does not exist.")
+
+
+def _embedded(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    texts: list[str] = [asked["input"]] if isinstance(asked["input"], str) else list(map(str, asked["input"]))
+    vectors = embeddings(texts, _DIMENSIONS)
+    tokens = sum(map(count_words, texts))
+    return {
+        "object": "list",
+        "model": asked["model"],
+        "data": [{"object": "embedding", "index": index, "embedding": one} for index, one in enumerate(vectors)],
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
 
 
 def _completion(answer: Answer, request: Mapping[str, Any]) -> Mapping[str, Any]:
