@@ -39,7 +39,7 @@ from pointsman import (
     Unavailable,
     hookimpl,
 )
-from pointsman_testing import Hang, ScriptedProvider, Sleep
+from pointsman_testing import Hang, ScriptedConfig, ScriptedProvider, Sleep
 
 
 class Recorder:
@@ -197,6 +197,23 @@ async def test_a_pinned_target_is_not_asked_for_what_it_cannot_do() -> None:
     assert reply.target == Target("b", "scripted-1")
     assert reply.decision.policy == "pinned"
     assert not a.calls
+
+
+@pytest.mark.parametrize("model", ["a/scripted-1", None])
+async def test_who_knows_better_what_a_server_can_do_is_told_where_to_say_so(model: str | None) -> None:
+    class Config(ScriptedConfig, frozen=True):
+        capabilities: frozenset[str] = frozenset()
+
+    a = ScriptedProvider("a")
+    a.spec = replace(a.spec, config=Config)
+    async with client(a) as one:
+        with pytest.raises(NoCandidates) as caught:
+            await one.chat("hi", model=model, tools=[Tool("f", "does", {})], require=["telepathy"])
+    assert str(caught.value).endswith('\n  if a can after all, say so: capabilities = ["tools"] under [providers.a]')
+    async with client(ScriptedProvider("a")) as one:
+        with pytest.raises(NoCandidates) as caught:
+            await one.chat("hi", model=model, tools=[Tool("f", "does", {})])
+    assert "capabilities =" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,7 @@ class AsyncClient:
             return self._able(self._pinned(model), request)
         candidates, unready = self._roster.candidates()
         decision = decide(self._policy, request, candidates, unready, now, random.getrandbits(32))
-        return _somebody(decision, request, candidates)
+        return self._somebody(decision, request, candidates)
 
     def _able(self, named: Decision, request: ChatRequest) -> Decision:
         """Those of the named targets that can do what `request` needs: another would leave it out in silence."""
@@ -232,7 +232,24 @@ class AsyncClient:
             return named
         candidates = [self._roster.candidate(target) for target in named.order]
         able = InOrder(named.policy).rank(request, candidates, now=0.0, seed=0)
-        return _somebody(replace(able, reason=named.reason), request, candidates)
+        return self._somebody(replace(able, reason=named.reason), request, candidates)
+
+    def _somebody(self, decision: Decision, request: ChatRequest, candidates: Iterable[Candidate]) -> Decision:
+        """The decision. Raises `NoCandidates` if it is for nobody."""
+        if decision.order:
+            return decision
+        said = [*_unheard_of(request, candidates), *self._untold(request, candidates)]
+        raise NoCandidates("\n".join(["no target can take this request.", decision.explain(), *said]))
+
+    def _untold(self, request: ChatRequest, candidates: Iterable[Candidate]) -> Iterator[str]:
+        """What to set at a provider whose servers its user may know better."""
+        lacks: dict[str, set[str]] = {}
+        for one in candidates:
+            lacks.setdefault(one.target.provider, set()).update(one.lacks(request).intersection(CAPABILITIES))
+        for name, what in lacks.items():
+            if what and "capabilities" in self._roster.declared(name).spec.config.model_fields:
+                listed = ", ".join(f'"{one}"' for one in sorted(what))
+                yield f"  if {name} can after all, say so: capabilities = [{listed}] under [providers.{name}]"
 
     @cached_property
     def _policy(self) -> Policy:
@@ -302,14 +319,6 @@ def _check_kind(name: str, given: object, kind: type, made_by: str) -> None:
     """Raises `ConfigError`: a mistake here shows in the client's inside otherwise, far from what was written."""
     if given is not None and not isinstance(given, kind):
         raise ConfigError(f"{name} is {made_by}, not {kind_of(given)}")
-
-
-def _somebody(decision: Decision, request: ChatRequest, candidates: Iterable[Candidate]) -> Decision:
-    """The decision. Raises `NoCandidates` if it is for nobody."""
-    if not decision.order:
-        unheard = "".join(f"\n{said}" for said in _unheard_of(request, candidates))
-        raise NoCandidates(f"no target can take this request.\n{decision.explain()}{unheard}")
-    return decision
 
 
 def _unheard_of(request: ChatRequest, candidates: Iterable[Candidate]) -> Iterator[str]:
