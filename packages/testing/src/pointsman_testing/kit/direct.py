@@ -23,12 +23,12 @@ class Heard:
     error: Exception | None = None
 
     def __str__(self) -> str:
-        met = "an end without Finished"
+        met = [repr(self.text)]
         if self.finished is not None:
-            met = f"Finished({self.finished.reason!r})"
+            met.append(f"Finished({self.finished.reason!r})")
         if self.error is not None:
-            met = f"{type(self.error).__name__}({str(self.error)[:200]!r})"
-        return f"{self.text!r}, then {met}"
+            met.append(f"{type(self.error).__name__}({str(self.error)[:200]!r})")
+        return ", then ".join(met if len(met) > 1 else [*met, "an end without Finished"])
 
 
 @dataclass(frozen=True, slots=True)
