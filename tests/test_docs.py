@@ -260,6 +260,25 @@ def test_configuration_page_lists_every_limit() -> None:
     assert re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE) == list(Limit.model_fields)
 
 
+def test_hooks_page_lists_what_a_request_asks_and_an_answer_says() -> None:
+    page = "docs/hooks.md"
+    [others] = re.findall(r"^The rest is for policies and the engine: (.*)\.$", text(page), re.MULTILINE)
+    sampled = pointsman.ChatRequest(
+        messages=(), max_tokens=1, temperature=1, top_p=1, stop=("x",), seed=1, reasoning_effort="low"
+    ).sampling
+    asked = [row[0] for row in table(page, "of the request")]
+    assert {*asked, *sampled, *re.findall(r"`(\w+)`", others)} == {"sampling", *names(pointsman.ChatRequest)}
+    assert all(f"`{name}`" in text(page) for name in sampled)
+    assert [row[0] for row in table(page, "of a message")] == names(pointsman.Message)
+    for event, *_ in table(page, "event"):
+        name, _, shown = event.rstrip(")").partition("(")
+        assert shown.split(", ") == names(getattr(pointsman, name))[: shown.count(",") + 1]
+
+
+def names(kind: type[Any]) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
 def test_readme_of_the_lab_lists_its_faults() -> None:
     assert dict(table("packages/testing/README.md", "--fault")) == dict(MISHAPS)
 
