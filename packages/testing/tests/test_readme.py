@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pointsman_testing.kit import ProviderConformance
+
 README = Path(__file__).parents[1] / "README.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
@@ -20,3 +22,15 @@ def test_example_runs(code: str) -> None:
 
 def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 7  # A page that lost its examples would pass every other test.
+
+
+def test_every_variable_of_the_kit_is_listed() -> None:
+    table = README.read_text("utf-8").partition("| variable |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ", table, re.MULTILINE)
+    known = [
+        name
+        for base in ProviderConformance.__mro__
+        for name, kind in vars(base).get("__annotations__", {}).items()
+        if str(kind).startswith("ClassVar") and name != "pytestmark"
+    ]
+    assert sorted(rows) == sorted(known)
