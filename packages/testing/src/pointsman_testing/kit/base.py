@@ -11,11 +11,12 @@ import pytest
 from pointsman import Plugins, ProviderSpec, Target
 
 from ..lab import Dialect, Lab, OpenAIChat, Vendor
+from .overriding import Overridable
 from .settled import Settled
 from .stage import Stage
 
 
-class ProviderSetting(Settled):
+class ProviderSetting(Settled, Overridable):
     """The variables to set in a subclass, and the fixtures that come of them."""
 
     pytestmark: ClassVar[list[pytest.MarkDecorator]] = [pytest.mark.anyio, pytest.mark.filterwarnings("error")]

@@ -16,12 +16,13 @@ from pointsman import AsyncClient, ChatRequest, Decision, Exclusion, Plugins, Po
 
 from ..scripted import ScriptedProvider
 from .deciding import QUESTIONS, Ranked, decide_elsewhere, expect_same, rank_everything
+from .overriding import Overridable
 from .situations import FIELDS, MOMENTS, REQUESTS
 from .speech import expect
 from .watching import watching
 
 
-class PolicyConformance:
+class PolicyConformance(Overridable):
     """Subclass it as ``class TestCheapest(PolicyConformance)``, and say which `policy`.
 
     A test that does not hold is overridden with a strict ``pytest.mark.xfail`` that gives the reason, never deleted.

@@ -15,6 +15,7 @@ from pointsman import AsyncClient, ChatRequest, Plugins, Settings, StreamEvent, 
 from pointsman.plugins import HookCallables, Kind
 
 from ...scripted import ScriptedProvider
+from ..overriding import Overridable
 from ..settled import Settled
 
 PATIENCE = 5.0
@@ -57,7 +58,7 @@ class Wrapped:
         return entered.is_set(), events
 
 
-class WrapperSetting(Settled):
+class WrapperSetting(Settled, Overridable):
     """The variables and methods to set in a subclass, and the fixtures that come of them."""
 
     pytestmark: ClassVar[list[pytest.MarkDecorator]] = [pytest.mark.anyio, pytest.mark.filterwarnings("error")]
