@@ -270,6 +270,10 @@ def test_hooks_page_lists_what_a_request_asks_and_an_answer_says() -> None:
     assert {*asked, *sampled, *re.findall(r"`(\w+)`", others)} == {"sampling", *names(pointsman.ChatRequest)}
     assert all(f"`{name}`" in text(page) for name in sampled)
     assert [row[0] for row in table(page, "of a message")] == names(pointsman.Message)
+    assert [row[0] for row in table(page, "of a candidate")] == names(pointsman.Candidate)
+    for shape, *_ in table(page, "returned"):
+        name, _, shown = shape.rstrip(")").partition("(")
+        assert shown.split(", ") == list(inspect.signature(getattr(pointsman, name)).parameters)
     for event, *_ in table(page, "event"):
         name, _, shown = event.rstrip(")").partition("(")
         assert shown.split(", ") == names(getattr(pointsman, name))[: shown.count(",") + 1]
