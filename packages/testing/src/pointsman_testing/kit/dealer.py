@@ -41,10 +41,11 @@ class Dealer:
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         report = yield
-        if isinstance(collector, pytest.Class) and is_conformance(collector.cls):
-            tests = [node for node in report.result or () if isinstance(node, pytest.Function)]
-            of = len(tests) + len(deleted_from(collector.cls))
-            self._places |= {test.nodeid: (collector.nodeid, at, of) for at, test in enumerate(tests)}
+        tests: type | None = getattr(collector, "cls", None)
+        if isinstance(collector, pytest.Class) and tests is not None and is_conformance(tests):
+            nodes = [node for node in report.result or () if isinstance(node, pytest.Function)]
+            of = len(nodes) + len(deleted_from(tests))
+            self._places |= {test.nodeid: (collector.nodeid, at, of) for at, test in enumerate(nodes)}
         return report
 
     @pytest.hookimpl(tryfirst=True)
