@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -107,6 +108,18 @@ def test_a_name_that_would_not_work_is_refused(invoke: Invoke, nowhere: Path, na
 def test_a_name_that_python_has_too_is_none_the_worse(name: str) -> None:
     """The module's begins with ``pointsman_``."""
     assert new.why_not(name) is None
+
+
+@pytest.mark.parametrize("template", KINDS)
+def test_a_name_that_the_plugin_imports_is_none_the_worse(template: str) -> None:
+    """`Decision` is imported, so the class of the policy ``decision`` is called otherwise."""
+    module = f"src/pointsman_{WORDS[template]}/__init__.py"
+    plain = ast.parse(rendered(template, WORDS[template])[module])
+    imported = {one.name for node in plain.body if isinstance(node, ast.Import | ast.ImportFrom) for one in node.names}
+    for name in imported:
+        kebab = re.sub("(?<=[a-z])(?=[A-Z])", "-", name).lower()
+        tree = ast.parse(rendered(template, kebab)[f"src/pointsman_{kebab.replace('-', '_')}/__init__.py"])
+        assert name not in {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 @in_a_checkout

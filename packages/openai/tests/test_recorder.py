@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pointsman import PointsmanError, Settings, Target
-from pointsman_testing import Answer, Fault, Lab, Vendor
+from pointsman_testing import Answer, Fault, Lab, Raw, RecordedRequest, Response, Vendor
 from pointsman_testing.kit.record import make
 from pointsman_testing.kit.recording import Recording
 
@@ -24,9 +25,10 @@ async def vendor() -> AsyncGenerator[Vendor]:
         yield lab.vendor("recorded", api_key=KEY)
 
 
-async def recorded(vendor: Vendor, key: str = KEY) -> str:
-    table = {"base_url": vendor.base_url, "api_key": key}
-    return await make(Settings.of({"providers": {"openai-compatible": table}}), TARGET, "Hi", {}, command="again")
+async def recorded(vendor: Vendor, key: str = KEY, **named: str) -> str:
+    target = Target(named.get("name", TARGET.provider), TARGET.model)
+    table = {"base_url": vendor.base_url, "api_key": key} | ({"plugin": TARGET.provider} if named else {})
+    return await make(Settings.of({"providers": {target.provider: table}}), target, "Hi", {}, command="again")
 
 
 async def test_what_was_said_is_written_down_and_read_again(vendor: Vendor, tmp_path: Path) -> None:
@@ -52,14 +54,47 @@ async def test_an_error_is_written_down_as_one(vendor: Vendor, tmp_path: Path) -
     assert "sk-another" not in path.read_text()
 
 
-async def test_no_key_is_written_down(vendor: Vendor) -> None:
-    vendor.script(lambda request: Fault(400, f"you sent {request.headers['authorization']}"))
+async def test_an_answer_is_whole_before_its_connection_ends(vendor: Vendor) -> None:
+    """A plugin that has seen the proof leaves, and real vendors take a moment to say the rest."""
+    vendor.script(Answer(TEXT).stall(at=-1))
+    recording = json.loads(await recorded(vendor))
+    assert recording["outcome"]["text"] == TEXT
+    assert recording["exchanges"][0]["body"][-1][1].endswith("data: [DONE]\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(TEXT).cut(at=-9), "peer closed connection without sending complete message body"),
+        (Answer(TEXT).cut(at=-9, how="reset"), "Connection reset by peer"),
+        (Raw(gzip.compress(b"data: [DONE]"), headers={"content-encoding": "gzip"}), "is compressed"),
+    ],
+    ids=["cut", "reset", "compressed"],
+)
+async def test_nothing_is_made_of_an_answer_that_cannot_be_played(vendor: Vendor, answer: Response, said: str) -> None:
+    vendor.script(answer)
+    with pytest.raises(ValueError, match=f"was asked, and .*{said}"):
+        await recorded(vendor)
+
+
+async def test_a_provider_of_another_name_is_recorded_as_its_plugin(vendor: Vendor) -> None:
+    recording = json.loads(await recorded(vendor, name="mine"))
+    assert (recording["provider"], recording["outcome"]["finish_reason"]) == (TARGET.provider, "stop")
+
+
+@pytest.mark.parametrize("size", [None, 5])
+async def test_no_key_is_written_down(vendor: Vendor, size: int | None) -> None:
+    def parrot(request: RecordedRequest) -> Fault:
+        fault = Fault(400, f"you sent {request.headers['authorization']}")
+        return fault.drip(size) if size else fault
+
+    vendor.script(parrot)
     with pytest.raises(ValueError, match="a key would be in the recording"):
         await recorded(vendor)
 
 
 async def test_nothing_is_made_of_a_vendor_that_is_not_there(vendor: Vendor) -> None:
-    with vendor.refusing(), pytest.raises((ValueError, PointsmanError), match="nothing was asked"):
+    with vendor.refusing(), pytest.raises((ValueError, PointsmanError), match="was asked, and the connection failed"):
         await recorded(vendor)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -104,10 +105,15 @@ def stub(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def deal(folder: Path, *options: str) -> tuple[dict[str, Any], str]:
-    """The card that a run of pytest in that folder writes, and its page."""
+def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """A run of pytest in that folder, which is asked for cards."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pointsman-cards", "cards", *options]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def deal(folder: Path, *options: str) -> tuple[dict[str, Any], str]:
+    """The card that such a run writes, and its page."""
+    ran = run(folder, *options)
     [card] = (folder / "cards").glob("*.json")
     assert card.name == "stub.TestStub.json", ran.stdout
     return json.loads(card.read_text("utf-8")), card.with_suffix(".md").read_text("utf-8")
@@ -162,6 +168,53 @@ def test_a_part_of_the_class_is_no_whole_card(stub: Path, part: tuple[str, ...])
     assert not card["complete"]
     assert "Only a part of the class was run." in markdown
     assert len(card["cases"]) < 6
+
+
+def test_a_card_without_tests_of_the_kit_is_not_complete(stub: Path) -> None:
+    (stub / "test_stub.py").write_text(
+        "from pointsman_testing.kit import ProviderConformance as Kit\n\nclass TestStub(Kit):\n"
+        "    provider, model = 'stub', 'stub-1'\n    test_of_mine = lambda self: None\n"
+        "    vars().update({name: None for name in dir(Kit) if name.startswith('test_')})\n"
+    )
+    card, _ = deal(stub)
+    assert (card["counts"]["held"], card["complete"]) == (1, False)
+
+
+def test_odd_rows_and_reasons_stay_in_their_place(stub: Path) -> None:
+    """One class has one card, and what a test says is neither a heading nor a tag of the page."""
+    tests = (stub / "test_stub.py").read_text()
+    tests = tests.replace('["one-byte", "all"]', '["::", "a|b"]').replace("Stub cannot", "Not <b>\\n\\n# at all | yet")
+    (stub / "test_stub.py").write_text(tests)
+    card, markdown = deal(stub)
+    assert [case["row"] for case in card["cases"][:2]] == ["::", "a|b"]
+    assert card["complete"]
+    assert "- known: Not &lt;b> # at all \\| yet\n" in markdown
+
+
+@pytest.mark.parametrize("lacking", ["provider", "model"])
+def test_a_class_that_says_less_than_it_must_is_told_so(stub: Path, lacking: str) -> None:
+    tests = (stub / "test_stub.py").read_text()
+    (stub / "test_stub.py").write_text(re.sub(f"    {lacking} = .*\n", "", tests))
+    ran = run(stub)
+    assert "INTERNALERROR" not in ran.stdout
+    [page] = (stub / "cards").glob("*.md")
+    assert f"the class does not say which {lacking}" in page.read_text("utf-8")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_runs(stub: Path) -> None:
+    (stub / "cards").write_text("")
+    ran = run(stub)
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert "no card can be written there" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_without_the_extra_the_option_says_what_to_install(stub: Path) -> None:
+    (stub / "blockbuster.py").write_text("raise ModuleNotFoundError(\"No module named 'blockbuster'\")\n")
+    ran = run(stub)
+    assert ran.returncode == 4
+    assert "pip install 'pointsman-testing[kit]'" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_what_counts_of_a_rerun_is_its_end(stub: Path) -> None:

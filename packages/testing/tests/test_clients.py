@@ -124,6 +124,36 @@ async def test_a_call_too_many_fails_the_test_even_where_its_error_is_caught() -
         await body()
 
 
+async def test_a_retry_that_nobody_scripted_is_told_as_one() -> None:
+    with pytest.raises(
+        AssertionError, match=r"if this is its retry, settings=\{'engine': \{'retries': 0\}\} makes none"
+    ):
+        async with client(["Hel", StreamBroken]) as llm:
+            with pytest.raises(PluginError):
+                await llm.chat("Hi")
+    async with client(default=RateLimited, settings=QUICK) as llm:
+        with pytest.raises(RateLimited):
+            await llm.chat("Hi")
+
+
+async def test_a_function_that_fails_fails_the_test_even_where_its_error_is_caught() -> None:
+    def asserting(request: ChatRequest) -> str:
+        assert request.temperature == 0.5, "too warm"
+        return "fine"
+
+    with pytest.raises(AssertionError, match=r"answers a call of scripted/scripted-1 raised AssertionError: too warm"):
+        async with client(asserting) as llm:
+            with pytest.raises(PointsmanError):
+                await llm.chat("Hi", temperature=1)
+
+    def refusing(request: ChatRequest) -> str:
+        raise Unavailable("on purpose")
+
+    async with client(refusing, settings=QUICK) as llm:
+        with pytest.raises(Unavailable):
+            await llm.chat("Hi")
+
+
 async def test_what_the_body_raised_goes_first() -> None:
     with pytest.raises(ZeroDivisionError):
         async with client("once") as llm:
@@ -173,6 +203,9 @@ def test_misuse_is_told() -> None:
         client({"a/m": "Hi"}, "Hi")
     with pytest.raises(ValueError, match="is not a target"):
         client({"a": "Hi"})
+    misspelt: dict[str, Any] = {"defualt": "Hi"}
+    with pytest.raises(TypeError, match="nothing is known of defualt: there are target, default"):
+        client(**misspelt)
 
 
 def test_programs_without_a_loop() -> None:

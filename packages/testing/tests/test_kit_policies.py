@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 import random
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -62,6 +63,26 @@ def fails(name: str, policy: Policy) -> bool:
 @pytest.mark.parametrize("name", TESTS)
 def test_a_sound_policy_is_green(name: str) -> None:
     assert not fails(name, Broken(lambda sound, *_: sound))
+
+
+def _names_whom_it_prefers(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
+    order = tuple(sorted(sound.order))
+    return replace(sound, order=order, reason=f"{order[0]} comes before {order[-1]}" if order else "nobody can")
+
+
+def _imports_late(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
+    sys.modules.pop("colorsys", None)
+    import colorsys
+
+    return replace(sound, reason=f"{colorsys.__name__} {PurePath('a', 'b').with_suffix('.c')}")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name"),
+    [(_names_whom_it_prefers, "test_explains_itself"), (_imports_late, "test_touches_nothing")],
+)
+def test_what_is_unusual_is_no_bug(spoil: Break, name: str) -> None:
+    assert not fails(name, Broken(spoil))
 
 
 def _raises(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
@@ -138,6 +159,12 @@ def _tags(sound: Decision, request: ChatRequest, candidates: list[Candidate]) ->
             "test_explains_itself",
             id="quotes the prompt",
         ),
+        pytest.param(
+            lambda sound, request, _: replace(sound, reason=f"so says {request.messages[-1].text[:60]!r}"),
+            "test_explains_itself",
+            id="quotes some of the prompt",
+        ),
+        pytest.param(lambda sound, *_: replace(sound, reason=None), "test_explains_itself", id="a reason of no text"),
         pytest.param(lambda sound, *_: replace(sound, order=list(sound.order)), "test_a_decision_is_data", id="a list"),
         pytest.param(
             lambda sound, *_: replace(sound, order=map(Target.parse, map(str, sound.order))),
@@ -170,6 +197,17 @@ def _tags(sound: Decision, request: ChatRequest, candidates: list[Candidate]) ->
             lambda sound, *_: replace(sound, reason=HERE.read_text()[:3]), "test_touches_nothing", id="a file"
         ),
         pytest.param(lambda sound, *_: (print(sound), sound)[1], "test_touches_nothing", id="prints"),
+        pytest.param(
+            lambda sound, *_: (sys.stdout.write("x"), sound)[1], "test_touches_nothing", id="writes to the terminal"
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, reason=f"{HERE.exists()}"), "test_touches_nothing", id="looks for a file"
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, reason=f"{os.getpid() > 0}"),
+            "test_touches_nothing",
+            id="knows its process",
+        ),
         pytest.param(_sorts_what_it_was_given, "test_changes_nothing_that_it_is_given", id="sorts in place"),
         pytest.param(_tags, "test_changes_nothing_that_it_is_given", id="takes a tag out"),
         pytest.param(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,12 +14,14 @@ import pytest
 
 from pointsman import (
     ChatRequest,
+    Exact,
     Finished,
     PointsmanError,
     Stream,
     StreamEvent,
     TextDelta,
     Unavailable,
+    Usage,
     hookimpl,
     map_events,
     map_request,
@@ -48,6 +51,7 @@ async def fails(name: str, wrap: Wrap) -> bool:
     """Whether that test of the kit goes red for `wrap`."""
     test = TESTS[name]
     rows = [mark.args for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+    rows = [row for row in rows if row[0] != "anyio_backend"]
     for fixtures in [{rows[0][0]: value} for value in rows[0][1]] if rows else [{}]:
         try:
             await test(plugin=Wrapper(wrap), **fixtures)
@@ -213,6 +217,28 @@ def _cache(key: Callable[[ChatRequest], object], *, early: bool = False) -> Wrap
     return wrap
 
 
+def _whole_again(inner: Stream) -> Stream:
+    known: dict[str, Sequence[StreamEvent]] = {}
+    return short_circuit(
+        inner,
+        lambda request: known.get(repr(request)),
+        lambda request, events: known.update({repr(request): [*events[:-1], Finished("stop", Usage(), Exact(0))]}),
+    )
+
+
+def _one_memory_for_all(inner: Stream, known: dict[str, Sequence[StreamEvent]] = {}) -> Stream:  # noqa: B006
+    return short_circuit(
+        inner,
+        lambda request: known.get(repr(request)),
+        lambda request, events: known.update({repr(request): list(events)}),
+    )
+
+
+def _sleeps(request: ChatRequest) -> ChatRequest:
+    time.sleep(0.001)
+    return request
+
+
 def _taints(request: ChatRequest) -> ChatRequest:
     request.tags["seen"] = "yes"
     return request
@@ -270,6 +296,9 @@ def _taints(request: ChatRequest) -> ChatRequest:
         pytest.param(
             _cache(repr, early=True), "test_half_an_answer_is_not_given_for_a_whole", id="remembers too early"
         ),
+        pytest.param(_whole_again, "test_what_is_asked_again_is_answered_whole", id="remembers no reason"),
+        pytest.param(_cache(repr), "test_an_answer_that_nobody_gave_costs_nothing", id="charges for what it remembers"),
+        pytest.param(_one_memory_for_all, "test_providers_are_told_apart", id="remembers in the module"),
         pytest.param(_one_at_a_time, "test_an_open_stream_holds_up_nobody", id="one at a time"),
         pytest.param(
             lambda inner: map_events(inner, lambda event: None if isinstance(event, Finished) else event),
@@ -280,3 +309,8 @@ def _taints(request: ChatRequest) -> ChatRequest:
 )
 async def test_a_bug_is_seen_by_the_right_test(wrap: Wrap, caught_by: str) -> None:
     assert await fails(caught_by, wrap)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_a_wrapper_that_blocks_is_seen_by_the_right_test() -> None:
+    assert await fails("test_nothing_blocks_the_event_loop", lambda inner: map_request(inner, _sleeps))

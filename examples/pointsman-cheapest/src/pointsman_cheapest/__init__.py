@@ -11,7 +11,7 @@ TOKEN = 4
 """Characters, as in English. A language with longer or shorter tokens has them at every candidate."""
 
 
-class Cheapest:
+class CheapestPolicy:
     """Ranks by price alone, and says what the first one should cost."""
 
     name = "cheapest"
@@ -31,4 +31,4 @@ class Cheapest:
 
 @hookimpl
 def pointsman_policies() -> Sequence[Policy]:
-    return [Cheapest()]
+    return [CheapestPolicy()]

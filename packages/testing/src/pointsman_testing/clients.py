@@ -8,7 +8,19 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeAlias, TypedDict, Unpack, cast
 
-from pointsman import AsyncClient, ChatRequest, Client, ModelInfo, PluginError, Plugins, Scope, Settings, Target
+from pointsman import (
+    AsyncClient,
+    ChatRequest,
+    Client,
+    Finished,
+    ModelInfo,
+    PluginError,
+    Plugins,
+    PointsmanError,
+    Scope,
+    Settings,
+    Target,
+)
 
 from .scripted import ScriptedCall, ScriptedProvider, Steps
 
@@ -38,9 +50,13 @@ class ScriptedTargets:
     """What scripted targets will do, and what they were asked."""
 
     def __init__(self, *answers: Answers | ByTarget, **wishes: Unpack[Wishes]) -> None:
+        if unknown := wishes.keys() - Wishes.__annotations__.keys():
+            raise TypeError(
+                f"nothing is known of {', '.join(sorted(unknown))}: there are {', '.join(Wishes.__annotations__)}"
+            )
         self._scripts = _by_target(answers, wishes.get("target", "scripted/scripted-1"))
         self._default = wishes.get("default", None if any(self._scripts.values()) else "ok")
-        self._unexpected: list[str] = []
+        self._wrong: list[str] = []
         self.calls: list[ScriptedCall] = []
         """Every call, of all targets, in order of entering."""
         known = {info.id: info for info in wishes.get("models", ())}
@@ -69,9 +85,9 @@ class ScriptedTargets:
         return sum(map(len, self._scripts.values()))
 
     def check(self) -> None:
-        """Raises `AssertionError` if there was a call that the script does not know."""
-        if self._unexpected:
-            raise AssertionError("; ".join(self._unexpected))
+        """Raises `AssertionError` if there was a call that nobody scripted, or whose function failed."""
+        if self._wrong:
+            raise AssertionError("; ".join(self._wrong))
 
     def _answerer(self, provider: str) -> Callable[[ChatRequest], Steps]:
         def answer(request: ChatRequest) -> Steps:
@@ -80,7 +96,17 @@ class ScriptedTargets:
             found = script.popleft() if script else self._default
             if found is None:
                 return self._surprised(target, request, known=script is not None)
-            return found(request) if callable(found) and not isinstance(found, type) else found
+            if isinstance(found, type) or not callable(found):
+                return found
+            try:
+                return found(request)
+            except PointsmanError:
+                raise
+            except Exception as error:  # The code under test may catch what the client makes of it.
+                self._wrong.append(
+                    f"the function that answers a call of {target} raised {type(error).__name__}: {error}"
+                )
+                raise
 
         return answer
 
@@ -90,7 +116,10 @@ class ScriptedTargets:
         text = request.messages[-1].text
         shown = text if len(text) <= 60 else f"{text[:60]}..."
         said = f"nothing is scripted for this call of {target}, {told}: {shown!r}. Script more answers, or a default"
-        self._unexpected.append(said)
+        last = next((call for call in reversed(self.calls) if call.target == target), None)
+        if last and not any(isinstance(event, Finished) for event in last.events):
+            said += ". The one before it failed: if this is its retry, settings={'engine': {'retries': 0}} makes none"
+        self._wrong.append(said)
         # A request's fault is neither retried nor tried elsewhere, so that the test fails with this sentence.
         return PluginError(said, plugin=target.provider, scope=Scope.REQUEST)
 

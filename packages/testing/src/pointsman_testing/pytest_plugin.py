@@ -22,6 +22,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     folder: str | None = config.getoption(OPTION)
     if folder:
-        from .kit.dealer import Dealer
+        import os
 
-        config.pluginmanager.register(Dealer(config, config.invocation_params.dir / folder), "pointsman-cards")
+        import pytest
+
+        place = config.invocation_params.dir / folder
+        try:
+            from .kit.dealer import Dealer
+
+            place.mkdir(parents=True, exist_ok=True)
+            if not os.access(place, os.W_OK):
+                raise PermissionError(f"{place} is not for us to write to")
+        except ImportError as error:
+            raise pytest.UsageError(f"{OPTION}: {error}; pip install 'pointsman-testing[kit]' brings it") from None
+        except OSError as error:
+            raise pytest.UsageError(f"{OPTION}: no card can be written there: {error}") from None
+        config.pluginmanager.register(Dealer(config, place), "pointsman-cards")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from .cards import Result, card_of, text_of
-from .facts import facts_of, is_conformance, room_of
+from .facts import deleted_from, facts_of, is_conformance, room_of
 from .pages import one_line, page
 from .proves import proven_by, refused_by
 
@@ -30,8 +30,8 @@ class Dealer:
     def __init__(self, config: pytest.Config, folder: Path) -> None:
         self._main = not hasattr(config, "workerinput")
         self._folder = folder
-        self._places: dict[str, tuple[int, int]] = {}
-        """Test -> where it stands in its class, and how many there are; also of those that are not chosen to run."""
+        self._places: dict[str, tuple[str, int, int]] = {}
+        """Test -> its class, where it stands in there, and how many there are; also of those not chosen to run."""
         self._told: dict[str, dict[str, Any]] = {}
         self._outcomes: dict[str, tuple[str, str]] = {}
         self._written: list[str] = []
@@ -41,9 +41,11 @@ class Dealer:
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         report = yield
-        if isinstance(collector, pytest.Class) and is_conformance(collector.cls):
-            tests = [node for node in report.result or () if isinstance(node, pytest.Function)]
-            self._places |= {test.nodeid: (at, len(tests)) for at, test in enumerate(tests)}
+        tests: type | None = getattr(collector, "cls", None)
+        if isinstance(collector, pytest.Class) and tests is not None and is_conformance(tests):
+            nodes = [node for node in report.result or () if isinstance(node, pytest.Function)]
+            of = len(nodes) + len(deleted_from(tests))
+            self._places |= {test.nodeid: (collector.nodeid, at, of) for at, test in enumerate(nodes)}
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -52,7 +54,7 @@ class Dealer:
             item.user_properties.append((PROPERTY, self._tell(item, item.cls)))
 
     def _tell(self, item: pytest.Function, tests: type) -> dict[str, Any]:
-        at, of = self._places[item.nodeid]
+        place, at, of = self._places[item.nodeid]
         name = item.originalname
         loop, row = "", ""
         if hasattr(item, "callspec"):
@@ -60,7 +62,7 @@ class Dealer:
             row = re.sub(rf"(^|-){loop}(?=-|$)", "", item.callspec.id, count=1).strip("-") if loop else item.callspec.id
         about: dict[str, Any] = {"test": name, "row": row, "loop": loop, "room": room_of(tests, name)}
         about |= {"proves": proven_by(tests, name), "refuses": refused_by(tests, name)}
-        return {"class": item.nodeid.rpartition("::")[0], "facts": _facts_of(tests), "of": of, "at": at, **about}
+        return {"class": place, "facts": _facts_of(tests), "of": of, "at": at, **about}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         told = dict(report.user_properties).get(PROPERTY)
@@ -81,7 +83,6 @@ class Dealer:
             name = f"{card['name']}.{card['class']}"
             taken[name] += 1
             path = self._folder / (name if taken[name] == 1 else f"{name}-{taken[name]}")
-            self._folder.mkdir(parents=True, exist_ok=True)
             path.with_name(f"{path.name}.json").write_text(text_of(card), "utf-8")
             path.with_name(f"{path.name}.md").write_text(page(card), "utf-8")
             self._written.append(one_line(card))
@@ -118,13 +119,13 @@ class Dealer:
 
 
 def outcome_of(report: pytest.TestReport) -> tuple[str, str] | None:
-    """What a report of one phase says of its test, and why; None if it says nothing."""
+    """What a report of one phase says of its test, and why, in one line; None if it says nothing."""
     expected = getattr(report, "wasxfail", None)
     if report.skipped and expected is not None:
-        return "xfail", expected.removeprefix("reason: ")
+        return "xfail", " ".join(expected.removeprefix("reason: ").split()) or "no reason is given"
     if report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        return "skipped", reason.removeprefix("Skipped: ")
+        return "skipped", " ".join(reason.removeprefix("Skipped: ").split())
     if report.failed:
         crash = getattr(report.longrepr, "reprcrash", None)
         said = str(crash.message if crash else report.longrepr).strip() or "it failed"

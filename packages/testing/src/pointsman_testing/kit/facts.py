@@ -26,6 +26,12 @@ def room_of(tests: type, name: str) -> str:
     return "own"
 
 
+def deleted_from(tests: type) -> set[str]:
+    """Tests of the kit in whose place a subclass has something else, such as None."""
+    kit = {name for base in tests.__mro__ if base.__module__.startswith(f"{HERE}.") for name in vars(base)}
+    return {name for name in kit if name.startswith("test_") and not callable(getattr(tests, name))}
+
+
 def facts_of(tests: type) -> dict[str, Any]:
     """What stands above the results on a card."""
     kind = next((kind for kind in ("provider", "policy", "wrapper") if hasattr(tests, kind)), "provider")
@@ -47,6 +53,8 @@ def facts_of(tests: type) -> dict[str, Any]:
 
 
 def _of_provider(tests: type[ProviderSetting]) -> dict[str, Any]:
+    if unsaid := [name for name in ("provider", "model") if not hasattr(tests, name)]:
+        return {"problem": f"the class does not say which {' and '.join(unsaid)}"}
     try:
         spec, _ = Plugins.installed().provider(tests.provider)
     except PointsmanError as error:

@@ -16,17 +16,18 @@ import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from types import ModuleType, TracebackType
-from typing import Any, cast
+from types import ModuleType
+from typing import Any
 
 import anyio
 import pytest
-from blockbuster.blockbuster import BlockingError, blockbuster_ctx
+from blockbuster.blockbuster import blockbuster_ctx
 
 from pointsman import AsyncClient, AuthFailed, PointsmanError, ProviderSpec, Reply
 
 from ..lab import Answer, RecordedRequest
 from .base import ProviderSetting
+from .blocking import blocked, packages_of
 from .leaks import Leaks, sent
 from .speech import expect
 from .stage import Stage
@@ -50,7 +51,7 @@ class MannerCases(ProviderSetting):
             try:
                 told = await everything(stage)
             except Exception as error:
-                told = _blocked(error) or ""
+                told = blocked(error) or ""
                 if not told:
                     raise
         expect(
@@ -178,47 +179,19 @@ async def _around(stage: Stage, client: AsyncClient) -> str:
     try:
         await hooks.models()
     except PointsmanError as error:
-        if _blocked(error):
+        if blocked(error):
             raise
-    return _blocked(health.error) or health.reason
+    return blocked(health.error) or health.reason
 
 
 def _packages(stage: Stage) -> list[ModuleType]:
     """Where the plugin's own code is."""
-    plugin: Any = stage.plugin
-    own = getattr(plugin, "__name__", type(plugin).__module__)
-    modules = {own, stage.spec.config.__module__, getattr(stage.spec.open, "__module__", own)}
-    return [
-        sys.modules[name] for name in sorted({module.partition(".")[0] for module in modules}) if name in sys.modules
-    ]
+    return packages_of(stage.plugin, stage.spec.config, stage.spec.open)
 
 
 def _another(key: str) -> str:
     """One that looks like `key`, and is not."""
     return key[:-6] + "".join("z" if char.isalpha() else "7" if char.isdigit() else char for char in key[-6:])
-
-
-def _blocked(error: BaseException | None) -> str | None:
-    """What blocked, and where, if that is what `error` comes from."""
-    waiting = [error]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, BlockingError):
-            return f"{one} at {_place(one.__traceback__)}"
-        if isinstance(one, BaseExceptionGroup):
-            waiting += cast(BaseExceptionGroup[BaseException], one).exceptions
-        elif one is not None:
-            waiting += [one.__cause__, one.__context__]
-    return None
-
-
-def _place(trace: TracebackType | None) -> str:
-    """The last line before the detector's own."""
-    lines: list[str] = []
-    while trace is not None:
-        lines.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    return lines[-2] if len(lines) > 1 else "a place unknown"
 
 
 def _everybodys() -> Mapping[str, object]:

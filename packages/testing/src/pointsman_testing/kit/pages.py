@@ -89,7 +89,7 @@ def _exceptions(card: Card) -> Iterator[str]:
         yield ""
         for reason, cases in _by(chosen, "reason"):
             said = [_promise(test, rows) for test, rows in _by(cases, "test")]
-            yield f"- {' · '.join(said)}: {reason}"
+            yield f"- {' · '.join(said)}: {_cell(reason)}"
         yield ""
 
 
@@ -119,4 +119,5 @@ def _by(cases: Iterable[Case], key: str) -> list[tuple[str, list[Case]]]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    """No table ends there, and no tag begins."""
+    return text.replace("|", "\\|").replace("<", "&lt;")

@@ -121,11 +121,16 @@ class PolicyConformance(Overridable):
                 f"is {self.policy!r}: make all three the same, with `policy=self.name`",
             )
             reasons = [one.decision.reason, *(item.reason for item in one.decision.excluded)]
-            odd = [said for said in reasons if len(said) > 500 or not said.isprintable()]
+            odd = [repr(said) for said in reasons if type(said) is not str or len(said) > 500 or not said.isprintable()]
             expect(
                 not odd,
-                f"{one}, a reason has {len(odd[0]) if odd else 0} characters or cannot be printed: it is one line in "
-                "a terminal, so say it in a few words, and do not quote the prompt",
+                f"{one}, a reason is {'; '.join(odd)[:200]}: it is one line in a terminal, so say it in a few words "
+                "that can be printed, and do not quote the prompt",
+            )
+            begins = [message.text[:20] for message in one.request.messages if len(message.text) >= 20]
+            expect(
+                not [said for said in reasons if any(begin in said for begin in begins)],
+                f"{one}, a reason quotes the prompt: records keep reasons, and not what was asked",
             )
 
     def test_a_decision_is_data(self, ranked: list[Ranked]) -> None:

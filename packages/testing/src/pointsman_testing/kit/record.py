@@ -36,31 +36,36 @@ async def make(
 ) -> str:
     """The text of a recording of one call.
 
-    Raises `PointsmanError` if the provider is not set up, `ValueError` if a key shows in what would be written.
+    Raises `PointsmanError` if the provider is not set up, `ValueError` if no answer came as it can be kept, or if a key
+    shows in what would be written.
     """
-    made = AsyncClient(settings=settings, plugins=plugins).roster.configured(target.provider)
+    roster = AsyncClient(settings=settings, plugins=plugins).roster
+    made, plugin = roster.configured(target.provider), roster.declared(target.provider).spec.name
     upstream = str(getattr(made.config, "base_url", ""))
-    table = {name: _plain(getattr(made.config, name)) for name in made.origins}
+    table = {"plugin": plugin, **{name: _plain(getattr(made.config, name)) for name in made.origins}}
     async with relaying(upstream) as relay:
         near = {"providers": {target.provider: {**table, "base_url": relay.base_url}}, "engine": {"retries": 0}}
         async with AsyncClient(settings=Settings.of(near), plugins=plugins) as client:
             outcome = await ask(client, target, prompt, options)
-        recording = Recording(
-            made=datetime.datetime.now(datetime.UTC).date().isoformat(),
-            command=command,
-            server=server,
-            provider=target.provider,
-            model=target.model,
-            prompt=prompt,
-            options=options,
-            prefix=relay.prefix,
-            exchanges=tuple(relay.exchanges),
-            outcome=outcome,
-        )
+    recording = Recording(
+        made=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        command=command,
+        server=server,
+        provider=plugin,  # Whoever plays it knows no provider by another name.
+        model=target.model,
+        prompt=prompt,
+        options=options,
+        prefix=relay.prefix,
+        exchanges=tuple(relay.exchanges),
+        outcome=outcome,
+    )
+    if relay.troubles:
+        raise ValueError(f"{upstream} was asked, and {'; '.join(relay.troubles)}: {outcome}")
     if not recording.exchanges:
         raise ValueError(f"nothing was asked at {upstream}: {outcome}")
-    text = recording.text()
-    if seen := Leaks(made.hidden).find(text):
+    text, leaks = recording.text(), Leaks(made.hidden)
+    bodies = (b"".join(data for _, data in one.body).decode("latin-1") for one in recording.exchanges)
+    if seen := next(filter(None, map(leaks.find, (text, *bodies))), None):
         raise ValueError(f"a key would be in the recording: {seen!r}")
     return text
 
@@ -102,11 +107,10 @@ def main() -> None:
         return await make(Settings.discover(), target, args.prompt, options, command=command, server=args.server)
 
     try:
-        text = anyio.run(run)
-    except (PointsmanError, ValueError) as error:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(anyio.run(run), encoding="utf-8")
+    except (PointsmanError, ValueError, OSError) as error:
         raise SystemExit(f"nothing was written: {error}") from None
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(text, encoding="utf-8")
     print(args.out)
 
 

@@ -27,12 +27,16 @@ class Relay:
         self.prefix = self._url.path.rstrip("/")
         self.base_url = f"http://127.0.0.1:{port}{self.prefix}"
         self.exchanges: list[Exchange] = []
+        self.troubles: list[str] = []
+        """Why an exchange is not there, or not as the vendor made it."""
 
     async def handle(self, client: SocketStream) -> None:
         """One connection, which has one request. It is ended if the vendor's is, or cannot be made."""
         near = h11.Connection(h11.SERVER)
-        with suppress(OSError, anyio.BrokenResourceError, h11.RemoteProtocolError):
+        try:
             await self._serve(client, near)
+        except (OSError, anyio.BrokenResourceError, h11.ProtocolError) as error:
+            self.troubles.append(f"the connection failed ({error.__cause__ or error!r})")
 
     async def _serve(self, client: SocketStream, near: h11.Connection) -> None:
         async with client:
@@ -63,23 +67,28 @@ class Relay:
         await _send(server, far, request, *([h11.Data(data=body)] if body else []), h11.EndOfMessage())
         response: h11.Response | None = None
         chunks: list[tuple[float, bytes]] = []
-        async for event in _events(server, far):
-            match event:
-                case h11.Response():
-                    response = event
-                    kept = [(name, value) for name, value in event.headers if name not in _HOP]
-                    await _send(
-                        client,
-                        near,
-                        h11.Response(status_code=event.status_code, headers=[*kept, (b"connection", b"close")]),
-                    )
-                case h11.Data():
-                    chunks.append((anyio.current_time() - begun, bytes(event.data)))
-                    await _send(client, near, event)
-                case _:
-                    await _send(client, near, event)
-        if response is not None:
-            self.exchanges.append(_exchange(head, body, response, chunks))
+        try:
+            async for event in _events(server, far):
+                passed = event
+                match event:
+                    case h11.Response():
+                        response = event
+                        kept = [(name, value) for name, value in event.headers if name not in _HOP]
+                        passed = h11.Response(status_code=event.status_code, headers=[*kept, (b"connection", b"close")])
+                    case h11.Data():
+                        chunks.append((anyio.current_time() - begun, bytes(event.data)))
+                    case _:
+                        pass
+                with suppress(anyio.BrokenResourceError):  # A plugin that has heard the end need not wait for more.
+                    await _send(client, near, passed)
+        finally:
+            if response is not None:
+                self._keep(_exchange(head, body, response, chunks), dict(response.headers).get(b"content-encoding"))
+
+    def _keep(self, exchange: Exchange, encoding: bytes | None) -> None:
+        self.exchanges.append(exchange)
+        if encoding not in (None, b"identity"):
+            self.troubles.append(f"the answer is compressed ({encoding!r}), though that was not asked for")
 
 
 @asynccontextmanager

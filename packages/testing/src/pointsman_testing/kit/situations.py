@@ -89,6 +89,6 @@ FIELDS: Mapping[str, Sequence[Candidate]] = {
     ],
     "too small": [_candidate("a/m", context=1, usd="1"), _candidate("b/m", context=16, usd="1")],
     "free and dear": [_candidate("a/m", usd="1000000"), _candidate("b/m", usd="0"), _candidate("c/m", usd="0.0000001")],
-    "odd names": [_candidate("lab/org/model:free@1"), _candidate("größe/模型 1"), _candidate("a/" + "m" * 500)],
+    "odd names": [_candidate("lab/org/model:free@1"), _candidate("größe/模型 1"), _candidate("a/" + "m" * 200)],
 }
 """Candidates, by what is peculiar about them."""

@@ -26,6 +26,10 @@ READS = {
 }
 """Functions in C, besides all of the module `time`, whose answer or effect does not follow from their arguments."""
 
+_SYSTEM = ("posix.", "nt.")
+"""Modules whose functions ask the system, but for these, which only look at the text of a path."""
+_PATHS = ("fspath", "_path_norm", "_path_split")
+
 _ENVIRONMENT = {getattr(type(os.environ), name).__code__ for name in ("__getitem__", "__setitem__", "__iter__")}
 _DICE_OF_ALL: object = cast(Any, random.random).__self__
 
@@ -46,7 +50,7 @@ class Watch:
     def profile(self, frame: FrameType, event: str, called: Any) -> None:
         if event == "c_call":
             self.calls += 1
-            if told := _impure(called):
+            if (told := _impure(called)) and not _is_importing(frame):
                 self.touched.append(told)
         elif event == "call":
             self.calls += 1
@@ -87,8 +91,13 @@ _watches = _Watches()
 
 def _impure(called: Any) -> str | None:
     name = f"{getattr(called, '__module__', None) or ''}.{called.__qualname__}".lstrip(".")
-    if getattr(called, "__self__", None) is _DICE_OF_ALL:
+    owner = getattr(called, "__self__", None)
+    if owner is _DICE_OF_ALL:
         return f"random.{called.__name__}"
+    if owner is not None and (owner is sys.stdout or owner is sys.stderr):
+        return f"a standard stream's {called.__name__}"
+    if name.startswith(_SYSTEM) and not called.__name__.startswith(_PATHS):
+        return name
     return name if name in READS or name.startswith("time.") else None
 
 

@@ -7,14 +7,19 @@ from typing import Any, cast
 
 import anyio
 import pytest
+from blockbuster.blockbuster import blockbuster_ctx
 
 from pointsman import (
+    AsyncClient,
     ChatRequest,
     Cost,
+    Exact,
     Finished,
     Health,
     ModelInfo,
+    Plugins,
     PointsmanError,
+    Settings,
     Stream,
     StreamEvent,
     Target,
@@ -26,7 +31,8 @@ from pointsman import (
     map_request,
 )
 
-from ...scripted import Hang
+from ...scripted import Hang, ScriptedProvider
+from ..blocking import blocked, packages_of
 from ..speech import expect
 from .setting import PATIENCE, WrapperSetting, differing
 
@@ -127,6 +133,61 @@ class CompanyCases(WrapperSetting):
                 not wrapped.provider.open_calls and not wrapped.provider.connections,
                 "a client was closed, and something of its provider's was still open",
             )
+
+    async def test_providers_are_told_apart(self, plugin: object) -> None:
+        """A model may have the same name at two of them."""
+        request = self.ask()
+        both = {
+            name: ScriptedProvider(name, [TextDelta(name), Finished("stop")], models=("m",))
+            for name in ("one", "other")
+        }
+        async with AsyncClient(
+            settings=Settings.of({}), plugins=Plugins.of(providers=both, wrappers={"m": plugin})
+        ) as client:
+            for name in both:
+                hooks, got = await client.connect(name), list[StreamEvent]()
+                with anyio.fail_after(PATIENCE):
+                    async with hooks.stream(request) as events:
+                        got += [event async for event in events]
+                wanted = list(self.alters([TextDelta(name), Finished("stop")]))
+                expect(
+                    got == wanted,
+                    f"two providers were asked the same, and for {wanted} of {name!r} came {got}: keep what belongs to "
+                    "a provider in the hook, which is called once for each connection, and not in the module",
+                )
+
+    async def test_an_answer_that_nobody_gave_costs_nothing(self, plugin: object) -> None:
+        request = self.ask()
+        paid = [*ANSWER[:-1], Finished("stop", Usage(input_tokens=9, output_tokens=5))]
+        async with self.around(plugin, paid, paid) as wrapped:
+            with anyio.fail_after(PATIENCE):
+                first, again = [await wrapped.client.chat(request.messages, model="vendor/m") for _ in range(2)]
+        answers = len(wrapped.provider.calls)
+        wanted = first.cost if answers == 2 else Exact(0)
+        expect(
+            again.cost == wanted,
+            f"the same was asked twice, the provider answered {answers} times, and the second answer is said to cost "
+            f"{again.cost} instead of {wanted}: end it with replace(finished, cost=Exact(0))",
+        )
+
+    # The detector knows asyncio only; what blocks there blocks on trio, too.
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+    async def test_nothing_blocks_the_event_loop(self, plugin: object) -> None:
+        told: str | None = ""
+        async with self.around(plugin, ANSWER, ANSWER) as wrapped:
+            await wrapped.read(self.ask())  # What is imported on first use is imported here.
+            with blockbuster_ctx(packages_of(plugin)):
+                try:
+                    await wrapped.read(self.ask())
+                except Exception as error:
+                    told = blocked(error)
+                    if not told:
+                        raise
+        expect(
+            not told,
+            f"{told}: the whole event loop stands still meanwhile, and all other answers with it; await something that "
+            "does not block, or anyio.to_thread.run_sync",
+        )
 
     async def test_health_models_and_cost_still_answer(self, plugin: object) -> None:
         async with self.around(plugin) as wrapped:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from itertools import count
 from typing import Any, ClassVar
 
 import anyio
 import pytest
 
-from pointsman import AsyncClient, ChatRequest, Plugins, Settings, StreamEvent, user
+from pointsman import AsyncClient, ChatRequest, ModelInfo, Plugins, Price, Settings, StreamEvent, user
 from pointsman.plugins import HookCallables, Kind
 
 from ...scripted import ScriptedProvider
@@ -21,6 +23,8 @@ from ..settled import Settled
 PATIENCE = 5.0
 """Seconds for one call. All is in memory, so nothing takes so long, unless it hangs."""
 
+PRICE = Price(input=Decimal(1), output=Decimal(1), as_of=date(2026, 1, 1), source="the kit")
+PRICED = ModelInfo(id="m", price=PRICE)
 CAPABILITIES = ("tools", "schema", "vision")
 
 
@@ -98,7 +102,7 @@ class WrapperSetting(Settled, Overridable):
         """`plugin` around a provider that does `scripts`. `others` are wrappers whose names say where they stand: the
         first is the outermost, and `plugin` is called ``m``.
         """
-        provider = ScriptedProvider("vendor", *scripts, models=("m", "n"), capabilities=CAPABILITIES)
+        provider = ScriptedProvider("vendor", *scripts, models=(PRICED, "n"), capabilities=CAPABILITIES)
         plugins = Plugins.of(providers={"vendor": provider}, wrappers={"m": plugin, **(others or {})})
         settings = Settings.of({"engine": {"retries": 0, "deadline": PATIENCE, **engine}}, {})
         async with AsyncClient(settings=settings, plugins=plugins) as client:
