@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -36,6 +37,8 @@ def pytest_sessionfinish() -> None:
 def tell() -> None:
     """After each test, so that a run that hangs and is ended has said what it saw."""
     module = sys.modules.get(MODULE)
-    file = getattr(module, "__file__", None) or ""
+    # A test that has it imported by another interpreter does not import it here: then it is what would be.
+    found = module or importlib.util.find_spec(MODULE.partition(".")[0])
+    file = getattr(found, "__file__", None) or getattr(found, "origin", None) or ""
     seen = {"planted": Path(file).is_relative_to(FOLDER), "ran": _ran, "failed": list(_failed)}
     Path(REPORT).write_text(json.dumps(seen))

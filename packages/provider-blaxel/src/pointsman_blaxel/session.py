@@ -37,7 +37,7 @@ from .control import AGENT, OTHER_DIALECTS, Control, Kind, Place
 from .errors import agent_error, platform_error, platform_of, refined
 from .keys import Keys
 
-HEALTH_SECONDS = 10.0
+HEALTH_SECONDS = 5.0
 """Models and agents are two lists, of a page or more each."""
 _TOKEN_BYTES = 64 * 1024
 

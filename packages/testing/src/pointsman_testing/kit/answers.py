@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -13,9 +14,10 @@ from pointsman import (
     ChatRequest,
     Finished,
     FirstTokenTimeout,
+    PointsmanError,
     ReasoningDelta,
-    Reply,
     StreamEvent,
+    Terminal,
     TextDelta,
     ToolCallDelta,
     user,
@@ -24,12 +26,14 @@ from pointsman import (
 from ..lab import Answer, RecordedRequest, body_bytes
 from .base import ProviderSetting
 from .speech import expect
-from .stage import Stage
+from .stage import PATIENCE, Stage
 from .wire import plays
 
 TEXT = 'Grüße, 世界! 👩‍🚀 said\n\nhello.\tTwo  spaces, a \\ and a " too.\u2028\x85Last. '
 LONG = " ".join(f"word-{number}" for number in range(3_000))
 WORDS = " ".join(["again"] * 64)
+END = 10**9
+"""A place in a body that is as far on as there is one."""
 
 MANNERS: dict[str, dict[str, Any]] = {
     "comments first": {"keep_alives": 3},
@@ -129,26 +133,73 @@ class AnswerCases(ProviderSetting):
         )
 
     async def test_answers_at_once_do_not_mix(self, stage: Stage) -> None:
+        """Each is held back in the midst of a word, while the others are."""
         names = ("alpha", "beta", "gamma")
-        answers = {name: Answer(" ".join([name] * 40)).stall(after=10, seconds=0.2) for name in names}
+        answers = {name: Answer(" ".join([name] * 40)) for name in names}
 
         def answer(request: RecordedRequest) -> Answer:
-            return next(answers[name] for name in names if name.encode() in request.body)
+            name = next(name for name in names if name.encode() in request.body)
+            body = body_bytes(answers[name], request.json, dialect=self.dialect)
+            words = [found.start() + 2 for found in re.finditer(name.encode(), body)] or [len(body) // 2]
+            held = answers[name]
+            for at in words[10:40:10]:
+                held = held.stall(at=at, seconds=0.2)
+            return held
 
         stage.script(answer, answer, answer)
-        replies: dict[str, Reply] = {}
+        came: dict[str, str] = {}
         async with stage.client() as client, anyio.create_task_group() as tasks:
 
             async def ask(name: str) -> None:
-                replies[name] = await client.chat(name, model=stage.target, on_break="raise")
+                try:
+                    came[name] = (await client.chat(name, model=stage.target, on_break="raise")).text
+                except PointsmanError as error:
+                    came[name] = repr(error)
 
             for name in names:
                 tasks.start_soon(ask, name)
-        wrong = [name for name in names if replies[name].text != answers[name].text]
+        wrong = {name: came[name] for name in names if came[name] != answers[name].text}
         expect(
             not wrong,
-            f"of three questions at once, {', '.join(wrong)} got words of another: keep what belongs to an answer in "
-            "the stream, not in the session",
+            f"of three questions at once, some were not answered whole, with their own words ({wrong}): keep what "
+            "belongs to an answer in the stream, not in the session",
+        )
+
+    async def test_answer_waits_for_no_other(self, stage: Stage) -> None:
+        stage.script(Answer(WORDS).stall(after=4), Answer(WORDS))
+        arrived = False
+        async with stage.client() as client, client.stream("Hi", model=stage.target) as reply:
+            await anext(aiter(reply.text_stream))
+            with anyio.move_on_after(5):
+                arrived = (await client.chat("Hi", model=stage.target)).text == WORDS
+        expect(
+            arrived,
+            "while one answer was on its way, another did not arrive: one connection is for many questions at once, so "
+            "hold no lock while an answer is read, and do not limit the connections of your HTTP client",
+        )
+
+    async def test_white_space_at_the_ends_arrives(self, stage: Stage) -> None:
+        text = "\n\n  Two lines on, and indented. \n\n"
+        stage.script(Answer(text))
+        reply = await stage.chat()
+        expect(
+            reply.text == text,
+            f"{text!r} was said, and {reply.text!r} arrived: white space is text, also where an answer begins or ends",
+        )
+
+    async def test_answer_is_over_with_its_proof(self, stage: Stage) -> None:
+        """A body may be held open after it, for ever."""
+        if stage.spec.family(stage.target.model).terminal is Terminal.BODY_LENGTH:
+            pytest.skip("the proof of the end is that of the body")
+        stage.script(Answer(WORDS).stall(at=END))
+        over = False
+        async with stage.client() as client:
+            with anyio.move_on_after(5):
+                over = (await client.chat("Hi", model=stage.target)).text == WORDS
+        expect(
+            over,
+            "the vendor has sent its whole answer and holds the body open, and the caller waits: yield Finished as "
+            "soon as the proof is there",
         )
 
     async def test_connection_is_used_again(self, stage: Stage) -> None:
@@ -166,7 +217,15 @@ class AnswerCases(ProviderSetting):
 async def heard(stage: Stage, request: ChatRequest | None = None) -> list[StreamEvent]:
     """The events of one answer as the provider itself yields them, without the engine."""
     request = request or ChatRequest(messages=(user("Hi"),))
+    told: list[StreamEvent] = []
     async with stage.client() as client:
         hooks = await client.connect(stage.spec.name)
-        async with hooks.stream(request.for_model(stage.target.model)) as events:
-            return [event async for event in events]
+        with anyio.move_on_after(PATIENCE) as scope:
+            async with hooks.stream(request.for_model(stage.target.model)) as events:
+                async for event in events:
+                    told += [event]
+    expect(
+        not scope.cancelled_caught,
+        f"{len(told)} events came, the last of them {told[-1:]}, and the stream does not end: return after Finished",
+    )
+    return told

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
 
-from pointsman import ChatRequest, InvalidRequest, assistant, system, user
+from pointsman import ChatRequest, InvalidRequest, PointsmanError, assistant, system, user
 
 from .base import ProviderSetting
 from .speech import expect
@@ -79,6 +81,41 @@ class AskingCases(ProviderSetting):
         expect(
             one != other,
             f"a message of the {role} is sent as if the user had said it: message.role must show in the request",
+        )
+
+    async def test_model_and_system_are_told_apart(self, stage: Stage) -> None:
+        for said in (assistant("words-1a"), system("words-1a")):
+            with suppress(InvalidRequest):  # Not every vendor takes a system message there.
+                await stage.chat([user("before-0z"), said, user("after-2b")])
+        bodies = [request.json for request in stage.chats]
+        expect(
+            len(bodies) < 2 or bodies[0] != bodies[1],
+            "a message of the system is sent as if the assistant had said it: a model obeys the one, and only goes on "
+            "from the other",
+        )
+
+    async def test_each_part_of_a_message_arrives(self, stage: Stage) -> None:
+        await stage.chat([user("first-1a", "second-2b")])
+        sent = "\n".join(texts(stage.chats[0].json))
+        expect(
+            "first-1a" in sent and "second-2b" in sent,
+            f"of a message of two texts, {sent!r} was sent: message.text is all of them, joined",
+        )
+
+    async def test_address_may_end_with_a_slash(self, stage: Stage) -> None:
+        if "base_url" not in stage.config:
+            pytest.skip("config() sets no base_url")
+        slashed = replace(stage, config={**stage.config, "base_url": f"{stage.config['base_url']}/"})
+        try:
+            reply = await slashed.chat()
+        except PointsmanError as error:
+            told = repr(error)
+        else:
+            told = "" if reply.text else "no text"
+        expect(
+            not told,
+            f"its base_url ends with a slash, and a caller met {told}: people write it so; take it off, or let the "
+            "HTTP library join the two",
         )
 
     @pytest.mark.parametrize("option", OPTIONS)

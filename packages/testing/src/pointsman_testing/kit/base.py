@@ -32,6 +32,9 @@ class ProviderSetting(Settled, Overridable):
     route: ClassVar[str] = "chat"
     """What that dialect calls a request that is answered by the model."""
 
+    own_capabilities: ClassVar[frozenset[str]] = frozenset()
+    """Names of capabilities that its spec declares and that are none of `pointsman.CAPABILITIES`."""
+
     def start(self, lab: Lab) -> Vendor:
         """Start its vendor. Override it for one that lists more than `model`, or is peculiar in another way."""
         return lab.vendor(self.provider, dialect=self.dialect, models=(self.model,), api_key=self.key)

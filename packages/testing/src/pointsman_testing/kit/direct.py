@@ -51,15 +51,22 @@ class Direct:
         heard = Heard()
         try:
             with anyio.fail_after(PATIENCE):
-                async with self.stream(request or self.request()) as events:
-                    async for event in events:
-                        if isinstance(event, TextDelta):
-                            heard.text += event.text
-                        elif isinstance(event, Finished):
-                            heard.finished = event
-        except Exception as error:
+                await self.hear(heard, request)
+        except TimeoutError as error:
             heard.error = error
         return heard
+
+    async def hear(self, heard: Heard, request: ChatRequest | None = None) -> None:
+        """Note in `heard` what comes of a request, as it comes."""
+        try:
+            async with self.stream(request or self.request()) as events:
+                async for event in events:
+                    if isinstance(event, TextDelta):
+                        heard.text += event.text
+                    elif isinstance(event, Finished):
+                        heard.finished = event
+        except Exception as error:
+            heard.error = error
 
     async def error(self, *responses: Script) -> Exception | None:
         """What is raised for a request that is answered so; None if there is an answer."""

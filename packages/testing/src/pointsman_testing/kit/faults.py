@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar
 
+import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from pointsman import (
     FirstTokenTimeout,
@@ -19,6 +21,7 @@ from pointsman import (
 )
 
 from ..lab import Answer, Ending, Hangup, Raw, Script
+from .ahead import set_ahead
 from .base import ProviderSetting
 from .direct import Heard, directly
 from .speech import expect
@@ -57,6 +60,10 @@ INTRUDERS: Mapping[str, bytes] = {
 _BODIES = ("empty-body", "page", "object")
 _ANYTHING = "any body is a whole answer where the proof of the end is that of the body"
 
+HOUR, HOURS = 3600.0, 1_000
+"""Seconds, and how many of them there are for an answer that takes half of one."""
+TURNS = 10
+"""Turns of the event loop in each of them."""
 SLOW = 0.05
 """Seconds of the limits that are to be reached here."""
 
@@ -90,6 +97,13 @@ class FaultCases(ProviderSetting):
             f"the vendor's response was none ({what.replace('-', ' ')}), and a caller met {error!r}; it should be "
             "Unavailable or StreamBroken, without partial text",
         )
+        first = stage.chats[0]
+        idle = any(request.client == first.client for request in stage.vendor.requests[: first.index])
+        expect(
+            idle or len(stage.chats) == 1,
+            f"the vendor's response was none ({what.replace('-', ' ')}), and it was asked {len(stage.chats)} times: "
+            "what has been sent may have been answered, and billed; whether to ask again is the engine's to decide",
+        )
 
     @pytest.mark.parametrize("where", ["before the head", "in the body"])
     async def test_silence_is_left(self, stage: Stage, where: str) -> None:
@@ -113,6 +127,39 @@ class FaultCases(ProviderSetting):
                 f"the vendor was silent {where} and was left, but the connection to it is open still: close the "
                 "response in a `finally`, or by `async with`",
             )
+
+    # The clock of trio cannot be set; what has a limit there has one on asyncio, too.
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+    @pytest.mark.parametrize("where", ["before the head", "in the body"])
+    async def test_silence_is_the_engines_to_end(self, stage: Stage, where: str) -> None:
+        half = HOUR / 2 * stage.lab.speed
+        slow = Answer(WORDS, wait=half) if where == "before the head" else Answer(WORDS).stall(after=4, seconds=half)
+        stage.script(Answer("Hello"), slow)
+        heard = Heard()
+        async with directly(stage) as direct:
+            async with direct.enter() as events:  # What the first request waits for besides is over then.
+                async for _ in events:
+                    pass
+
+            async def wait_for_hours() -> None:
+                while len(stage.chats) < 2:
+                    await checkpoint()
+                for _ in range(HOURS):
+                    set_ahead(HOUR)
+                    for _ in range(TURNS):
+                        await checkpoint()
+                tasks.cancel_scope.cancel()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait_for_hours)
+                await direct.hear(heard)
+                tasks.cancel_scope.cancel()
+        expect(
+            heard.text == WORDS and heard.finished,
+            f"the vendor was silent {where} for half an hour, and what came of it was {heard}; it should be the "
+            "answer, for how long is too long is the engine's to say: give your HTTP library no timeout "
+            "(httpx2: timeout=None), but for connecting",
+        )
 
     async def test_slow_first_token_is_waited_for(self, stage: Stage) -> None:
         stage.script(Answer(WORDS, wait=SLOW * stage.lab.speed))

@@ -14,7 +14,7 @@ from pointsman import AsyncClient, ConfigError, DeadlineExceeded, PointsmanError
 
 from ..lab import Answer, RecordedRequest
 from .base import ProviderSetting
-from .direct import directly
+from .direct import Direct, directly
 from .faults import SLOW, WORDS
 from .speech import expect
 from .stage import PATIENCE, Stage
@@ -86,6 +86,40 @@ class LeavingCases(ProviderSetting):
             what = f"cancelling a call ({how}) {where.replace('-', ' ')}"
             await _expect_gone(stage, what)
             expect(not ends, f"after {what} {', '.join(ends)}; let cancellation through: never `except BaseException`")
+
+    @pytest.mark.parametrize("where", BEFORE)
+    async def test_cancelled_stream_of_the_provider_stays_cancelled(self, stage: Stage, where: str) -> None:
+        """The engine knows whom it has cancelled, whatever comes of it; who wraps a provider does not."""
+        stage.script(BEFORE[where])
+        met: list[BaseException] = []
+        spoke = anyio.Event()
+
+        async def read(direct: Direct) -> None:
+            with scope:
+                try:
+                    async with direct.enter() as events:
+                        async for _ in events:
+                            spoke.set()
+                except BaseException as error:
+                    met.append(error)
+                    if not isinstance(error, Exception):
+                        raise
+
+        async with directly(stage) as direct:
+            scope = anyio.CancelScope()
+            with anyio.fail_after(PATIENCE):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(read, direct)
+                    await _arrival(stage)
+                    if where == "in-the-body":
+                        await spoke.wait()
+                    scope.cancel()
+            expect(
+                len(met) == 1 and not isinstance(met[0], Exception),
+                f"reading was cancelled {where.replace('-', ' ')}, and came to {met}: a cancellation is no failure of "
+                "the vendor's, so let it through; never `except BaseException`, nor `except CancelledError`",
+            )
+            await _expect_gone(stage, "a cancellation")
 
     async def test_call_past_its_deadline_is_closed(self, stage: Stage) -> None:
         stage.script(Answer("Hello"), BEFORE["in-the-body"])
@@ -175,10 +209,15 @@ async def _arrival(stage: Stage) -> RecordedRequest:
     return stage.chats[-1]
 
 
-async def _expect_gone(stage: Stage, after: str) -> None:
-    """By its socket, at once: who closes it later, in a task of its own, has not closed it."""
+async def closing(stage: Stage) -> None:
+    """What closing a socket takes, and no more."""
     for _ in range(TURNS if stage.backend == "asyncio" else 0):
         await checkpoint()
+
+
+async def _expect_gone(stage: Stage, after: str) -> None:
+    """By its socket, at once: who closes it later, in a task of its own, has not closed it."""
+    await closing(stage)
     expect(
         stage.chats[-1].hung_up(),
         f"after {after} the connection to the vendor is open still: close the response before your stream is left, in "

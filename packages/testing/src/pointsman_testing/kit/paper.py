@@ -141,7 +141,7 @@ class PaperCases(ProviderSetting):
     def test_models_are_known_by_what_is_true(self, spec: ProviderSpec[Any]) -> None:
         ids = [model.id for model in spec.models]
         expect(len({*ids}) == len(ids), "two entries of models have the same id")
-        wrong = [odd for model in spec.models for odd in oddities(model, spec)]
+        wrong = [odd for model in spec.models for odd in oddities(model, self.own_capabilities)]
         expect(not wrong, "; ".join(wrong))
         strangers = sorted({*spec.default_models}.difference(ids)) if ids else []
         expect(not strangers, f"default_models has {', '.join(strangers)}, which models does not: is it misspelt?")
@@ -150,7 +150,7 @@ class PaperCases(ProviderSetting):
         families: Mapping[str, Family] = {"": spec.family(""), **spec.families}
         for prefix, family in families.items():
             name = f"the family {prefix!r}" if prefix else "the spec"
-            odd = list(odd_capabilities(family.capabilities, spec))
+            odd = list(odd_capabilities(family.capabilities, self.own_capabilities))
             expect(not odd, f"{name} {'; '.join(odd)}")
             expect(
                 isinstance(cast("object", family.terminal), Terminal),

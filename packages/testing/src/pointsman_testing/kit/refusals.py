@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -131,6 +132,19 @@ class RefusalCases(ProviderSetting):
                         error.request_id == sent or (error.request_id and shape == "own"),  # It may say another in it.
                         f"{said}, with request_id={error.request_id!r}; the vendor sent x-request-id: {sent}",
                     )
+
+    async def test_vendors_own_words_are_passed_on(self, stage: Stage) -> None:
+        fault = Fault(400, message="The knob kit-9c turns to the left only.")
+        if "kit-9c" not in json.dumps(self.dialect.error(fault)):
+            pytest.skip("its dialect has no words for what is wrong")
+        async with directly(stage) as direct:
+            heard = await direct.ask(fault)
+            error = _is_ours(heard, 400, f"the vendor refused with 400, and the plugin made of it {heard}")
+        expect(
+            "kit-9c" in error.message,
+            f"the vendor said {fault.message!r}, and the error says {error.message!r}: pass on what it says, for only "
+            "the vendor knows what is wrong",
+        )
 
     @pytest.mark.parametrize("spelling", SPELLINGS)
     async def test_retry_after_is_kept(self, stage: Stage, spelling: str) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Any
 
-from pointsman import CAPABILITIES, ModelInfo, Price, ProviderSpec
+from pointsman import CAPABILITIES, ModelInfo, Price
 
 
-def oddities(model: ModelInfo, spec: ProviderSpec[Any]) -> Iterator[str]:
-    """Each in a few words that begin with the model's id."""
+def oddities(model: ModelInfo, own: Collection[str] = ()) -> Iterator[str]:
+    """Each in a few words that begin with the model's id; `own` are capabilities by names of the provider's own."""
     if not model.id.strip():
         yield "one has no id"
     for name in ("context_tokens", "max_output_tokens"):
@@ -25,16 +24,19 @@ def oddities(model: ModelInfo, spec: ProviderSpec[Any]) -> Iterator[str]:
             yield f"{model.id} has {name}={number!r}, which nobody can reckon with"
     if model.price is not None:
         yield from (f"{model.id} {odd}" for odd in _odd_price(model.price))
-    yield from (f"{model.id} {odd}" for odd in odd_capabilities(model.capabilities or (), spec))
+    yield from (f"{model.id} {odd}" for odd in odd_capabilities(model.capabilities or (), own))
 
 
-def odd_capabilities(claimed: Iterable[str], spec: ProviderSpec[Any]) -> Iterator[str]:
-    """A word of its own is allowed in the spec; one that is nearly a common one is a slip of the pen."""
+def odd_capabilities(claimed: Iterable[str], own: Collection[str] = ()) -> Iterator[str]:
+    """Those that nobody asks for by that name."""
     for name in sorted({*claimed}.difference(CAPABILITIES)):
         if near := get_close_matches(name, CAPABILITIES, n=1):
             yield f"claims {name!r}, which nobody asks for: {near[0]!r} is meant"
-        elif name not in spec.capabilities:
-            yield f"claims {name!r}, which is none of {', '.join(CAPABILITIES)}, and none that its spec declares"
+        elif name not in own:
+            yield (
+                f"claims {name!r}, which is none of {', '.join(CAPABILITIES)}, so that nobody asks for it (if there is "
+                "no name for it yet, say in `own_capabilities` that this one is yours)"
+            )
 
 
 def _odd_price(price: Price) -> Iterator[str]:

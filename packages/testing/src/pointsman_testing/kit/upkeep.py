@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import cast
@@ -9,11 +10,13 @@ from typing import cast
 import anyio
 import pytest
 
-from pointsman import Cost, Health, HealthState, ModelInfo, PointsmanError, Target, Timings, Usage
+from pointsman import Cost, Health, HealthState, ModelInfo, PluginError, PointsmanError, Target, Timings, Usage
 
 from ..lab import Fault, Hangup, Raw, Script
+from .ahead import set_ahead
 from .base import ProviderSetting
 from .capabilities import claims
+from .leaving import closing
 from .sanity import oddities
 from .speech import expect
 from .stage import PATIENCE, Stage
@@ -29,6 +32,8 @@ ILLS: dict[str, Script | None] = {
     "JSON of another kind": Fault(200, {"data": 7, "models": [None], "error": "none"}),
 }
 """How a vendor may be when it is asked how it is."""
+PROBING = 8.0
+"""Seconds that a health check may take; `pointsman providers` waits for it little longer."""
 USED = Usage(input_tokens=1_000, output_tokens=500)
 TOOK = Timings(ttft=0.5, tpot=0.01, e2e=5.5)
 
@@ -40,6 +45,26 @@ class UpkeepCases(ProviderSetting):
         async with stage.client() as client:
             await client.connect(stage.spec.name)
         expect(not stage.chats, f"opening it, and closing, asked for {len(stage.chats)} answers: nobody wanted any")
+
+    @pytest.mark.parametrize("ill", ["401", "500", "a page", "garbage"])
+    async def test_opening_that_fails_leaves_nothing_open(self, stage: Stage, ill: str) -> None:
+        met: Exception | None = None
+        with self._all(stage, ILLS[ill]):
+            async with stage.client() as client:
+                try:
+                    await client.connect(stage.spec.name)
+                except Exception as error:
+                    met = error
+            await closing(stage)
+        expect(
+            met is None or (isinstance(met, PointsmanError) and not isinstance(met, PluginError)),
+            f"the vendor is ill ({ill}), and opening met {met!r}: raise one of the errors of pointsman",
+        )
+        expect(
+            met is None or all(request.hung_up() for request in stage.vendor.requests),
+            f"opening met {met!r}, and left a connection to the vendor open: enter the HTTP client by `async with` "
+            "before anything is asked",
+        )
 
     async def test_it_opens_again(self, stage: Stage) -> None:
         for _ in range(2):
@@ -54,6 +79,29 @@ class UpkeepCases(ProviderSetting):
         expect(
             found.state not in (HealthState.DOWN, HealthState.DEGRADED),
             f"the vendor is well, and its health is {found.state}: {found.reason}",
+        )
+
+    # The clock of trio cannot be set; what has no limit there has none on asyncio, either.
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+    async def test_health_of_a_silent_vendor_is_told(self, stage: Stage) -> None:
+        found: Health | None = None
+
+        async def wait_long() -> None:
+            await stage.vendor.received(len(stage.vendor.requests) + 1)
+            set_ahead(PROBING)
+
+        async with stage.client() as client, anyio.create_task_group() as tasks:
+            hooks = await client.connect(stage.spec.name)
+            for route in self.dialect.routes:
+                stage.vendor.script(*[Fault(200, wait=math.inf)] * 8, on=route)
+            tasks.start_soon(wait_long)
+            with anyio.move_on_after(PROBING + 2):
+                found = await hooks.health()
+            tasks.cancel_scope.cancel()
+        expect(
+            found,
+            f"the vendor is silent, and its health is not told within {PROBING:g} s: whoever asks waits with "
+            "it, so give the probe a limit of its own, such as anyio.move_on_after(5)",
         )
 
     @pytest.mark.parametrize("ill", ILLS)
@@ -75,7 +123,7 @@ class UpkeepCases(ProviderSetting):
         async with stage.client() as client:
             models = await (await client.connect(stage.spec.name)).models()
         expect(not stage.chats, "its models were asked for, and one of them was asked something")
-        wrong = [odd for model in models for odd in oddities(model, stage.spec)]
+        wrong = [odd for model in models for odd in oddities(model, self.own_capabilities)]
         expect(not wrong, f"of the models that it lists, {'; '.join(wrong)}")
         ids = [model.id for model in models]
         twice = sorted({one for one in ids if ids.count(one) > 1})
@@ -108,11 +156,16 @@ class UpkeepCases(ProviderSetting):
             once.known <= twice.known <= often.known,
             f"more tokens cost less: {once.known}, {twice.known}, {often.known} USD",
         )
+        wordy = await self._cost(stage, replace(USED, output_tokens=USED.output_tokens * 3))
         async with stage.client() as client:
             price = client.roster.prices(stage.spec.name).find(stage.target)
         if price is not None and price.of(USED).known:
             expect(not unknown.complete, f"nobody counted the tokens, and they cost {unknown!r}: say Unknown")
             expect(once.complete, f"a priced model's tokens were counted, and cost {once!r}: that is exact")
+            expect(
+                wordy.known > once.known or not price.output,
+                f"an answer three times as long costs {wordy!r} instead of {once!r}: its tokens are priced, too",
+            )
             guess = await self._cost(stage, replace(USED, estimated=True))
             expect(not guess.complete, f"an estimate of usage costs {guess!r}: it is a lower bound, AtLeast")
 
