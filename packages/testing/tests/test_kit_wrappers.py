@@ -43,13 +43,24 @@ class Wrapper:
         return self.wrap((yield))
 
 
+def loud(event: StreamEvent) -> StreamEvent:
+    return replace(event, text=event.text.upper()) if isinstance(event, TextDelta) else event
+
+
+class Loud(WrapperConformance):
+    """The tests of a wrapper that changes answers on purpose."""
+
+    def alters(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
+        return [loud(event) for event in events]
+
+
 KIT: Any = WrapperConformance()
 TESTS = dict(inspect.getmembers(KIT, inspect.iscoroutinefunction))
 
 
-async def fails(name: str, wrap: Wrap) -> bool:
+async def fails(name: str, wrap: Wrap, kit: Any = KIT) -> bool:
     """Whether that test of the kit goes red for `wrap`."""
-    test = TESTS[name]
+    test = getattr(kit, name)
     rows = [mark.args for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
     rows = [row for row in rows if row[0] != "anyio_backend"]
     for fixtures in [{rows[0][0]: value} for value in rows[0][1]] if rows else [{}]:
@@ -63,6 +74,11 @@ async def fails(name: str, wrap: Wrap) -> bool:
 @pytest.mark.parametrize("name", [name for name in TESTS if name.startswith("test_")])
 async def test_a_sound_wrapper_is_green(name: str) -> None:
     assert not await fails(name, lambda inner: map_events(map_request(inner, lambda one: one), lambda one: one))
+
+
+@pytest.mark.parametrize("name", [name for name in TESTS if name.startswith("test_")])
+async def test_a_wrapper_that_changes_answers_on_purpose_is_green(name: str) -> None:
+    assert not await fails(name, lambda inner: map_events(inner, loud), Loud())
 
 
 # Bugs ----------------------------------------------------------------------------------------------------------------

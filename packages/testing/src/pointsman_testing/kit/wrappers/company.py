@@ -74,9 +74,17 @@ class CompanyCases(WrapperSetting):
         )
         assert asked is not None
         wanted = self.changes(request)
-        expect(asked == wanted, f"who stands inside was asked otherwise in {differing(asked, wanted)}")
+        expect(
+            asked == wanted,
+            f"who stands inside was asked otherwise in {differing(asked, wanted)}; if changing requests is its "
+            "purpose, say how in the method `changes`",
+        )
         expect(inside.events == ANSWER, f"who stands inside saw {inside.events} of {ANSWER}")
-        expect(outside.events == list(self.alters(ANSWER)), f"who stands outside saw {outside.events} of {ANSWER}")
+        expect(
+            outside.events == list(self.alters(ANSWER)),
+            f"who stands outside saw {outside.events} of {ANSWER}; if changing answers is its purpose, say how in "
+            "the method `alters`",
+        )
 
     async def test_it_may_stand_there_twice(self, plugin: object) -> None:
         request = self.ask()
