@@ -94,7 +94,9 @@ def _gravity(result: Result) -> int:
 
 
 def _capabilities(claims: Iterable[str], results: list[Result]) -> dict[str, dict[str, Any]]:
-    claimed = tuple(claims)
+    # What only a configuration claims is known by its proof, which is skipped where nothing is claimed.
+    tried = {name for one in results if one.outcome != "skipped" for name in one.proves}
+    claimed = tuple(dict.fromkeys((*claims, *sorted(tried))))
     names = (*CAPABILITIES, *(name for name in claimed if name not in CAPABILITIES))
     return {name: _capability(name, name in claimed, results) for name in names}
 
