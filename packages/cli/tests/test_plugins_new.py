@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import re
 import subprocess
@@ -142,6 +143,18 @@ def test_what_is_there_is_not_overwritten(invoke: Invoke, nowhere: Path) -> None
     assert "pointsman-a-file exists and is no folder" in done.stderr
     (nowhere / "pointsman-empty").mkdir()
     assert invoke("plugins", "new", "empty").exit_code == 0
+
+
+def test_half_a_package_is_told_as_such(invoke: Invoke, nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    done = invoke("plugins", "new", "my-thing")
+    assert done.exit_code == 1
+    assert (
+        "pointsman-my-thing cannot be written: [Errno 28] No space left on device. Remove what is there" in done.stderr
+    )
 
 
 def test_a_folder_that_is_not_there_is_not_made(invoke: Invoke, nowhere: Path) -> None:

@@ -41,10 +41,14 @@ def write_plugin(name: str, template: str, folder: Path, *, as_json: bool) -> No
     if package.exists() and (not package.is_dir() or any(package.iterdir())):
         raise click.UsageError(f"{package} exists{_with(package)}: nothing was written", click.get_current_context())
     texts = rendered(template, name)
-    for path, text in texts.items():
-        place = package / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text, "utf-8", newline="\n")
+    try:
+        for path, text in texts.items():
+            place = package / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, "utf-8", newline="\n")
+    except OSError as error:
+        rest = ". Remove what is there of it before you try again" if package.exists() else ""
+        raise click.ClickException(f"{package} cannot be written: {error}{rest}") from None
     if as_json:
         kind = KINDS[template].word
         out(dumps({"package": package.name, "kind": kind, "folder": str(package.resolve()), "files": [*texts]}))
