@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 
-from pointsman import Plugins, ProviderSpec, Target
+from pointsman import ConfigError, Plugins, ProviderSpec, Target
 
-from ..lab import Dialect, Lab, OpenAIChat, Vendor
+from ..lab import Answer, Dialect, Lab, OpenAIChat, Pace, Site, Vendor
 from .overriding import Overridable
 from .settled import Settled
 from .stage import Stage
@@ -57,7 +57,14 @@ class ProviderSetting(Settled, Overridable):
         """The spec and the plugin, as everybody finds them: by the entry point. Looked for once: it takes longer than a
         test.
         """
-        return Plugins.installed().provider(cls.provider)
+        if not isinstance(getattr(cls, "provider", None), str):
+            pytest.fail(f'{cls.__name__} names no provider: write provider = "..." in it', pytrace=False)
+        try:
+            return Plugins.installed().provider(cls.provider)
+        except ConfigError as error:
+            if error.__cause__ is not None:  # It does not import, and where it does not is worth to be shown.
+                raise
+            pytest.fail(f"{cls.__name__}: {error}", pytrace=False)
 
     @pytest.fixture
     def spec(self, found: tuple[ProviderSpec[Any], object]) -> ProviderSpec[Any]:
@@ -69,10 +76,28 @@ class ProviderSetting(Settled, Overridable):
         async with self.staged(found, anyio_backend) as stage:
             yield stage
 
+    def _look_over(self) -> None:
+        """Fail with one sentence for a class that is not filled in: in the midst of a test it would be a page."""
+        told, dialect = "", cast("object", self.dialect)
+        if not isinstance(getattr(self, "model", None), str):
+            told = 'it names no model: write model = "..." in it'
+        elif isinstance(dialect, type):
+            told = f"its dialect is the class {dialect.__name__}: make one, {dialect.__name__}()"
+        else:
+            try:
+                self.dialect.chat(Answer("Hi"), {"model": self.model, "messages": []}, Pace(), Site())
+            except NotImplementedError as error:
+                told = str(error)
+            except Exception:  # noqa: S110  (that was no request of this provider's)
+                pass
+        if told:
+            pytest.fail(f"{type(self).__name__}: {told}", pytrace=False)
+
     @asynccontextmanager
     async def staged(self, found: tuple[ProviderSpec[Any], object], backend: str) -> AsyncGenerator[Stage]:
         """What the fixture `stage` is, for a test that runs event loops of its own."""
         spec, plugin = found
+        self._look_over()
         async with Lab() as lab:
             vendor = self.start(lab)
             yield Stage(

@@ -163,8 +163,9 @@ class PaperCases(ProviderSetting):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def importing(cls) -> dict[str, Any]:
+    def importing(cls, found: tuple[ProviderSpec[Any], object]) -> dict[str, Any]:
         """What a fresh interpreter does on importing it, and on asking for its spec."""
+        del found  # It is there, or that has been said.
         [entry] = entry_points(group="pointsman.providers", name=cls.provider)
         command = [sys.executable, "-B", "-c", WATCH, entry.module, entry.attr or ""]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=60)  # noqa: S603
