@@ -131,7 +131,8 @@ class LeavingCases(ProviderSetting):
             except PointsmanError as error:
                 met = error
             expect(isinstance(met, DeadlineExceeded), f"the deadline of a call passed, and its caller met {met!r}")
-            await _expect_gone(stage, "a deadline that passed")
+            if len(stage.chats) > 1:  # On a busy machine the time may be over before anything is sent.
+                await _expect_gone(stage, "a deadline that passed")
 
     async def test_client_that_closes_ends_its_streams(self, stage: Stage) -> None:
         stage.script(BEFORE["in-the-body"])
