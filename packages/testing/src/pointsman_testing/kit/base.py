@@ -98,7 +98,8 @@ class ProviderSetting(Settled, Overridable):
         """What the fixture `stage` is, for a test that runs event loops of its own."""
         spec, plugin = found
         self._look_over()
-        async with Lab() as lab:
+        broken: list[Exception] = []
+        async with Lab(on_error=broken.append) as lab:
             vendor = self.start(lab)
             yield Stage(
                 spec=spec,
@@ -110,3 +111,8 @@ class ProviderSetting(Settled, Overridable):
                 route=self.route,
                 backend=backend,
             )
+        if broken:
+            raise AssertionError(
+                f"the lab's vendor had no answer, since {type(self.dialect).__name__} raised {broken[0]!r}: what the "
+                "test says above may come of that"
+            ) from broken[0]

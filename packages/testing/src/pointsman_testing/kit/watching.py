@@ -6,6 +6,7 @@ import inspect
 import os
 import random
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -40,11 +41,16 @@ class Watch:
     def __init__(self) -> None:
         self.touched: list[str] = []
         """What was opened, asked or read, in order."""
+        self._thread = threading.get_ident()  # What others of this process do meanwhile is theirs.
         self.calls = 0
         """How many functions were called, in Python or in C: a measure of work that no busy machine changes."""
 
     def audit(self, event: str, args: tuple[Any, ...]) -> None:
-        if event.startswith(OUTSIDE) and not _is_importing(inspect.currentframe()):
+        if (
+            event.startswith(OUTSIDE)
+            and threading.get_ident() == self._thread
+            and not _is_importing(inspect.currentframe())
+        ):
             self.touched.append(f"{event}({', '.join(map(repr, args[:1]))})")
 
     def profile(self, frame: FrameType, event: str, called: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
@@ -37,6 +37,7 @@ class Vendor:
         speed: float,
         seed: int,
         port: int,
+        on_error: Callable[[Exception], None] | None,
     ) -> None:
         self.name = name
         self.profile = profile
@@ -53,7 +54,8 @@ class Vendor:
         self._opened = anyio.current_time()
         self._seed = seed
         self._scripts: dict[Route, deque[Script]] = {route: deque() for route in dialect.routes}
-        self._server = Server(self._respond, speed=speed, port=port)
+        self._on_error = on_error
+        self._server = Server(self._answer, speed=speed, port=port)
 
     @property
     def base_url(self) -> str:
@@ -94,6 +96,15 @@ class Vendor:
 
     def _clock(self) -> float:
         return (anyio.current_time() - self._opened) * self._speed
+
+    def _answer(self, request: RecordedRequest) -> HttpResponse | Hangup:
+        try:
+            return self._respond(request)
+        except Exception as error:
+            if self._on_error is None:
+                raise
+            self._on_error(error)
+            return Hangup()
 
     def _respond(self, request: RecordedRequest) -> HttpResponse | Hangup:
         route = self._dialect.route(request, self._site)
@@ -158,14 +169,18 @@ class Vendor:
 class Lab:
     """Vendors on 127.0.0.1, each on a port of its own, in the event loop of whoever enters.
 
-    A callable script that raises ends the lab: the exception leaves ``async with Lab()`` in an exception group.
+    A script or a dialect that raises ends the lab: the exception leaves ``async with Lab()`` in an exception group.
+    With `on_error`, that is told instead, and the request gets no response.
     """
 
-    def __init__(self, *, speed: float = DEFAULT_SPEED, seed: int = 0) -> None:
+    def __init__(
+        self, *, speed: float = DEFAULT_SPEED, seed: int = 0, on_error: Callable[[Exception], None] | None = None
+    ) -> None:
         self.speed = speed
         """How many times faster than a wall clock the lab's clock runs: all scripted seconds are divided by it."""
         self.vendors: dict[str, Vendor] = {}
         self._seed = seed
+        self._on_error = on_error
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
@@ -205,6 +220,7 @@ class Lab:
             speed=self.speed,
             seed=self._seed,
             port=port,
+            on_error=self._on_error,
         )
         self.vendors[name] = vendor
         self._tasks.start_soon(vendor.serve, name=f"lab vendor {name}")
