@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import random
@@ -18,6 +19,7 @@ from pointsman import Candidate, ChatRequest, Decision, Exclusion, Plugins, Poli
 from pointsman_testing.kit import PolicyConformance
 from pointsman_testing.kit.deciding import rank_everything
 from pointsman_testing.kit.situations import REQUESTS
+from pointsman_testing.kit.watching import watching
 
 Break = Callable[[Decision, ChatRequest, list[Candidate]], Decision]
 HERE = Path(__file__)
@@ -55,7 +57,8 @@ def fails(name: str, policy: Policy) -> bool:
         fixtures = {"ranker": policy, "ranked": ranked, "asked": asked}
         try:
             TESTS[name](**{one: fixtures[one] for one in wanted})
-        except AssertionError:
+        except AssertionError as error:
+            print(error)  # For whoever finds the wrong test red.
             return True
     return False
 
@@ -63,6 +66,23 @@ def fails(name: str, policy: Policy) -> bool:
 @pytest.mark.parametrize("name", TESTS)
 def test_a_sound_policy_is_green(name: str) -> None:
     assert not fails(name, Broken(lambda sound, *_: sound))
+
+
+def test_what_is_done_when_garbage_is_collected_is_nobodys_doing() -> None:
+    told: list[float] = []
+
+    def tell(phase: str, info: dict[str, int]) -> None:
+        told.append(time.perf_counter())
+
+    gc.callbacks.append(tell)
+    try:
+        with watching() as watch:
+            kept = [[number] for number in range(100_000)]
+    finally:
+        gc.callbacks.remove(tell)
+    assert len(kept) == 100_000
+    assert watch.touched == []
+    assert gc.isenabled()
 
 
 def _names_whom_it_prefers(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
