@@ -124,14 +124,10 @@ class ScriptedTargets:
         return PluginError(said, plugin=target.provider, scope=Scope.REQUEST)
 
 
-class ScriptedClient(AsyncClient):
-    """An `AsyncClient` before scripted targets. Leaving it raises `AssertionError` after a call that nobody scripted,
-    also where the code under test caught what that call met.
-    """
+class _Scripted:
+    """What a client before scripted targets tells of them."""
 
-    def __init__(self, script: ScriptedTargets) -> None:
-        super().__init__(settings=script.settings, plugins=script.plugins)
-        self.script = script
+    script: ScriptedTargets
 
     @property
     def calls(self) -> Sequence[ScriptedCall]:
@@ -143,6 +139,16 @@ class ScriptedClient(AsyncClient):
         """What was asked, in order, one request for each attempt."""
         return self.script.requests
 
+
+class ScriptedClient(_Scripted, AsyncClient):
+    """An `AsyncClient` before scripted targets. Leaving it raises `AssertionError` after a call that nobody scripted,
+    also where the code under test caught what that call met.
+    """
+
+    def __init__(self, script: ScriptedTargets) -> None:
+        super().__init__(settings=script.settings, plugins=script.plugins)
+        self.script = script
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -151,22 +157,12 @@ class ScriptedClient(AsyncClient):
             self.script.check()
 
 
-class ScriptedSyncClient(Client):
+class ScriptedSyncClient(_Scripted, Client):
     """A `Client` before scripted targets; see `ScriptedClient`."""
 
     def __init__(self, script: ScriptedTargets) -> None:
         super().__init__(settings=script.settings, plugins=script.plugins)
         self.script = script
-
-    @property
-    def calls(self) -> Sequence[ScriptedCall]:
-        """See `ScriptedClient.calls`."""
-        return self.script.calls
-
-    @property
-    def requests(self) -> Sequence[ChatRequest]:
-        """See `ScriptedClient.requests`."""
-        return self.script.requests
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

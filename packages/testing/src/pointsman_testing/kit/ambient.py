@@ -14,7 +14,7 @@ from pointsman import ConfigError
 from ..lab import Vendor
 from .base import ProviderSetting
 from .leaks import Leaks, sent, shown_by
-from .secrets import ask_around
+from .secrets import ask_around, leaks_of
 from .speech import expect
 from .stage import Stage
 
@@ -95,7 +95,8 @@ class AmbientCases(ProviderSetting):
     async def test_the_vendors_own_variable_does_not_follow_another_address(self, stage: Stage) -> None:
         if not stage.spec.env_keys:
             pytest.skip("its spec names no variable of the vendor's for a key")
-        bare = {name: value for name, value in stage.config.items() if not Leaks(self._keys(stage)).find(str(value))}
+        keys = leaks_of(stage, self.key)
+        bare = {name: value for name, value in stage.config.items() if not keys.find(str(value))}
         variables = dict.fromkeys(stage.spec.env_keys.values(), CANARY)
         alone = replace(stage, config=bare)
         try:
@@ -115,9 +116,6 @@ class AmbientCases(ProviderSetting):
             expect(
                 not (seen := Leaks([CANARY]).find(shown)), f"the key of the vendor's own variable came along: {seen!r}"
             )
-
-    def _keys(self, stage: Stage) -> set[str]:
-        return {*stage.configured().hidden, *([self.key] if self.key else [])}
 
     def _set(self, monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]) -> None:
         for name, value in environ.items():

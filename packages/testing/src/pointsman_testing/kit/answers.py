@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from pointsman import (
+    AsyncClient,
     ChatRequest,
     Finished,
     FirstTokenTimeout,
@@ -167,11 +168,9 @@ class AnswerCases(ProviderSetting):
 
     async def test_answer_waits_for_no_other(self, stage: Stage) -> None:
         stage.script(Answer(WORDS).stall(after=4), Answer(WORDS))
-        arrived = False
         async with stage.client() as client, client.stream("Hi", model=stage.target) as reply:
             await anext(aiter(reply.text_stream))
-            with anyio.move_on_after(5):
-                arrived = (await client.chat("Hi", model=stage.target)).text == WORDS
+            arrived = await _arrives(stage, client)
         expect(
             arrived,
             "while one answer was on its way, another did not arrive: one connection is for many questions at once, so "
@@ -192,10 +191,8 @@ class AnswerCases(ProviderSetting):
         if stage.spec.family(stage.target.model).terminal is Terminal.BODY_LENGTH:
             pytest.skip("the proof of the end is that of the body")
         stage.script(Answer(WORDS).stall(at=END))
-        over = False
         async with stage.client() as client:
-            with anyio.move_on_after(5):
-                over = (await client.chat("Hi", model=stage.target)).text == WORDS
+            over = await _arrives(stage, client)
         expect(
             over,
             "the vendor has sent its whole answer and holds the body open, and the caller waits: yield Finished as "
@@ -229,3 +226,10 @@ async def heard(stage: Stage, request: ChatRequest | None = None) -> list[Stream
         f"{len(told)} events came, the last of them {told[-1:]}, and the stream does not end: return after Finished",
     )
     return told
+
+
+async def _arrives(stage: Stage, client: AsyncClient) -> bool:
+    """Whether an answer of `WORDS` is over within seconds that are more than enough."""
+    with anyio.move_on_after(5):
+        return (await client.chat("Hi", model=stage.target)).text == WORDS
+    return False

@@ -11,10 +11,11 @@ import pytest
 
 from pointsman import ChatRequest, InvalidRequest, PointsmanError, assistant, system, user
 
+from ..lab.requests import texts_in
 from .base import ProviderSetting
 from .speech import expect
 from .stage import Stage
-from .wire import differing, leaves, shown, texts
+from .wire import differing, leaves, shown
 
 PROMPT = 'Grüße, 世界! 👩‍🚀 "quoted", \\ and\n\ttabs'
 
@@ -48,7 +49,7 @@ class AskingCases(ProviderSetting):
 
     async def test_prompt_arrives_whole(self, stage: Stage) -> None:
         await stage.chat(PROMPT)
-        sent = list(texts(stage.chats[0].json))
+        sent = list(texts_in(stage.chats[0].json))
         expect(
             any(PROMPT in text for text in sent),
             f"{PROMPT!r} was asked, and is nowhere in what was sent ({sent!r}): send each message's text as it is, in "
@@ -59,7 +60,7 @@ class AskingCases(ProviderSetting):
         turns = ("first-1a", "second-2b", "third-3c")
         first, second, third = turns
         await stage.chat([system("rules-0z"), user(first), assistant(second), user(third)])
-        sent = "\n".join(texts(stage.chats[0].json))
+        sent = "\n".join(texts_in(stage.chats[0].json))
         counts = {text: sent.count(text) for text in ("rules-0z", *turns)}
         wrong = {text: count for text, count in counts.items() if count != 1}
         expect(
@@ -96,7 +97,7 @@ class AskingCases(ProviderSetting):
 
     async def test_each_part_of_a_message_arrives(self, stage: Stage) -> None:
         await stage.chat([user("first-1a", "second-2b")])
-        sent = "\n".join(texts(stage.chats[0].json))
+        sent = "\n".join(texts_in(stage.chats[0].json))
         expect(
             "first-1a" in sent and "second-2b" in sent,
             f"of a message of two texts, {sent!r} was sent: message.text is all of them, joined",

@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import ModuleType, TracebackType
 from typing import cast
 
-from blockbuster.blockbuster import BlockingError
+from blockbuster.blockbuster import BlockingError, blockbuster_ctx
+
+STANDS_STILL = (
+    "the whole event loop stands still meanwhile, and all other answers with it; await something that does not block, "
+    "or anyio.to_thread.run_sync"
+)
+"""What a test says of it."""
+
+
+@contextmanager
+def watching_for_blocks(plugin: object, *parts: object) -> Generator[list[str]]:
+    """What blocks inside, by the code of a plugin and its `parts`, is put into the list, and ends the block.
+
+    The detector knows asyncio only; what blocks there blocks on trio, too.
+    """
+    told: list[str] = []
+    with blockbuster_ctx(packages_of(plugin, *parts)):
+        try:
+            yield told
+        except Exception as error:
+            what = blocked(error)
+            if not what:
+                raise
+            told.append(what)
 
 
 def packages_of(plugin: object, *parts: object) -> list[ModuleType]:

@@ -21,11 +21,12 @@ from pointsman import (
 )
 
 from ..lab import Answer
+from ..lab.requests import texts_in
 from .base import ProviderSetting
 from .proves import proves, refuses
 from .speech import expect
 from .stage import Stage
-from .wire import plays, texts
+from .wire import plays
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 """A PNG of one pixel, in base64."""
@@ -53,7 +54,7 @@ class CapabilityCases(ProviderSetting):
 
     @refuses(*CAPABILITIES)
     async def test_unclaimed_capabilities_are_refused(self, stage: Stage) -> None:
-        claimed = await claims(stage)
+        claimed = claims(stage)
         for name in sorted({*CAPABILITIES} - claimed):
             prompts: list[ChatRequest] = [ChatRequest(messages=(user("Hi"),), require=frozenset({name}))]
             prompts += [IMPLIED[name]] if name in IMPLIED else []
@@ -67,7 +68,7 @@ class CapabilityCases(ProviderSetting):
 
     @proves("tools")
     async def test_tools_are_sent(self, stage: Stage) -> None:
-        await claiming(stage, "tools")
+        claiming(stage, "tools")
         await stage.chat(tools=[WEATHER])
         body = json.dumps(stage.chats[0].json)
         missing = [word for word in (WEATHER.name, WEATHER.description, "city_9c") if word not in body]
@@ -76,7 +77,7 @@ class CapabilityCases(ProviderSetting):
     @proves("tools")
     @pytest.mark.parametrize("size", [1, 4096])
     async def test_tool_calls_arrive(self, stage: Stage, size: int) -> None:
-        await claiming(stage, "tools")
+        claiming(stage, "tools")
         answer = Answer("Let me see.", tool_calls=CALLS)
         stage.script(answer.drip(size))
         reply = await stage.chat(tools=[WEATHER])
@@ -100,14 +101,14 @@ class CapabilityCases(ProviderSetting):
 
     @proves("tools")
     async def test_tool_results_go_back(self, stage: Stage) -> None:
-        await claiming(stage, "tools")
+        claiming(stage, "tools")
         call = CALLS[1]
         history = [user("Weather?"), assistant("", tool_calls=[call]), tool_result(call.id, "21 degrees 4d")]
         await stage.chat(history, tools=[WEATHER])
         body = json.dumps(stage.chats[0].json)
         expect("Bern" in body, "an earlier call of a tool is not in the request: send message.tool_calls")
         expect(
-            sum("21 degrees 4d" in text for text in texts(stage.chats[0].json)) == 1,
+            sum("21 degrees 4d" in text for text in texts_in(stage.chats[0].json)) == 1,
             "a tool's result is not in the request, or more than once: send messages of the role tool",
         )
         expect(
@@ -117,7 +118,7 @@ class CapabilityCases(ProviderSetting):
 
     @proves("schema")
     async def test_schema_is_sent_and_read(self, stage: Stage) -> None:
-        await claiming(stage, "schema")
+        claiming(stage, "schema")
         stage.script(Answer('{"name_9c": "Bern"}'))
         reply = await stage.chat(response_schema=SCHEMA)
         expect(
@@ -128,15 +129,15 @@ class CapabilityCases(ProviderSetting):
 
     @proves("vision")
     async def test_picture_is_sent(self, stage: Stage) -> None:
-        await claiming(stage, "vision")
+        claiming(stage, "vision")
         await stage.chat([PICTURE])
-        sent = list(texts(stage.chats[0].json))
+        sent = list(texts_in(stage.chats[0].json))
         expect(any(PIXEL in text for text in sent), "the picture's bytes are not in the request: send message.images")
         expect(any("What is this?" in text for text in sent), "the text beside a picture is not in the request")
 
     @proves("reasoning")
     async def test_reasoning_is_apart_from_text(self, stage: Stage) -> None:
-        await claiming(stage, "reasoning")
+        claiming(stage, "reasoning")
         answer = Answer("The answer is 42.", reasoning="Six times nine? No, seven. ")
         stage.script(answer.drip(5))
         reply = await stage.chat()
@@ -150,7 +151,7 @@ class CapabilityCases(ProviderSetting):
 
     @proves("embeddings")
     async def test_texts_are_embedded_in_order(self, stage: Stage) -> None:
-        await claiming(stage, "embeddings")
+        claiming(stage, "embeddings")
         words = ["one", "two words", "and three words"]
         async with stage.client() as client:
             hooks = await client.connect(stage.spec.name)
@@ -166,10 +167,10 @@ class CapabilityCases(ProviderSetting):
 
     @proves("prefill")
     async def test_beginning_is_gone_on_with(self, stage: Stage) -> None:
-        await claiming(stage, "prefill")
+        claiming(stage, "prefill")
         stage.script(Answer(" three"))
         reply = await stage.chat([user("Count."), assistant("one-1a, two,")])
-        sent = [text for text in texts(stage.chats[0].json) if "one-1a" in text or "Count." in text]
+        sent = [text for text in texts_in(stage.chats[0].json) if "one-1a" in text or "Count." in text]
         expect(
             sent and sent[-1].endswith("one-1a, two,"),
             "it claims prefill, and a last message of the assistant is not sent as the last, unchanged",
@@ -178,22 +179,21 @@ class CapabilityCases(ProviderSetting):
 
     @proves("agentic")
     async def test_agents_are_not_asked_twice(self, stage: Stage) -> None:
-        await claiming(stage, "agentic")
+        claiming(stage, "agentic")
         expect(
             not stage.spec.family(stage.target.model).idempotent,
             "it claims to be agentic, and idempotent too: what acts may not be asked twice, so say idempotent=False",
         )
 
 
-async def claims(stage: Stage) -> frozenset[str]:
+def claims(stage: Stage) -> frozenset[str]:
     """What the target claims: its model's word, else its family's, and the configuration's besides."""
-    async with stage.client() as client:
-        return client.roster.capabilities(stage.target)
+    return stage.roster().capabilities(stage.target)
 
 
-async def claiming(stage: Stage, name: str) -> None:
+def claiming(stage: Stage, name: str) -> None:
     """Skip a proof of what is not claimed: that it is refused is a test of its own."""
-    if name not in await claims(stage):
+    if name not in claims(stage):
         pytest.skip(f"{stage.target} does not claim {name}")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pointsman.provider import CAPABILITIES
+from pointsman import CAPABILITIES
 
 OUTCOMES = ("failed", "xfail", "held", "skipped")
 """What became of a case, the one that counts first. ``xfail``: it does not hold, and the plugin's author says why."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points, version
 from typing import Any
 
-from pointsman import Plugins, PointsmanError
-from pointsman.provider import CAPABILITIES
+from pointsman import CAPABILITIES, Plugins, PointsmanError
 
 from .base import ProviderSetting
 

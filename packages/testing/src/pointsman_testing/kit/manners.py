@@ -16,18 +16,16 @@ import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import anyio
 import pytest
-from blockbuster.blockbuster import blockbuster_ctx
 
 from pointsman import AsyncClient, AuthFailed, PointsmanError, ProviderSpec, Reply
 
 from ..lab import Answer, RecordedRequest
 from .base import ProviderSetting
-from .blocking import blocked, packages_of
+from .blocking import STANDS_STILL, blocked, watching_for_blocks
 from .leaks import Leaks, sent
 from .speech import expect
 from .stage import Stage
@@ -42,23 +40,13 @@ ENDING = 1.0
 class MannerCases(ProviderSetting):
     """Nothing is blocked, printed, changed for others, shared between clients or left behind."""
 
-    # The detector knows asyncio only; what blocks there blocks on trio, too.
     @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
     async def test_nothing_blocks_the_event_loop(self, stage: Stage) -> None:
         await everything(stage)  # What is imported on first use is imported here.
-        told = ""
-        with blockbuster_ctx(_packages(stage)):
-            try:
-                told = await everything(stage)
-            except Exception as error:
-                told = blocked(error) or ""
-                if not told:
-                    raise
-        expect(
-            "Blocking call" not in told,
-            f"{told}: the whole event loop stands still meanwhile, and all other answers with it; await something that "
-            "does not block, or anyio.to_thread.run_sync",
-        )
+        with watching_for_blocks(stage.plugin, stage.spec.config, stage.spec.open) as told:
+            told.append(await everything(stage))
+        said = "; ".join(told)
+        expect("Blocking call" not in said, f"{said}: {STANDS_STILL}")
 
     async def test_nothing_is_printed(self, stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
         await everything(stage)
@@ -182,11 +170,6 @@ async def _around(stage: Stage, client: AsyncClient) -> str:
         if blocked(error):
             raise
     return blocked(health.error) or health.reason
-
-
-def _packages(stage: Stage) -> list[ModuleType]:
-    """Where the plugin's own code is."""
-    return packages_of(stage.plugin, stage.spec.config, stage.spec.open)
 
 
 def _another(key: str) -> str:

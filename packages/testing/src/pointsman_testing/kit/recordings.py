@@ -13,6 +13,7 @@ import pytest
 from pointsman import Target
 
 from ..lab import Answer, Chunk, Fault, HttpResponse, Pace, RecordedRequest, Script, Site, Usual
+from ..lab.dialect import json_response
 from .base import ProviderSetting
 from .recording import Recording, ask
 from .speech import expect
@@ -63,8 +64,7 @@ class Replay:
         return {"error": fault.message}
 
     def json(self, body: Mapping[str, Any]) -> HttpResponse:
-        data = json.dumps(body).encode()
-        return HttpResponse(headers=(("content-type", "application/json"),), body=(Chunk(data),))
+        return json_response(body)
 
 
 class RecordingCases(ProviderSetting):

@@ -58,8 +58,7 @@ class SecretCases(ProviderSetting):
     @pytest.fixture
     def leaks(self, stage: Stage) -> Leaks:
         """Finds every secret of this configuration: each `SecretStr`, `key`, and what `env_keys` calls a key."""
-        named = [str(stage.config[name]) for name in stage.spec.env_keys if name in stage.config]
-        found = Leaks([*stage.configured().hidden, *named, *([self.key] if self.key else [])])
+        found = leaks_of(stage, self.key)
         if not found:
             pytest.skip("it is used without a key")
         return found
@@ -124,8 +123,7 @@ class SecretCases(ProviderSetting):
     ) -> None:
         caplog.set_level(logging.INFO)  # See `_IN_HEADERS`.
         for name, parrot in REFUSING.items():
-            for route in self.dialect.routes:
-                stage.vendor.script(*[parrot] * 8, on=route)
+            stage.script_all(parrot)
             async with stage.client() as client:
                 hooks = await client.connect(stage.spec.name)
                 asked: dict[str, Callable[[], Awaitable[Any]]] = {
@@ -157,8 +155,7 @@ class SecretCases(ProviderSetting):
         # By its name this machine is another host: libraries compare names.
         elsewhere = f"{thief.base_url.replace('127.0.0.1', 'localhost')}/chat"
         for status in (301, 302, 303, 307, 308):
-            for route in self.dialect.routes:
-                stage.vendor.script(*[Fault(status, b"", headers={"location": elsewhere})] * 8, on=route)
+            stage.script_all(Fault(status, b"", headers={"location": elsewhere}))
             async with stage.client() as client:
                 try:
                     await client.chat("Hi", model=stage.target, on_break="raise")
@@ -180,6 +177,12 @@ class SecretCases(ProviderSetting):
             f"{what} shows a key, or part of one: {seen!r}. Core takes out each SecretStr of the configuration as a "
             "whole: what the plugin makes of one (a part, another notation) it must keep out of messages by itself",
         )
+
+
+def leaks_of(stage: Stage, key: str | None) -> Leaks:
+    """Finds every secret of the stage's configuration, and `key`."""
+    named = [str(stage.config[name]) for name in stage.spec.env_keys if name in stage.config]
+    return Leaks([*stage.configured().hidden, *named, *([key] if key else [])])
 
 
 async def ask_around(stage: Stage, client: Any) -> None:

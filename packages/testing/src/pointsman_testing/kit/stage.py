@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pointsman import AsyncClient, ChatRequest, Message, Plugins, PointsmanError, ProviderSpec, Reply, Settings, Target
-from pointsman.config import Configured
 
 from ..lab import Lab, RecordedRequest, Script, Vendor
+
+if TYPE_CHECKING:
+    from pointsman.config import Configured
+    from pointsman.engine.roster import Roster
 
 PATIENCE = 20.0
 """Seconds for one call. Nothing here takes so long, unless something hangs; then it is this limit that says so."""
@@ -36,6 +39,11 @@ class Stage:
         """What the vendor answers to the next chats, in order."""
         self.vendor.script(*responses, on=self.route)
 
+    def script_all(self, response: Script) -> None:
+        """What the vendor answers next, whatever it is asked."""
+        for route in self.vendor.routes:
+            self.vendor.script(*[response] * 8, on=route)
+
     @property
     def chats(self) -> Sequence[RecordedRequest]:
         """The chats that have arrived, in order; other requests are left out."""
@@ -52,9 +60,13 @@ class Stage:
         async with self._client(environ, {} if sink is None else {"kit": sink}, engine) as client:
             yield client
 
+    def roster(self, *, environ: Mapping[str, str] | None = None) -> Roster:
+        """What core knows of the provider without opening it."""
+        return self._client(environ, {}, {}).roster
+
     def configured(self, *, environ: Mapping[str, str] | None = None) -> Configured:
         """What core makes of `config`: the plugin's own config, its secrets, and warnings. Raises `ConfigError`."""
-        return self._client(environ, {}, {}).roster.configured(self.spec.name)
+        return self.roster(environ=environ).configured(self.spec.name)
 
     def _client(
         self, environ: Mapping[str, str] | None, sinks: Mapping[str, object], engine: Mapping[str, Any]

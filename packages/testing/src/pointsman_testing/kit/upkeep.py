@@ -92,8 +92,7 @@ class UpkeepCases(ProviderSetting):
 
         async with stage.client() as client, anyio.create_task_group() as tasks:
             hooks = await client.connect(stage.spec.name)
-            for route in self.dialect.routes:
-                stage.vendor.script(*[Fault(200, wait=math.inf)] * 8, on=route)
+            stage.script_all(Fault(200, wait=math.inf))
             tasks.start_soon(wait_long)
             with anyio.move_on_after(PROBING + 2):
                 found = await hooks.health()
@@ -149,39 +148,37 @@ class UpkeepCases(ProviderSetting):
         )
 
     async def test_cost_follows_usage(self, stage: Stage) -> None:
-        costs = [await self._cost(stage, used) for used in (USED, USED, _times(USED, 2), _times(USED, 50), None)]
-        once, again, twice, often, unknown = costs
+        wordy = replace(USED, output_tokens=USED.output_tokens * 3)
+        guess = replace(USED, estimated=True)
+        asked = (USED, USED, _times(USED, 2), _times(USED, 50), None, wordy, guess)
+        once, again, twice, often, unknown, wordier, guessed = await self._costs(stage, stage.target, *asked)
         expect(once == again, f"the same usage costs {once!r}, then {again!r}: pricing is pure")
         expect(
             once.known <= twice.known <= often.known,
             f"more tokens cost less: {once.known}, {twice.known}, {often.known} USD",
         )
-        wordy = await self._cost(stage, replace(USED, output_tokens=USED.output_tokens * 3))
-        async with stage.client() as client:
-            price = client.roster.prices(stage.spec.name).find(stage.target)
+        price = stage.roster().prices(stage.spec.name).find(stage.target)
         if price is not None and price.of(USED).known:
             expect(not unknown.complete, f"nobody counted the tokens, and they cost {unknown!r}: say Unknown")
             expect(once.complete, f"a priced model's tokens were counted, and cost {once!r}: that is exact")
             expect(
-                wordy.known > once.known or not price.output,
-                f"an answer three times as long costs {wordy!r} instead of {once!r}: its tokens are priced, too",
+                wordier.known > once.known or not price.output,
+                f"an answer three times as long costs {wordier!r} instead of {once!r}: its tokens are priced, too",
             )
-            guess = await self._cost(stage, replace(USED, estimated=True))
-            expect(not guess.complete, f"an estimate of usage costs {guess!r}: it is a lower bound, AtLeast")
+            expect(not guessed.complete, f"an estimate of usage costs {guessed!r}: it is a lower bound, AtLeast")
 
     async def test_unknown_price_is_not_nothing(self, stage: Stage) -> None:
-        if "local" in await claims(stage):
+        if "local" in claims(stage):
             pytest.skip("what runs on one's own machine costs nothing")
         stranger = Target(stage.target.provider, "kit-nobody-knows-this-model")
-        cost = await self._cost(stage, USED, stranger)
+        [cost] = await self._costs(stage, stranger, USED)
         expect(not cost.complete, f"a model without a price costs {cost!r}: where no price is known, say Unknown")
 
     def _all(self, stage: Stage, script: Script | None) -> AbstractContextManager[None]:
         """Have the vendor answer so, whatever it is asked; None: it does not listen."""
         if script is None:
             return stage.vendor.refusing()
-        for route in self.dialect.routes:
-            stage.vendor.script(*[script] * 8, on=route)
+        stage.script_all(script)
         return nullcontext()
 
     async def _health(self, stage: Stage) -> Health:
@@ -199,13 +196,16 @@ class UpkeepCases(ProviderSetting):
             raise AssertionError(f"asked for its health, it answers with {found!r}, which is no Health")
         return found
 
-    async def _cost(self, stage: Stage, usage: Usage | None, target: Target | None = None) -> Cost:
+    async def _costs(self, stage: Stage, target: Target, *usages: Usage | None) -> list[Cost]:
         async with stage.client() as client:
             hooks = await client.connect(stage.spec.name)
-            cost = cast("object", hooks.cost(target or stage.target, usage, TOOK))
-        if not isinstance(cost, Cost):
-            raise AssertionError(f"{usage} costs {cost!r}, which is no Cost: say Exact, AtLeast or Unknown")
-        return cost
+            costs = [hooks.cost(target, usage, TOOK) for usage in usages]
+        for usage, cost in zip(usages, cast("list[object]", costs), strict=True):
+            expect(
+                isinstance(cost, Cost),
+                f"{usage} costs {cost!r}, which is no Cost: say Exact, AtLeast or Unknown",
+            )
+        return costs
 
 
 def _times(usage: Usage, times: int) -> Usage:

@@ -4,20 +4,13 @@ would have answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
 from ..lab import Answer, Dialect, RecordedRequest, body_bytes
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where a value stands in JSON: keys and places."""
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Every text in a JSON value, in order, without keys."""
-    for leaf in leaves(value).values():
-        if isinstance(leaf, str):
-            yield leaf
 
 
 def leaves(value: Any, at: Path = ()) -> dict[Path, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -29,6 +30,11 @@ class HttpResponse:
     wait: float = 0.0
 
 
+def json_response(body: Any) -> HttpResponse:
+    """`body` as most vendors write JSON that is not streamed."""
+    return HttpResponse(headers=(("content-type", "application/json"),), body=(Chunk(json.dumps(body).encode()),))
+
+
 def _stopped() -> float:
     return 0.0
 
@@ -43,6 +49,11 @@ class Site:
     """Seconds of the lab's clock since the vendor opened."""
     memory: dict[str, Any] = field(default_factory=dict[str, Any])
     """What the vendor remembers between requests: empty at first, then whatever the dialect puts in."""
+
+    def knows(self, model: str) -> bool:
+        """Whether it has that model. One that lists none takes any."""
+        known = {one if isinstance(one, str) else one["id"] for one in self.models}
+        return not known or model in known
 
 
 class Dialect(Protocol):

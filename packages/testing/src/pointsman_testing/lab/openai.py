@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pointsman import Usage
 
 from ..words import count_words, split_words
-from .dialect import HttpResponse, Route, Site
+from .dialect import HttpResponse, Route, Site, json_response
 from .plan import Chunk
 from .profiles import Pace
 from .requests import RecordedRequest, text_of
@@ -71,7 +73,7 @@ class OpenAIChat:
         if route == "chat":
             return None
         if route == "embed":
-            return self.json(_embedded(request.json))
+            return self.json(embedded(request.json, _DIMENSIONS))
         known = {"object": "model", "created": _SAME_FOR_ALL["created"], "owned_by": "lab"}
         listed = [{"id": model} if isinstance(model, str) else model for model in site.models]
         return self.json({"object": "list", "data": [{**known, **model} for model in listed]})
@@ -96,8 +98,7 @@ class OpenAIChat:
         return {"error": {"message": message, "type": kind, "param": None, "code": fault.code or code}}
 
     def json(self, body: Mapping[str, Any]) -> HttpResponse:
-        data = json.dumps(body).encode()
-        return HttpResponse(headers=(("content-type", "application/json"),), body=(Chunk(data),))
+        return json_response(body)
 
 
 def _wrong(request: RecordedRequest, route: Route, site: Site) -> Fault | None:
@@ -106,29 +107,30 @@ def _wrong(request: RecordedRequest, route: Route, site: Site) -> Fault | None:
         body = request.json
     except ValueError:
         return Fault(400, code="invalid_json", message="The body is not JSON.")
-    match body:
-        case {"model": str(model), "messages": [*messages]} if all(isinstance(one, dict) for one in messages):
-            fits = route == "chat"
-        case {"model": str(model), "input": str() | list()}:
-            fits = route == "embed"
+    match route, body:
+        case "chat", {"model": str(model), "messages": [*messages]} if all(isinstance(one, dict) for one in messages):
+            pass
+        case "embed", {"model": str(model), "input": str() | list()}:
+            pass
         case _:
-            model, fits = "", False
-    if not fits:
-        wanted = "a list of messages" if route == "chat" else "an input"
-        return Fault(400, message=f"A model and {wanted} are required.")
-    known = {one if isinstance(one, str) else one["id"] for one in site.models}
-    return None if not known or model in known else Fault(404, message=f"The model {model} does not exist.")
+            wanted = "a list of messages" if route == "chat" else "an input"
+            return Fault(400, message=f"A model and {wanted} are required.")
+    return None if site.knows(model) else Fault(404, message=f"The model {model} does not exist.")
 
 
-def _embedded(asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    texts: list[str] = [asked["input"]] if isinstance(asked["input"], str) else list(map(str, asked["input"]))
-    vectors = embeddings(texts, _DIMENSIONS)
-    tokens = sum(map(count_words, texts))
+def embedded(asked: Mapping[str, Any], dimensions: int) -> Mapping[str, Any]:
+    """The answer to a request for embeddings, in numbers or, if it asks for that, in Base64."""
+    given = asked.get("input")
+    texts = [given] if isinstance(given, str) else [str(one) for one in cast("list[Any]", given or [])]
+    packed = asked.get("encoding_format") == "base64"
+    vectors = embeddings(texts, dimensions)
+    shown = [base64.b64encode(struct.pack(f"<{dimensions}f", *one)).decode() if packed else one for one in vectors]
+    count = sum(map(count_words, texts))
     return {
         "object": "list",
         "model": asked["model"],
-        "data": [{"object": "embedding", "index": index, "embedding": one} for index, one in enumerate(vectors)],
-        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        "data": [{"object": "embedding", "index": index, "embedding": one} for index, one in enumerate(shown)],
+        "usage": {"prompt_tokens": count, "total_tokens": count},
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,3 +65,18 @@ def text_of(content: Any) -> str:
             return text
         case _:
             return ""
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, in order, without keys."""
+    match value:
+        case str():
+            yield value
+        case {**fields}:
+            for one in fields.values():
+                yield from texts_in(one)
+        case [*items]:
+            for one in items:
+                yield from texts_in(one)
+        case _:
+            return

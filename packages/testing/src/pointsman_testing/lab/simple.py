@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pointsman import Usage
 
 from ..words import count_words
-from .dialect import HttpResponse, Route, Site
+from .dialect import HttpResponse, Route, Site, json_response
 from .plan import Chunk
 from .profiles import Pace
-from .requests import RecordedRequest
+from .requests import RecordedRequest, texts_in
 from .script import Answer, Fault
 
 
@@ -45,7 +44,7 @@ class SimpleApi:
 
     def prompt(self, request: Mapping[str, Any]) -> str:
         """All text that the JSON `request` sends, to be counted."""
-        return " ".join(_texts(request))
+        return " ".join(texts_in(request))
 
     def counted(self, answer: Answer, request: Mapping[str, Any]) -> Usage:
         """What the answer's usage says: what was scripted, else an honest count in words."""
@@ -65,8 +64,7 @@ class SimpleApi:
             model = request.json["model"]
         except (ValueError, TypeError, LookupError):
             return Fault(400)
-        known = {one if isinstance(one, str) else one["id"] for one in site.models}
-        return "chat" if not known or model in known else Fault(404)
+        return "chat" if site.knows(model) else Fault(404)
 
     def reply(self, route: Route, request: RecordedRequest, site: Site) -> HttpResponse | None:
         return None
@@ -82,19 +80,4 @@ class SimpleApi:
         return {"error": fault.message or fault.code or f"status {fault.status}"}
 
     def json(self, body: Mapping[str, Any]) -> HttpResponse:
-        data = json.dumps(body).encode()
-        return HttpResponse(headers=(("content-type", "application/json"),), body=(Chunk(data),))
-
-
-def _texts(value: Any) -> Iterable[str]:
-    match value:
-        case str():
-            yield value
-        case {**fields}:
-            for one in fields.values():
-                yield from _texts(one)
-        case [*items]:
-            for one in items:
-                yield from _texts(one)
-        case _:
-            return
+        return json_response(body)

@@ -63,6 +63,11 @@ class Vendor:
         return f"http://127.0.0.1:{self._server.port}{self._dialect.prefix}"
 
     @property
+    def routes(self) -> Sequence[Route]:
+        """All that it can be asked for."""
+        return self._dialect.routes
+
+    @property
     def requests(self) -> Sequence[RecordedRequest]:
         """Every request that arrived whole, in order."""
         return self._server.requests

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import anyio
 import pytest
-from blockbuster.blockbuster import blockbuster_ctx
 
 from pointsman import (
     AsyncClient,
@@ -32,7 +31,7 @@ from pointsman import (
 )
 
 from ...scripted import Hang, ScriptedProvider
-from ..blocking import blocked, packages_of
+from ..blocking import STANDS_STILL, watching_for_blocks
 from ..speech import expect
 from .setting import PATIENCE, WrapperSetting, differing
 
@@ -178,24 +177,13 @@ class CompanyCases(WrapperSetting):
             f"{again.cost} instead of {wanted}: end it with replace(finished, cost=Exact(0))",
         )
 
-    # The detector knows asyncio only; what blocks there blocks on trio, too.
     @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
     async def test_nothing_blocks_the_event_loop(self, plugin: object) -> None:
-        told: str | None = ""
         async with self.around(plugin, ANSWER, ANSWER) as wrapped:
             await wrapped.read(self.ask())  # What is imported on first use is imported here.
-            with blockbuster_ctx(packages_of(plugin)):
-                try:
-                    await wrapped.read(self.ask())
-                except Exception as error:
-                    told = blocked(error)
-                    if not told:
-                        raise
-        expect(
-            not told,
-            f"{told}: the whole event loop stands still meanwhile, and all other answers with it; await something that "
-            "does not block, or anyio.to_thread.run_sync",
-        )
+            with watching_for_blocks(plugin) as told:
+                await wrapped.read(self.ask())
+        expect(not told, f"{'; '.join(told)}: {STANDS_STILL}")
 
     async def test_health_models_and_cost_still_answer(self, plugin: object) -> None:
         async with self.around(plugin) as wrapped:

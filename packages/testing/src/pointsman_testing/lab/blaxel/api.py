@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qs, quote, unquote
 
-from ..dialect import HttpResponse, Route, Site
+from ..dialect import HttpResponse, Route, Site, json_response
 from ..openai import OpenAIChat
-from ..plan import Chunk
 from ..profiles import Pace
 from ..requests import RecordedRequest
 from ..script import Answer, Fault
@@ -116,7 +114,7 @@ class BlaxelApi:
         }
 
     def json(self, body: Any) -> HttpResponse:
-        return HttpResponse(headers=(("content-type", "application/json"),), body=(Chunk(json.dumps(body).encode()),))
+        return json_response(body)
 
     # The control plane ------------------------------------------------------------------------------------------------
 

@@ -6,21 +6,18 @@ that were seen. What nobody has shown, the body of a 402, is made up.
 
 from __future__ import annotations
 
-import base64
 import json
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from ...words import count_words
 from ..dialect import HttpResponse, Route, Site
-from ..openai import OpenAIChat
+from ..openai import OpenAIChat, embedded
 from ..plan import Chunk
 from ..profiles import Pace
 from ..requests import RecordedRequest, text_of
 from ..script import Answer, Fault
-from ..vectors import embeddings
 from .checks import chat_fault, entry_of, model_fault, wrong
 from .windows import DAY, MINUTE, Reset, Window
 
@@ -89,7 +86,7 @@ class SambaNovaApi:
             case "models":
                 return self.json({"object": "list", "data": list(_listed(site))})
             case _:
-                return self.json(_embeddings(request.json, site))
+                return self.json(embedded(request.json, _dimensions(request.json["model"], site)))
 
     def chat(self, answer: Answer, request: Mapping[str, Any], pace: Pace, site: Site) -> HttpResponse:
         if answer.tokens_per_chunk == 1:
@@ -233,17 +230,5 @@ def _timings(tokens: int, pace: Pace) -> Mapping[str, Any]:
     }
 
 
-def _embeddings(asked: Mapping[str, Any], site: Site) -> Mapping[str, Any]:
-    given = asked.get("input")
-    texts = [given] if isinstance(given, str) else cast("list[str]", given or [])
-    dimensions = entry_of(asked["model"], site.models).get("embedding_length", _DIMENSIONS)
-    packed = asked.get("encoding_format") == "base64"
-    vectors = embeddings(texts, dimensions)
-    shown = [base64.b64encode(struct.pack(f"<{dimensions}f", *one)).decode() if packed else one for one in vectors]
-    count = sum(map(count_words, texts))
-    return {
-        "object": "list",
-        "model": asked["model"],
-        "data": [{"object": "embedding", "index": index, "embedding": one} for index, one in enumerate(shown)],
-        "usage": {"prompt_tokens": count, "total_tokens": count},
-    }
+def _dimensions(model: str, site: Site) -> int:
+    return entry_of(model, site.models).get("embedding_length", _DIMENSIONS)
