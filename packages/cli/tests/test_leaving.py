@@ -131,6 +131,29 @@ def test_ctrl_c_at_any_time_shows_no_traceback(a: Vendor, seconds: float) -> Non
     assert process.returncode == 130, err
 
 
+SET_NAME = """
+class Late:
+    def __set_name__(self, owner, name):
+        raise KeyboardInterrupt
+"""
+
+
+@pytest.mark.parametrize("where", ["pointsman_cli.app", "pointsman_cli.chat.command"])
+def test_ctrl_c_while_a_class_is_made_is_one(where: str, nowhere: Path) -> None:
+    """Python 3.11 wraps it in a RuntimeError then; both before the command has begun and in it."""
+    finder = f"""
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {where!r}:
+            type("Made", (), {{"late": Late()}})
+"""
+    code = f"{SET_NAME}{finder}\nimport sys; sys.meta_path.insert(0, Finder())\n"
+    code += "from pointsman_cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "chat", "hi"], capture_output=True, check=False)
+    assert b"Error" not in done.stderr
+    assert done.returncode == 130, done.stderr
+
+
 def test_ctrl_c_ends_the_demo(nowhere: Path) -> None:
     with start("demo", "--speed", "0.5") as process:
         read_some(process, 10)

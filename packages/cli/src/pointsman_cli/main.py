@@ -19,3 +19,7 @@ def main() -> None:
         cli.main(prog_name="pointsman")
     except KeyboardInterrupt:
         sys.exit(130)
+    except RuntimeError as error:  # Python 3.11 makes one of what a `__set_name__` raised, while a class was made.
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        sys.exit(130)

@@ -78,7 +78,12 @@ OTHER = COMMAND._replace(
 
 
 def alone(error: BaseException) -> BaseException:
-    """The error inside of groups that hold one only, as a task group makes them around whatever its body raises."""
+    """The error inside of groups that hold one only, as a task group makes them around whatever its body raises.
+
+    A Ctrl-C that met Python 3.11 in a `__set_name__` comes out as the cause of a `RuntimeError`: it is still one.
+    """
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        return error.__cause__
     inside: tuple[BaseException, ...] = getattr(error, "exceptions", ())
     if len(inside) != 1 or isinstance(error, p.PointsmanError):
         return error
