@@ -29,6 +29,7 @@ from .errors import (
     RequestError,
     Scope,
     Stalled,
+    StoreError,
     StreamBroken,
     TooSlow,
     Unavailable,
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from .commands import CommandSpec
     from .config import Settings
     from .hookspecs import hookimpl
+    from .ledger import Ledger, LedgerEntry, LedgerQuery, LedgerTotal
     from .plugins import Plugins
     from .policy import Candidate, Decision, Exclusion, Policy
     from .refusing import refusal
@@ -110,6 +112,10 @@ _LAZY = {
     "CommandSpec": "commands",
     "Decision": "policy",
     "Exclusion": "policy",
+    "Ledger": "ledger",
+    "LedgerEntry": "ledger",
+    "LedgerQuery": "ledger",
+    "LedgerTotal": "ledger",
     "Plugins": "plugins",
     "Policy": "policy",
     "Reply": "reply",
@@ -177,6 +183,10 @@ __all__ = [
     "HealthState",
     "Image",
     "InvalidRequest",
+    "Ledger",
+    "LedgerEntry",
+    "LedgerQuery",
+    "LedgerTotal",
     "ListModels",
     "Message",
     "ModelGone",
@@ -209,6 +219,7 @@ __all__ = [
     "Sink",
     "Stalled",
     "Started",
+    "StoreError",
     "StoreSpec",
     "Stream",
     "StreamBroken",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -190,7 +191,7 @@ class AsyncClient:
 
     @asynccontextmanager
     async def _call(self, prompt: Prompt, options: Options, *, collected: bool) -> AsyncGenerator[StreamedReply]:
-        connections = self._open_connections()
+        connections, at = self._open_connections(), time.time()
         request = as_request(prompt, options, Engine.model_fields)
         decision = self._decide(request, options.get("model"), now=self._clock())
         limits = self._limits(request, options, collected=collected)
@@ -210,7 +211,7 @@ class AsyncClient:
                 yield reply
         finally:
             self._calls.discard(call)
-            record(call, reply, self._sinks)
+            record(call, reply, self._sinks, at)
 
     def _open_connections(self) -> Connections:
         if self._connections is None:

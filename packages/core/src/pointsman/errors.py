@@ -19,6 +19,7 @@
      │  ├ Stalled
      │  ├ TooSlow
      │  └ StreamBroken             the answer ended without its proof of completeness
+     ├ StoreError
      ├ BudgetExceeded
      ├ DeadlineExceeded
      ├ NoCandidates
@@ -242,6 +243,13 @@ class StreamBroken(ProviderError):
 
     trips = True
     retryable = True
+
+
+class StoreError(PointsmanError):
+    """A store cannot be opened, read or written now: it is full, locked, away, or not this version's."""
+
+    begun = False
+    scope = Scope.REQUEST
 
 
 class BudgetExceeded(PointsmanError):

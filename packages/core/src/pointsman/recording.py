@@ -13,8 +13,8 @@ from .types import Cost
 log = logging.getLogger("pointsman")
 
 
-def record(call: Call, reply: StreamedReply, sinks: Sequence[tuple[str, Sink]]) -> None:
-    """Send one record for each attempt, then the call's."""
+def record(call: Call, reply: StreamedReply, sinks: Sequence[tuple[str, Sink]], at: float) -> None:
+    """Send one record for each attempt, then the call's. It began at `at`, in seconds since 1970."""
     if not sinks:
         return
     attempts = reply.attempts
@@ -27,6 +27,12 @@ def record(call: Call, reply: StreamedReply, sinks: Sequence[tuple[str, Sink]]) 
         timings=reply.timings,
         cost=Cost.total(attempt.cost for attempt in attempts),
         tags=call.request.tags,
+        at=at,
+        started=call.began,
+        task=call.request.task,
+        target=reply.target if call.finished else None,
+        finish_reason=reply.finish_reason,
+        usage=reply.usage,
     )
     for name, sink in sinks:
         records: list[AttemptRecord | CallRecord] = [*attempts, whole]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+
+from .ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSpec:
-    """A kind of store: ``postgres`` opens ``postgres://...``. Opening does I/O, declaring does not."""
+    """A kind of store, by the scheme of its URLs: ``postgres`` for ``postgres://...``. Declaring it does no I/O."""
 
     scheme: str
-    open: Callable[[str], AbstractAsyncContextManager[Any]]
+    ledger: Callable[[str], Ledger]
+    """Opens the ledger at a URL; it raises `StoreError` if that cannot be done now."""
+
+    @property
+    def name(self) -> str:
+        """The name of its entry point."""
+        return self.scheme

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from .cost import Price
 from .policy import Decision
 from .types import Cost, ServerTimings, Target, Timings, Unknown, Usage
 
+Operation: TypeAlias = Literal["chat", "embeddings"]
+"""By the names of OpenTelemetry's conventions for generative AI (``gen_ai.operation.name``)."""
 Outcome: TypeAlias = Literal["finished", "failed", "cancelled", "lost"]
 """``lost``: of two attempts of the same call, the other began its answer first, or decided the call."""
 Role: TypeAlias = Literal["first", "failover", "retry", "hedge", "resume"]
@@ -37,6 +40,13 @@ class AttemptRecord:
     role: Role = "first"
     probe: bool = False
     """It was the one attempt that a breaker let through, to see whether the target is well again."""
+    price: Price | None = None
+    """What the price book said of the target when the attempt ended. What it cost is `cost`: a hook may know better."""
+
+    @property
+    def error_type(self) -> str | None:
+        """The class name of the error alone: its message may quote what was asked."""
+        return self.error.partition(":")[0] if self.error else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +61,17 @@ class CallRecord:
     cost: Cost
     """The sum over all attempts."""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    at: float
+    """When it began, in seconds since 1970 (UTC)."""
+    started: float
+    """The same moment on the client's clock, on which its attempts stand."""
+    operation: Operation = "chat"
+    task: str | None = None
+    target: Target | None = None
+    """Whose answer stands; None if there is none."""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    """Of the answer that stands."""
 
 
 Sink: TypeAlias = Callable[[AttemptRecord | CallRecord], None]

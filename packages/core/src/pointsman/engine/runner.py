@@ -88,13 +88,13 @@ class Call:
         self._clock = clock
         self._redact = redact
         self._bill = Bill(request, redact)
-        self._began = clock()
+        self.began = clock()
         self._spoke: float | None = None
         """When the answer that stands began."""
         self._ended: float | None = None
         self._left = False
         self._outlook = health.call(self._tokens)
-        self._machine = Machine(plan, limits, self._began, self._outlook)
+        self._machine = Machine(plan, limits, self.began, self._outlook)
         self._group: TaskGroup | None = None
         self._watch: anyio.Event | None = None
         self._watching_until = math.inf
@@ -105,7 +105,7 @@ class Call:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         try:
-            self._obey(self._machine.start(self._began))
+            self._obey(self._machine.start(self.began))
             self._group.start_soon(self._watchdog, name="pointsman watchdog")
         except BaseException:
             await self.__aexit__(None, None, None)
@@ -155,9 +155,9 @@ class Call:
         tpot = None
         if first is not None and usage and not usage.estimated and usage.output_tokens > 1:
             tpot = (ended - first) / (usage.output_tokens - 1)
-        ttft = None if first is None else first - self._began
+        ttft = None if first is None else first - self.began
         server = self.finished.server if self.finished else None
-        return Timings(ttft=ttft, tpot=tpot, e2e=ended - self._began, server=server)
+        return Timings(ttft=ttft, tpot=tpot, e2e=ended - self.began, server=server)
 
     def _leave(self) -> None:
         self._left = True

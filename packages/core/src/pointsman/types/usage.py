@@ -24,13 +24,22 @@ class Usage:
 
     input_tokens: int = 0
     cached_input_tokens: int = 0
+    """Read from the vendor's cache."""
+    cache_write_tokens: int = 0
+    """Written to the vendor's cache, where that is billed apart. Within input, and none of them is a cached one."""
     output_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
     """True if the vendor sent no count; the numbers are then a floor (see `pointsman.cost.floor_usage`)."""
 
     def __post_init__(self) -> None:
-        for count in (self.input_tokens, self.cached_input_tokens, self.output_tokens, self.reasoning_tokens):
+        for count in (
+            self.input_tokens,
+            self.cached_input_tokens,
+            self.cache_write_tokens,
+            self.output_tokens,
+            self.reasoning_tokens,
+        ):
             if type(count) is not int or count < 0:
                 raise ValueError(f"tokens are counted in whole numbers from 0, not {count!r}")
 

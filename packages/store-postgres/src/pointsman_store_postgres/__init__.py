@@ -1,0 +1,1 @@
+"""The ledger of Pointsman in PostgreSQL, for many processes and hosts."""

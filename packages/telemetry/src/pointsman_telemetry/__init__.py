@@ -1,0 +1,1 @@
+"""Metrics and traces of Pointsman: Prometheus, and OpenTelemetry with the extra `otel`."""
