@@ -95,6 +95,17 @@ async def test_calls_that_end_otherwise_are_told_too(script: Any, outcome: str) 
     assert [record.outcome for record in sink.records] == [outcome, outcome]
 
 
+async def test_a_sink_that_fails_is_said_once_and_counted_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    bad = Recorder(failing=True)
+    async with client(ScriptedProvider("a", default="hello"), sinks={"bad": bad}) as one:
+        for _ in range(3):
+            await one.chat("hi")
+        (said,) = caplog.records
+        assert said.exc_info is not None
+        assert "'bad'" in said.getMessage()
+    assert [record.getMessage() for record in caplog.records[1:]] == ["the sink 'bad' failed to take 6 records"]
+
+
 async def test_a_sink_that_fails_costs_nothing_but_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     good, bad = Recorder(), Recorder(failing=True)
     with caplog.at_level(logging.ERROR, "pointsman"):

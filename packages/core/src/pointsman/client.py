@@ -22,17 +22,17 @@ from .engine.checks import check_all
 from .engine.clock import loop_clock
 from .engine.connections import CLOSING_GRACE, Connections
 from .engine.decide import decide
+from .engine.embedding import Embedding
 from .engine.health import Budget, Caps, Health
 from .engine.roster import Roster
 from .engine.runner import Call
 from .engine.terms import Leg, Limits, OnBreak
-from .errors import ConfigError, DeadlineExceeded, InvalidRequest, NoCandidates, PointsmanError, did_you_mean
+from .errors import ConfigError, InvalidRequest, NoCandidates, PointsmanError, did_you_mean
 from .plugins import HookCallables, Plugins
 from .policy import Candidate, Decision, InOrder, Policy
 from .provider import CAPABILITIES, Embeddings
-from .recording import record
+from .recording import Recorder
 from .reply import Reply, StreamedReply, UnopenedStream
-from .telemetry import Sink
 from .types import ChatRequest, Message, Priority, Target, Tool
 
 Prompt: TypeAlias = str | Sequence[Message] | ChatRequest
@@ -89,7 +89,7 @@ class AsyncClient:
         disabled = self._settings.plugins.disable
         self._plugins = Plugins.installed(disabled=disabled) if plugins is None else plugins.without(disabled)
         self._roster = Roster(self._settings, self._plugins)
-        self._sinks: list[tuple[str, Sink]] = []
+        self._recorder = Recorder([], None)
         self._group: TaskGroup | None = None
         self._connections: Connections | None = None
         self._calls: set[Call] = set()
@@ -100,14 +100,14 @@ class AsyncClient:
             raise ConfigError("this client is open already: one `async with` for each client")
         self._roster.check_limits()
         wrappers = self._plugins.wrappers(self._settings.plugins.wrappers)
-        self._sinks = self._plugins.sinks()
+        recorder = self._new_recorder()
         self._clock = loop_clock()
         self._loop = current_token()
         group = anyio.create_task_group()
         connections = Connections(self._roster, wrappers, group, self._clock)
         self._health, every = self._new_health(connections), self._settings.engine.health_checks
         await group.__aenter__()  # Nothing below may raise, since nobody would leave the group.
-        self._group, self._connections = group, connections
+        self._group, self._connections, self._recorder = group, connections, recorder
         if every:
             group.start_soon(check_all, connections, self._health, self._clock, every)
         return self
@@ -115,7 +115,9 @@ class AsyncClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close every connection. The group is not told what the body raised, so as not to wrap it."""
+        """Close every connection, and write down what calls came to. The group is not told what the body raised, so as
+        not to wrap it.
+        """
         group, connections = self._group, self._connections
         assert group is not None
         assert connections is not None
@@ -130,7 +132,20 @@ class AsyncClient:
             await connections.close()
         finally:
             group.cancel_scope.cancel()
-            await group.__aexit__(None, None, None)
+            try:
+                await group.__aexit__(None, None, None)
+            finally:
+                await self._recorder.close()
+
+    async def flush(self) -> None:
+        """Wait until every call that has ended is in the ledger, so that it survives the end of this process.
+
+        Needed by who reads the ledger while the client is open: closing does it, too. Raises `StoreError` if some call
+        is not there, after a few seconds at most; calls go on, and what waits is tried again. Returns at once if no
+        ledger is kept.
+        """
+        self._open_connections()
+        await self._recorder.flush()
 
     def stream(self, prompt: Prompt, **options: Unpack[Options]) -> UnopenedStream:
         """Ask, and read the answer as it comes. Leaving the block ends whatever still runs.
@@ -154,23 +169,29 @@ class AsyncClient:
             raise
 
     async def embed(
-        self, texts: str | Iterable[str], *, model: str | Target, deadline: float = COLLECTED_DEADLINE
+        self,
+        texts: str | Iterable[str],
+        *,
+        model: str | Target,
+        deadline: float = COLLECTED_DEADLINE,
+        tags: Mapping[str, str] | None = None,
     ) -> Embeddings:
         """A vector for each text, of one model. Nobody else is asked: vectors of two models cannot be compared.
 
         Raises `InvalidRequest` for what cannot be embedded, `DeadlineExceeded` after `deadline` seconds, and what the
         provider raised.
         """
-        target, *others = self._pinned(model).order
+        connections, at = self._open_connections(), time.time()
+        decision = self._pinned(model)
+        target, *others = decision.order
         if others:
             raise InvalidRequest("texts are embedded by one model: vectors of two cannot be compared")
         request = as_embed_request(texts, target.model)
-        with anyio.move_on_after(deadline):
-            hooks = await self._open_connections().open(target.provider)
-            if hooks.embed is None:
-                raise InvalidRequest("it does not embed texts", target=target)
-            return await hooks.embed(request)
-        raise DeadlineExceeded(f"no vectors within {deadline:g} s", target=target)
+        one = Embedding(request, target, connections, self._clock, self._roster.redactor.error)
+        try:
+            return await one.run(deadline)
+        finally:
+            self._recorder.embedding(uuid.uuid4().hex, one, decision, tags or {}, at)
 
     async def connect(self, provider: str) -> HookCallables:
         """What an open provider can do, wrappers included: its health, its models; and its session, for what no hook
@@ -211,7 +232,11 @@ class AsyncClient:
                 yield reply
         finally:
             self._calls.discard(call)
-            record(call, reply, self._sinks, at)
+            self._recorder.chat(call, reply, at)
+
+    def _new_recorder(self) -> Recorder:
+        """Sinks are loaded, since a broken one is fatal; the ledger is opened by its own thread with the first call."""
+        return Recorder(self._plugins.sinks(), None)
 
     def _open_connections(self) -> Connections:
         if self._connections is None:

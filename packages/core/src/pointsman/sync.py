@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
@@ -64,10 +64,19 @@ class Client:
         return self._thread.call(partial(self._client.chat, prompt, **options))
 
     def embed(
-        self, texts: str | Iterable[str], *, model: str | Target, deadline: float = COLLECTED_DEADLINE
+        self,
+        texts: str | Iterable[str],
+        *,
+        model: str | Target,
+        deadline: float = COLLECTED_DEADLINE,
+        tags: Mapping[str, str] | None = None,
     ) -> Embeddings:
         """See `AsyncClient.embed`."""
-        return self._thread.call(partial(self._client.embed, texts, model=model, deadline=deadline))
+        return self._thread.call(partial(self._client.embed, texts, model=model, deadline=deadline, tags=tags))
+
+    def flush(self) -> None:
+        """See `AsyncClient.flush`."""
+        self._thread.call(self._client.flush)
 
     def health(self, provider: str) -> Health:
         """How `provider` is, without spending tokens. Raises what opening it or its check raised."""

@@ -17,6 +17,8 @@ Outcome: TypeAlias = Literal["finished", "failed", "cancelled", "lost"]
 Role: TypeAlias = Literal["first", "failover", "retry", "hedge", "resume"]
 """Why an attempt was made: after another target failed, at the same one again, beside one that was late, or to go on
 with an answer that broke."""
+BreakerState: TypeAlias = Literal["closed", "open", "half_open"]
+"""``half_open``: a probe is out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,9 @@ class AttemptRecord:
     """It was the one attempt that a breaker let through, to see whether the target is well again."""
     price: Price | None = None
     """What the price book said of the target when the attempt ended. What it cost is `cost`: a hook may know better."""
+    breaker: BreakerState | None = None
+    """What stood between other calls and the target once the attempt had shown something: the worse of the target's
+    breaker and its provider's. None where none watches: embeddings, and attempts that still run."""
 
     @property
     def error_type(self) -> str | None:
@@ -72,6 +77,15 @@ class CallRecord:
     finish_reason: str | None = None
     usage: Usage | None = None
     """Of the answer that stands."""
+
+    @property
+    def overhead(self) -> float:
+        """Seconds of the call in which no attempt ran: deciding, waiting in line or for a cooldown, reading on."""
+        busy, until = 0.0, self.started
+        for attempt in self.attempts:  # They stand in the order in which they began.
+            busy += max(0.0, attempt.ended - max(until, attempt.started))
+            until = max(until, attempt.ended)
+        return max(0.0, self.timings.e2e - busy)
 
 
 Sink: TypeAlias = Callable[[AttemptRecord | CallRecord], None]

@@ -1,10 +1,11 @@
 """Settings, from where they come, and the keys among them.
 
 `layers` reads files and environment, `settings` says what may be set, `providers` makes one provider's configuration,
-`secrets` keeps keys out of everything that is shown.
+`ledger` says where the ledger is, `secrets` keeps keys out of everything that is shown.
 """
 
 from .layers import Origin
+from .ledger import ledger_url
 from .providers import Configured, configure, own_variable
 from .secrets import RedactingLog, Redactor
 from .settings import Engine, Routing, Settings
@@ -18,5 +19,6 @@ __all__ = [
     "Routing",
     "Settings",
     "configure",
+    "ledger_url",
     "own_variable",
 ]

@@ -123,11 +123,44 @@ class PluginChoice(_Section):
     wrappers: tuple[str, ...] = ()
 
 
+class LedgerChoice(_Section):
+    """``[ledger]``: where it is kept what calls came to and cost, and how long."""
+
+    url: str | None = None
+    """``sqlite:PATH``, what an installed store takes, such as ``postgres://...``, or ``none`` to keep nothing.
+    Default: ``ledger.db`` in the user's data folder."""
+    sync: Literal["normal", "full"] = "normal"
+    """Of a file: whether the end of a process cannot lose what is written, or not even a power failure."""
+    keep_days: PositiveInt | None = None
+    """After how many days calls are forgotten. Default: never."""
+    texts: bool = False
+    """Whether prompts and answers are kept, too."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_url(cls, url: str | None) -> str | None:
+        if url is not None and url != "none" and not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:.", url):
+            raise ValueError("is no URL: write sqlite:PATH, postgres://..., or none to keep no ledger")
+        return url
+
+    @field_validator("keep_days", mode="before")
+    @classmethod
+    def _is_no_switch(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("is a number of days: true and false do not fit")
+        return value
+
+
 SectionT = TypeVar("SectionT", bound=_Section)
 ARGUMENT = Origin("argument")
 """Where a value comes from that was said on the spot; it goes before everything else."""
 
-SECTIONS: Mapping[str, type[BaseModel]] = {"engine": Engine, "routing": Routing, "plugins": PluginChoice}
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "engine": Engine,
+    "routing": Routing,
+    "plugins": PluginChoice,
+    "ledger": LedgerChoice,
+}
 """What a file may hold besides those with a table for each name."""
 _NAMED = {"providers": "[providers.NAME]", "limits": '[limits."NAME"]'}
 
@@ -214,6 +247,11 @@ class Settings:
     def plugins(self) -> PluginChoice:
         """``[plugins]``. Raises `ConfigError` naming the setting and its origin."""
         return self._section("plugins", PluginChoice)
+
+    @cached_property
+    def ledger(self) -> LedgerChoice:
+        """``[ledger]``. Raises `ConfigError` naming the setting and its origin."""
+        return self._section("ledger", LedgerChoice)
 
     @cached_property
     def limits(self) -> Mapping[str, Limit]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from ..cost import Price
 from ..errors import PointsmanError
-from ..telemetry import AttemptRecord, Outcome, Role
+from ..telemetry import AttemptRecord, BreakerState, Outcome, Role
 from ..types import Cost, ReasoningDelta, ServerTimings, Target, ToolCallDelta, Unknown, Usage
 from .health import Ticket
 
@@ -48,7 +49,14 @@ class Attempt:
     cost: Cost = Unknown
     server: ServerTimings | None = None
     served: str | None = None
+    price: Price | None = None
+    breaker: BreakerState | None = None
     _counted: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def served_by(self) -> Target:
+        """The target, with the model that answered where the vendor said which."""
+        return Target(self.target.provider, self.served) if self.served else self.target
 
     @property
     def answer(self) -> str:
@@ -88,4 +96,6 @@ class Attempt:
             served=self.served,
             role=self.role,
             probe=self.probe,
+            price=self.price,
+            breaker=self.breaker,
         )

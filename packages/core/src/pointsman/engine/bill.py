@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..cost import floor_usage
+from ..cost import Price, floor_usage
 from ..plugins import HookCallables
-from ..types import AtLeast, ChatRequest, Cost, Exact, Target, Timings, Unknown, Usage
+from ..types import AtLeast, ChatRequest, Cost, Exact, Timings, Unknown, Usage
 from .attempt import Attempt
 
 log = logging.getLogger("pointsman")
@@ -43,8 +43,7 @@ class Bill:
         ttft = None if first is None else first - attempt.started
         timings = Timings(ttft=ttft, e2e=ended - attempt.started - attempt.held, server=attempt.server)
         try:
-            target = Target(attempt.target.provider, attempt.served) if attempt.served else attempt.target
-            cost = hooks.cost(target, usage, timings)
+            cost = hooks.cost(attempt.served_by, usage, timings)
             if type(cost) is not Cost:
                 raise TypeError(f"pointsman_cost must answer with a Cost, not with {cost!r}")
             return cost
@@ -54,6 +53,15 @@ class Bill:
             self.redact(error)
             log.exception("the cost of an attempt at %s is unknown: its hook failed", attempt.target, exc_info=error)
             return Unknown
+
+    def price(self, attempt: Attempt, hooks: HookCallables) -> Price | None:
+        """What the price book says now of the target as it was served."""
+        try:
+            return hooks.prices.find(attempt.served_by)
+        except Exception as error:  # A plugin may have put something of its own into the book.
+            self.redact(error)
+            log.exception("the price of %s is unknown: its price book failed", attempt.served_by, exc_info=error)
+            return None
 
     def unfinished(self, attempt: Attempt, hooks: HookCallables | None, ended: float, *, acts: bool = False) -> Cost:
         """Nothing if it was refused with a status or never opened; at least what had arrived; else nobody knows.

@@ -249,6 +249,7 @@ class Call:
             if not attempt.finished:
                 acts = not self._legs[attempt.target].idempotent
                 attempt.cost = self._bill.unfinished(attempt, hooks, attempt.ended, acts=acts)
+                attempt.price = self._bill.price(attempt, hooks) if hooks else None
             self._release(attempt)
             attempt.done.set()
 
@@ -331,6 +332,7 @@ class Call:
         attempt.usage = said.usage or self._bill.floor(attempt)
         attempt.server, attempt.served = said.server, said.served
         attempt.cost = self._bill.finished(attempt, hooks, attempt.usage, now) if said.cost == Unknown else said.cost
+        attempt.price, attempt.breaker = self._bill.price(attempt, hooks), self._health.breaker(attempt.target)
         usage = self._bill.of_answer(attempt, attempt.usage)
         self.finished = Finished(said.reason, usage, attempt.cost, said.server, said.served)
         self.channel.put(self.finished)
@@ -362,6 +364,7 @@ class Call:
         attempt.ended = self._clock()
         if attempt.ticket is not None and not isinstance(error, DeadlineExceeded):
             self._health.failed(attempt.ticket, error, attempt.ended)
+            attempt.breaker = self._health.breaker(attempt.target)
 
     def _release(self, attempt: Attempt) -> None:
         """The attempt holds nothing any more: another may have its place."""
@@ -369,6 +372,7 @@ class Call:
         if ticket is not None:
             used = attempt.usage.input_tokens + attempt.usage.output_tokens if attempt.usage else None
             self._health.end(ticket, self._clock(), used)
+            attempt.breaker = attempt.breaker or self._health.breaker(attempt.target)
 
     def _note_end(self) -> None:
         if self._ended is None:

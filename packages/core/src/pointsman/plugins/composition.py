@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..cost import PriceBook
 from ..errors import PluginError, PointsmanError, Scope
 from ..hookspecs import hookimpl
 from ..provider import (
@@ -43,6 +44,7 @@ class HookCallables:
     embed: Embed | None
     blame: Blame
     session: Any
+    prices: PriceBook
 
 
 def compose(
@@ -79,6 +81,7 @@ def compose(
         embed=answers.get("pointsman_embed"),
         blame=Blame(layers),
         session=connection.session,
+        prices=connection.prices,
     )
 
 

@@ -14,8 +14,10 @@ from math import inf
 
 from ...errors import FirstTokenTimeout, PointsmanError, RateLimited, Scope
 from ...provider import RateLimits
+from ...telemetry import BreakerState
 from ...types import Target
 from ..terms import Pace, Standing
+from .breaker import State
 from .learnt import Learnt
 from .line import Wake
 from .paces import Paces
@@ -140,6 +142,11 @@ class Health:
             place.running -= 1
         for place in self.both(ticket.target):  # Once both have room: whoever is told may need both.
             place.stir()
+
+    def breaker(self, target: Target) -> BreakerState:
+        """What keeps attempts from `target`: its own breaker, or its provider's, whichever is the worse."""
+        states = {place.breaker.state for place in self.both(target)}
+        return "open" if State.OPEN in states else "half_open" if State.PROBING in states else "closed"
 
     def checked(self, provider: str, well: bool, now: float, valid_for: float) -> None:
         """A health check of the provider said whether it is well; it is asked again within `valid_for` seconds."""
