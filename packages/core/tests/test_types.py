@@ -87,13 +87,3 @@ def test_values_cannot_be_changed_and_can_be_copied(value: object) -> None:
     assert dataclasses.is_dataclass(value)
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(value, dataclasses.fields(value)[0].name, None)
-
-
-def test_what_is_no_count_is_no_usage() -> None:
-    assert Usage.read(input_tokens=3, output_tokens=4, cached_input_tokens=1) == Usage(
-        input_tokens=3, output_tokens=4, cached_input_tokens=1
-    )
-    for odd in (None, -1, 1.5, "3", True, [1], 10**12):
-        assert Usage.read(input_tokens=odd, output_tokens=4) is None
-        assert Usage.read(input_tokens=3, output_tokens=odd) is None
-        assert Usage.read(input_tokens=3, output_tokens=4, reasoning_tokens=odd) is None

@@ -359,7 +359,10 @@ def test_an_event_that_the_end_cuts_short_counts_if_it_is_whole() -> None:
             {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 5}},
             Usage(input_tokens=9, cached_input_tokens=5, output_tokens=4),
         ),
-        ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 5}, Usage(input_tokens=9, cached_input_tokens=5)),
+        (
+            {"prompt_tokens": 9, "completion_tokens": 0, "prompt_cache_hit_tokens": 5},
+            Usage(input_tokens=9, cached_input_tokens=5),
+        ),
         (
             {"prompt_tokens": 3, "completion_tokens": 4, "completion_tokens_details": {"reasoning_tokens": 2}},
             Usage(input_tokens=3, output_tokens=4, reasoning_tokens=2),
@@ -377,6 +380,7 @@ def test_an_event_that_the_end_cuts_short_counts_if_it_is_whole() -> None:
         ({"prompt_tokens": 0, "completion_tokens": 0}, None),
         ({"prompt_tokens": -1, "completion_tokens": True}, None),
         ({}, None),
+        ({"prompt_tokens": 9}, None),
         (7, None),
     ],
 )
@@ -393,12 +397,15 @@ def test_the_last_usage_wins_wherever_it_stands() -> None:
     assert events(STOP, b"[DONE]", {"choices": [], "usage": two})[-1] == Finished("stop", last)
 
 
+COUNTED = {"prompt_tokens": 1, "completion_tokens": 2}
+
+
 def test_a_whole_completion_instead_of_a_stream() -> None:
     message = {"content": "hi", "reasoning_content": "hm", "tool_calls": [{"id": "c", "function": {"name": "f"}}]}
-    body = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 1}}
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": COUNTED}
     reader = decoder()
     reader.feed_whole(json.dumps(body).encode())
-    finished = Finished("tool_calls", Usage(input_tokens=1))
+    finished = Finished("tool_calls", Usage(input_tokens=1, output_tokens=2))
     assert list(reader.ready) == [ReasoningDelta("hm"), TextDelta("hi"), ToolCallDelta(0, "c", "f"), finished]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pointsman import (
+    Cost,
     Finished,
     PointsmanError,
     ReasoningDelta,
@@ -25,15 +26,17 @@ from pointsman import (
     Target,
     Terminal,
     TextDelta,
+    Unknown,
     Usage,
 )
 
+from .bill import read_bill
 from .errors import read_body, redact, words_of
 from .quirks import Quirks
 from .shapes import fields, items, number, string, valid
 from .sse import Event, EventParser, EventTooLong
 from .toolcalls import ToolCalls
-from .usage import groq_usage, read_timings, read_usage
+from .usage import read_timings, read_usage, told_usage
 
 _REASONS: Mapping[str, str] = {
     **{word: word for word in ("stop", "length", "tool_calls", "content_filter")},
@@ -130,6 +133,7 @@ class ChatDecoder:
         self._reason: str | None = None
         self._revoked: str | None = None  # A finish reason that output followed.
         self._usage: Usage | None = None
+        self._bill: Cost = Unknown
         self._server: ServerTimings | None = None
         self._begun = False
         self._half = ""
@@ -196,7 +200,7 @@ class ChatDecoder:
             self.ready.append(self._finished(self._reason or "done"))
 
     def _finished(self, reason: str) -> Finished:
-        return Finished(reason, self._usage, server=self._server, served=self.served)
+        return Finished(reason, self._usage, self._bill, self._server, self.served)
 
     def _take(self, event: Event, *, whole: bool = True) -> None:
         """The tolerant path. An event that is not `whole`, since the body ended in it, may be cut."""
@@ -223,7 +227,7 @@ class ChatDecoder:
     def _chunk(self, value: Any, part: str) -> None:
         chunk = fields(value)
         if "usage" in chunk or "timings" in chunk or "x_groq" in chunk:
-            self._count(chunk.get("usage") or groq_usage(chunk))
+            self._count(told_usage(chunk))
             self._server = read_timings(chunk) or self._server
         if chunk.get("error") or chunk.get("object") == "error":
             self._complain(chunk)
@@ -234,6 +238,8 @@ class ChatDecoder:
 
     def _count(self, usage: Any) -> None:
         self._usage = read_usage(usage) or self._usage
+        bill = read_bill(usage)
+        self._bill = self._bill if bill == Unknown else bill
 
     def _choice(self, choice: dict[str, Any], part: str) -> None:
         if "usage" in choice:  # Moonshot counts here.

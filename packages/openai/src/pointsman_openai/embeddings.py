@@ -7,7 +7,7 @@ from typing import Any
 from pointsman import Embeddings, Target, Unavailable
 
 from .shapes import fields, items, number
-from .usage import read_usage
+from .usage import read_input
 
 
 def read_embeddings(value: Any, count: int, target: Target) -> Embeddings:
@@ -26,4 +26,4 @@ def read_embeddings(value: Any, count: int, target: Target) -> Embeddings:
     if sorted(vectors) != list(range(count)) or len({len(vector) for vector in vectors.values()}) > 1:
         message = f"asked for {count} vectors, it answered with {len(vectors)} that can be read"
         raise Unavailable(message, target=target, retryable=False)
-    return Embeddings(tuple(vectors[place] for place in range(count)), read_usage(fields(value).get("usage")))
+    return Embeddings(tuple(vectors[place] for place in range(count)), read_input(fields(value).get("usage")))

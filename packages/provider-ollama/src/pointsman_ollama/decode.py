@@ -235,7 +235,8 @@ class ChatDecoder:
         asked, answered = _count(told.get("prompt_eval_count")), _count(told.get("eval_count"))
         if answered is None and not self._begun:
             answered = 0  # A count of 0 is left out, as is one that is not known.
-        usage = Usage.read(input_tokens=asked, output_tokens=answered)
+        cached = _count(told.get("prompt_eval_cached_count")) or 0  # Left out by servers that do not tell.
+        usage = Usage.read(input_tokens=asked, output_tokens=answered, cached_input_tokens=cached)
         timings = ServerTimings(
             load=_seconds(told.get("load_duration")),
             prompt=_seconds(told.get("prompt_eval_duration")),

@@ -145,8 +145,7 @@ class Session:
         if len(vectors) != len(request.texts):
             message = f"the server sent {len(vectors)} embeddings for {len(request.texts)} texts"
             raise Unavailable(message, target=target, retryable=False)
-        count: Any = told.get("prompt_eval_count")
-        return Embeddings(vectors, Usage(input_tokens=count) if type(count) is int and count >= 0 else None)
+        return Embeddings(vectors, Usage.read(input_tokens=told.get("prompt_eval_count"), output_tokens=0))
 
     def _answer(self, response: httpx2.Response, body: Body, target: Target) -> Answer:
         refuse_page(response, target)

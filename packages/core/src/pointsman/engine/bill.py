@@ -25,14 +25,14 @@ class Bill:
         """The least that an attempt has used, by what went over the wire."""
         floor = floor_usage(self.request, attempt.texts)
         shown = floor_usage(self.request, (attempt.prefix,)).output_tokens if attempt.prefix else 0
-        return Usage(input_tokens=floor.input_tokens + shown, output_tokens=floor.output_tokens, estimated=True)
+        return floor + Usage(input_tokens=shown)
 
     def of_answer(self, attempt: Attempt, usage: Usage) -> Usage:
         """The usage of a whole answer, of which `attempt` has given the last part and used `usage`."""
         if not attempt.prefix:
             return usage
         before = floor_usage(self.request, (attempt.prefix,)).output_tokens
-        return Usage(input_tokens=usage.input_tokens, output_tokens=before + usage.output_tokens, estimated=True)
+        return usage + Usage(output_tokens=before, estimated=True)
 
     def finished(self, attempt: Attempt, hooks: HookCallables, usage: Usage, ended: float) -> Cost:
         """What the cost hook says. The answer is here: a hook that fails leaves its cost unknown.

@@ -77,7 +77,8 @@ class Finished:
     """The answer is whole. Once, last.
 
     `reason` is ``stop``, ``length``, ``tool_calls``, ``content_filter``, or the vendor's own word where it has another.
-    A provider leaves `cost` alone; the engine asks the cost hook, unless a wrapper has set it.
+    A provider sets `cost` only to what the vendor itself says that this answer cost, in USD; else the engine asks the
+    cost hook. A wrapper may set it, too.
     """
 
     reason: str

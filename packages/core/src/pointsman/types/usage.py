@@ -17,9 +17,11 @@ _MOST = 10**12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one attempt. Parts are inside their wholes: cached within input, reasoning within output.
+    """Tokens of one attempt. Parts are inside their wholes: what was read from the cache or written to it is input,
+    and reasoning is output. What nobody has counted is no `Usage` of zeros but None.
 
-    Raises `ValueError` for what is no whole number from 0: a vendor's null stands for no `Usage` at all.
+    Sums are commutative and associative, ``Usage()`` is neutral, and a sum is estimated if any part is. Raises
+    `ValueError` for what is no whole number from 0, and for parts that are larger than their wholes.
     """
 
     input_tokens: int = 0
@@ -30,18 +32,44 @@ class Usage:
     output_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
-    """True if the vendor sent no count; the numbers are then a floor (see `pointsman.cost.floor_usage`)."""
+    """True if the vendor sent no count, or one that contradicts itself; the numbers are then a floor (see
+    `pointsman.cost.floor_usage`)."""
 
     def __post_init__(self) -> None:
-        for count in (
-            self.input_tokens,
-            self.cached_input_tokens,
-            self.cache_write_tokens,
-            self.output_tokens,
-            self.reasoning_tokens,
-        ):
+        asked, cached, written = self.input_tokens, self.cached_input_tokens, self.cache_write_tokens
+        answered, reasoned = self.output_tokens, self.reasoning_tokens
+        for count in (asked, cached, written, answered, reasoned):
             if type(count) is not int or count < 0:
                 raise ValueError(f"tokens are counted in whole numbers from 0, not {count!r}")
+        if cached + written > asked:
+            raise ValueError(
+                f"input holds what was read from the cache and written to it: {asked} tokens cannot hold {cached} and "
+                f"{written}; add them to the input where a vendor counts them beside it"
+            )
+        if reasoned > answered:
+            raise ValueError(
+                f"output holds the reasoning: {answered} tokens cannot hold {reasoned}; add them to the output where a "
+                "vendor counts them beside it"
+            )
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            estimated=self.estimated or other.estimated,
+        )
+
+    @classmethod
+    def total(cls, parts: Iterable[Usage | None]) -> Usage | None:
+        """The sum of `parts`. Beside one that is unknown it is a floor, so estimated; None if all are unknown."""
+        told = list(parts)
+        known = [part for part in told if part is not None]
+        if told and not known:
+            return None
+        return sum(known, Usage(estimated=len(known) < len(told)))
 
     @classmethod
     def read(
@@ -50,17 +78,28 @@ class Usage:
         input_tokens: object,
         output_tokens: object,
         cached_input_tokens: object = 0,
+        cache_write_tokens: object = 0,
         reasoning_tokens: object = 0,
     ) -> Self | None:
         """What a vendor says that it has counted, whatever that is. None if any of it is no count, or an absurd one:
         half a count would be priced as if it were all.
+
+        A part that is larger than its whole contradicts it. What the whole can hold of it is then the floor that is
+        left, and estimated.
         """
-        told = (input_tokens, cached_input_tokens, output_tokens, reasoning_tokens)
+        told = (input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens)
         counts = [one for one in told if type(one) is int and 0 <= one < _MOST]
         if len(counts) < len(told):
             return None
-        asked, cached, answered, reasoned = counts
-        return cls(input_tokens=asked, cached_input_tokens=cached, output_tokens=answered, reasoning_tokens=reasoned)
+        asked, cached, written, answered, reasoned = counts
+        return cls(
+            input_tokens=asked,
+            cached_input_tokens=min(cached, asked),
+            cache_write_tokens=min(written, max(0, asked - cached)),
+            output_tokens=answered,
+            reasoning_tokens=min(reasoned, answered),
+            estimated=cached + written > asked or reasoned > answered,
+        )
 
 
 @dataclass(frozen=True, slots=True)
