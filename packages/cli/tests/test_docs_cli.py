@@ -17,6 +17,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 PAGE = DOCS / "cli.md"
 NESTED = {
     "config": ["show", "get", "set", "unset", "edit", "path"],
+    "costs": ["export", "purge"],
     "keys": ["set", "list", "rm", "test", "path"],
     "plugins": ["new"],
     "providers": ["check"],

@@ -15,6 +15,7 @@ CODES = [
     (p.ConfigError("no key", missing=True), 4),
     (p.ConfigError("no such setting"), 2),
     (p.PluginError("broken", plugin="x"), 1),
+    (p.StoreError("the disk is full"), 1),
     (p.RequestError("no", target=T), 1),
     (p.InvalidRequest("the vendor says no", target=T), 1),
     (p.InvalidRequest("max_tokens must be at least 1"), 2),

@@ -24,6 +24,7 @@ VERBS = {
         "pointsman_cli.completion.command:completion",
     ),
     "config": ("Every setting and where it comes from; change one.", "pointsman_cli.settings.command:config"),
+    "costs": ("What calls cost, by day, model, tag and more.", "pointsman_cli.costs.command:costs"),
     "demo": ("See it work, without a key and without a network.", "pointsman_cli.demo.command:demo"),
     "doctor": ("Check the whole setup, and say what to do next.", "pointsman_cli.doctor.command:doctor"),
     "keys": ("Store, list, test and remove keys.", "pointsman_cli.keys.command:keys"),

@@ -27,7 +27,7 @@ class Exit(IntEnum):
 
 _MEANINGS = {
     Exit.OK: "done",
-    Exit.FAILURE: "failed: the request was refused, or a plugin is broken",
+    Exit.FAILURE: "failed: the request was refused, a plugin is broken, or the ledger cannot be used",
     Exit.USAGE: "wrong usage, a wrong setting, or a settings file that cannot be read",
     Exit.UPSTREAM: "a provider is down, or broke off",
     Exit.KEY: "a key, or another setting that must be given, is missing or wrong",
