@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pointsman import ConfigError, Cost, Exact, Price, Target, Usage
@@ -52,3 +53,64 @@ class Elsewhere:
             "cost": cost_json(self.cost),
             "paid": cost_json(self.paid),
         }
+
+
+def compared(ledger: Ledger, query: LedgerQuery, targets: Sequence[str]) -> list[Elsewhere]:
+    """The answers that `query` means, priced at each of `targets`.
+
+    Each answer is priced by itself, since a price may depend on how long the prompt is. Embeddings are no answers,
+    unless the query asks for them. Raises `ConfigError` for a target without a price for tokens.
+    """
+    found = [Elsewhere(target=target, price=_price(target)) for target in map(_target, targets)]
+    where = {"outcome": "finished", "operation": "chat", **query.where}
+    for row in ledger.rows("attempts", replace(query, where=where)):
+        usage, paid = _usage(row), _cost(row)
+        for one in found:
+            if usage is None:
+                one.left_out += 1
+            else:
+                one.compared += 1
+                one.cost += one.price.of(usage)
+                one.paid += paid
+    return found
+
+
+def _target(text: str) -> Target:
+    try:
+        return Target.parse(text)
+    except ValueError as error:
+        raise ConfigError(f"--if {text}: {error}") from None
+
+
+def _price(target: Target) -> Price:
+    from pointsman.client import AsyncClient
+
+    from ..context import remember
+
+    client = AsyncClient()
+    remember(client)
+    price = client.roster.prices(target.provider).find(target)
+    if price is None:
+        raise ConfigError(
+            f"--if {target}: nobody knows a price of it, so that nothing can be compared; "
+            f"pointsman models {target.provider} --offline -v lists those that are known"
+        )
+    return price
+
+
+def _usage(row: Mapping[str, Any]) -> Usage | None:
+    """The tokens of an exported row."""
+    if row["input_tokens"] is None:
+        return None
+    return Usage(
+        input_tokens=row["input_tokens"],
+        cached_input_tokens=row["cached_input_tokens"],
+        cache_write_tokens=row["cache_write_tokens"],
+        output_tokens=row["output_tokens"],
+        reasoning_tokens=row["reasoning_tokens"],
+        estimated=row["estimated"],
+    )
+
+
+def _cost(row: Mapping[str, Any]) -> Cost:
+    return Cost(Decimal(row["cost_usd"] or 0), bool(row["cost_complete"]))

@@ -1,0 +1,75 @@
+"""The ledger that is asked: the one that clients keep, or another."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from ..context import remember
+
+if TYPE_CHECKING:
+    from pointsman import Ledger
+
+
+@dataclass(frozen=True)
+class Place:
+    """A ledger, and how one speaks of it. None: nobody has written into it yet, or none is kept."""
+
+    ledger: Ledger | None
+    where: str
+    """`` in /home/ada/.local/share/pointsman/ledger.db``"""
+    advice: str
+    """What makes it have something in it."""
+
+
+@contextmanager
+def opened(chosen: str | None) -> Generator[Place]:
+    """Open the ledger at `chosen`, a URL or the path of a file, else the one that clients keep.
+
+    Looking makes no file. Raises `StoreError` if it cannot be opened, `ConfigError` if the settings are wrong.
+    """
+    from pointsman.client import AsyncClient
+    from pointsman.config import ledger_url
+    from pointsman.ledger import open_ledger
+
+    client = AsyncClient()
+    remember(client)
+    url = _as_url(chosen) if chosen else ledger_url(client.roster.settings)
+    if url is None:
+        yield Place(None, "", "None is kept: [ledger] url is none. pointsman config unset ledger.url keeps one.")
+        return
+    file = _file(url)
+    where = f" in {file or _without_password(url)}"
+    advice = "Calls are recorded as they end: ask something, such as pointsman chat 'Hi', then look again."
+    if chosen and file is not None and not file.exists():
+        from pointsman import StoreError
+
+        raise StoreError(f"there is no ledger{where}: correct --ledger, or leave it out for the one that is kept")
+    if file is not None and not file.exists():
+        yield Place(None, where, advice)
+        return
+    with open_ledger(url, client.roster.plugins) as ledger:
+        yield Place(ledger, where, advice)
+
+
+def _as_url(text: str) -> str:
+    return text if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text) else f"sqlite:{quote(os.path.abspath(text))}"
+
+
+def _file(url: str) -> Path | None:
+    """The file behind a ``sqlite:`` URL."""
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme == "sqlite" and parts.path else None
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    name, _, host = parts.netloc.rpartition("@")
+    user = f"{name.partition(':')[0]}@" if name else ""
+    return f"{parts.scheme}://{user}{host}{parts.path}" if parts.netloc else url
