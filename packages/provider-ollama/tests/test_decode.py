@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from itertools import count, pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -130,6 +132,31 @@ def test_reasons_are_passed_on(said: str, reason: str) -> None:
 )
 def test_counts_that_are_missing_are_unknown(counts: dict[str, Any], usage: Usage | None) -> None:
     assert read(text("a"), done(**counts))[0][-1] == Finished("stop", usage)
+
+
+PAYLOADS: list[dict[str, Any]] = tomllib.loads(
+    Path(__file__).with_name("usage_payloads.toml").read_text(encoding="utf-8")
+)["payload"]
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload["of"])
+def test_what_was_published_means_what_it_says(payload: dict[str, Any]) -> None:
+    last, failure = read(text("a"), payload["line"].encode() + b"\n")
+    known = "input" in payload
+    usage = Usage(input_tokens=payload["input"], output_tokens=payload["output"]) if known else None
+    assert failure is None
+    assert isinstance(last[-1], Finished)
+    assert last[-1].usage == usage
+    assert last[-1].server is not None, "the seconds stand, whatever was counted"
+
+
+def test_cached_input_is_inside_the_input() -> None:
+    """Newer servers tell it: ``prompt_eval_count`` is llama-server's ``cache_n + prompt_n`` (ollama/ollama#16428)."""
+    counts = {"prompt_eval_count": 11, "prompt_eval_cached_count": 8, "eval_count": 18}
+    usage = Usage(input_tokens=11, cached_input_tokens=8, output_tokens=18)
+    assert read(text("a"), done(**counts))[0][-1] == Finished("stop", usage)
+    odd = {**counts, "prompt_eval_cached_count": "many"}
+    assert read(text("a"), done(**odd))[0][-1] == Finished("stop", Usage(input_tokens=11, output_tokens=18))
 
 
 def test_nothing_said_and_nothing_counted_is_nothing() -> None:

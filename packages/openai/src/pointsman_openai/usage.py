@@ -16,7 +16,7 @@ _LONGEST = 86_400.0
 _ASKED = ("prompt_tokens", "input_tokens")
 _ANSWERED = ("completion_tokens", "output_tokens")
 _ANTHROPIC = ("cache_read_input_tokens", "cache_creation_input_tokens")
-"""Anthropic counts these beside the input, and has no total. LiteLLM passes on their names, and counts them inside it."""
+"""Anthropic counts these beside the input, and sends no total. LiteLLM keeps the names, and counts them inside it."""
 
 
 def read_usage(value: Any) -> Usage | None:
