@@ -92,6 +92,8 @@ if TYPE_CHECKING:
     from .config import Settings
     from .hookspecs import hookimpl
     from .ledger import Ledger, LedgerEntry, LedgerQuery, LedgerTotal
+    from .ledger.sql import SqlConnection, SqlDialect, SqlLedger
+    from .ledgers import open_ledger
     from .plugins import Plugins
     from .policy import Candidate, Decision, Exclusion, Policy
     from .refusing import refusal
@@ -121,6 +123,9 @@ _LAZY = {
     "Reply": "reply",
     "Settings": "config",
     "Sink": "telemetry",
+    "SqlConnection": "ledger.sql",
+    "SqlDialect": "ledger.sql",
+    "SqlLedger": "ledger.sql",
     "StoreSpec": "stores",
     "StreamedReply": "reply",
     "SyncStreamedReply": "reply",
@@ -128,6 +133,7 @@ _LAZY = {
     "hookimpl": "hookspecs",
     "map_events": "wrapping",
     "map_request": "wrapping",
+    "open_ledger": "ledgers",
     "refusal": "refusing",
     "retry_at": "waits",
     "short_circuit": "wrapping",
@@ -217,6 +223,9 @@ __all__ = [
     "ServerTimings",
     "Settings",
     "Sink",
+    "SqlConnection",
+    "SqlDialect",
+    "SqlLedger",
     "Stalled",
     "Started",
     "StoreError",
@@ -244,6 +253,7 @@ __all__ = [
     "hookimpl",
     "map_events",
     "map_request",
+    "open_ledger",
     "refusal",
     "retry_at",
     "short_circuit",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
     from ..commands import CommandSpec
+    from ..stores import StoreSpec
 
 
 class Kind(enum.StrEnum):
@@ -89,15 +90,17 @@ class Plugins:
         wrappers: Mapping[str, object] | None = None,
         policies: Mapping[str, object] | None = None,
         sinks: Mapping[str, object] | None = None,
+        stores: Mapping[str, object] | None = None,
     ) -> Self:
-        """Plugin objects that are at hand, by name, and core's own policy: for tests and for embedding."""
-        from .. import in_order
+        """Plugin objects that are at hand, by name, and core's own policy and stores: for tests and for embedding."""
+        from .. import in_order, own_stores
 
         given: list[tuple[Kind, Mapping[str, object]]] = [
             (Kind.PROVIDER, providers or {}),
             (Kind.WRAPPER, wrappers or {}),
             (Kind.POLICY, {"in_order": in_order, **(policies or {})}),
             (Kind.SINK, sinks or {}),
+            (Kind.STORE, {"memory": own_stores, "sqlite": own_stores, **(stores or {})}),
         ]
         return cls(
             PluginInfo(kind, name, "given", "given", partial(_itself, plugin))
@@ -191,6 +194,11 @@ class Plugins:
         """The verb called `name`. Raises like `load`."""
         command: CommandSpec = self._named(Kind.COMMAND, name, "pointsman_commands", _is_command)
         return command
+
+    def store(self, scheme: str) -> StoreSpec:
+        """The store whose URLs begin with `scheme`. Raises like `load`."""
+        store: StoreSpec = self._named(Kind.STORE, scheme, "pointsman_stores", _is_store)
+        return store
 
     def _named(self, kind: Kind, name: str, hook: str, fits: Callable[[Any], bool]) -> Any:
         """What the plugin declares under its own name."""
@@ -319,6 +327,12 @@ def _is_command(one: object) -> bool:
     from ..commands import CommandSpec
 
     return isinstance(one, CommandSpec)
+
+
+def _is_store(one: object) -> bool:
+    from ..stores import StoreSpec
+
+    return isinstance(one, StoreSpec)
 
 
 def _is_policy(one: object) -> bool:
