@@ -104,7 +104,7 @@ def client(kept: Kept, *providers: ScriptedProvider, **engine: Any) -> AsyncClie
     return AsyncClient(settings=Settings.of({"engine": engine}), plugins=plugins)
 
 
-# Calls -----------------------------------------------------------------------------------------------------------------
+# Calls ----------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_call_says_what_was_asked_who_answered_and_when() -> None:
@@ -206,7 +206,7 @@ def test_overhead_counts_each_second_once(times: list[tuple[int, int]], e2e: int
     assert call.overhead == e2e - len(busy)
 
 
-# Embeddings ------------------------------------------------------------------------------------------------------------
+# Embeddings -----------------------------------------------------------------------------------------------------------
 
 
 async def test_embedding_is_a_call_of_one_attempt() -> None:

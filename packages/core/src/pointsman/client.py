@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
 from .asking import as_embed_request, as_request, kind_of, schema_reader
-from .config import Engine, Settings
+from .config import Engine, Settings, ledger_url, without_password
 from .engine.checks import check_all
 from .engine.clock import loop_clock
 from .engine.connections import CLOSING_GRACE, Connections
@@ -28,6 +28,8 @@ from .engine.roster import Roster
 from .engine.runner import Call
 from .engine.terms import Leg, Limits, OnBreak
 from .errors import ConfigError, InvalidRequest, NoCandidates, PointsmanError, did_you_mean
+from .ledger import Ledger
+from .ledger.bookkeeper import Bookkeeper
 from .plugins import HookCallables, Plugins
 from .policy import Candidate, Decision, InOrder, Policy
 from .provider import CAPABILITIES, Embeddings
@@ -236,7 +238,16 @@ class AsyncClient:
 
     def _new_recorder(self) -> Recorder:
         """Sinks are loaded, since a broken one is fatal; the ledger is opened by its own thread with the first call."""
-        return Recorder(self._plugins.sinks(), None)
+        choice, url, plugins, book = self._settings.ledger, ledger_url(self._settings), self._plugins, None
+        if url is not None:
+
+            def opened() -> Ledger:
+                from .ledgers import open_ledger
+
+                return open_ledger(url, plugins=plugins)
+
+            book = Bookkeeper(opened, without_password(url), keep_days=choice.keep_days)
+        return Recorder(plugins.sinks(), book, texts=choice.texts, redact=self._roster.redactor.text)
 
     def _open_connections(self) -> Connections:
         if self._connections is None:

@@ -5,7 +5,7 @@
 """
 
 from .layers import Origin
-from .ledger import ledger_url
+from .ledger import ledger_url, without_password
 from .providers import Configured, configure, own_variable
 from .secrets import RedactingLog, Redactor
 from .settings import Engine, Routing, Settings
@@ -20,5 +20,6 @@ __all__ = [
     "Settings",
     "configure",
     "ledger_url",
+    "without_password",
     "own_variable",
 ]

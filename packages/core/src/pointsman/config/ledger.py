@@ -30,10 +30,9 @@ def ledger_url(settings: Settings) -> str | None:
             )
     if chosen.url == "none":
         return None
-    if chosen.url is not None:
-        origin = settings.origin("ledger", "url")
-        in_file = origin is not None and Path(origin.where).is_absolute()
-        url = _anchored(chosen.url, Path(origin.where).parent) if origin is not None and in_file else chosen.url
+    origin = settings.origin("ledger", "url")
+    if chosen.url is not None and origin is not None:
+        url = _anchored(chosen.url, Path(origin.where).parent) if origin.kind.endswith("file") else chosen.url
     elif (file := default_file(settings)) is not None:
         url = f"sqlite:{quote(str(file))}"
     else:
@@ -53,10 +52,19 @@ def default_file(settings: Settings) -> Path | None:
     return user_data_path("pointsman") / "ledger.db"
 
 
+def without_password(url: str) -> str:
+    """`url` as it may be shown."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}@{host}").geturl()
+
+
 def _anchored(url: str, folder: Path) -> str:
     """A relative ``sqlite:`` path in a file of settings is relative to that file."""
     parts = urlsplit(url)
-    if parts.scheme != "sqlite" or parts.netloc or not parts.path or parts.path.startswith("/"):
+    if parts.scheme != "sqlite" or parts.netloc or not parts.path or parts.path.startswith(("/", "~")):
         return url
     return parts._replace(path=quote(str(folder / unquote(parts.path)))).geturl()
 

@@ -139,7 +139,7 @@ class LedgerChoice(_Section):
     @field_validator("url")
     @classmethod
     def _is_a_url(cls, url: str | None) -> str | None:
-        if url is not None and url != "none" and not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:.", url):
+        if url is not None and url != "none" and not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", url):
             raise ValueError("is no URL: write sqlite:PATH, postgres://..., or none to keep no ledger")
         return url
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from ..errors import StoreError
+from ..errors import PointsmanError, StoreError
 from . import Ledger, LedgerEntry
 
 BATCH = 25
@@ -124,7 +124,8 @@ class Writer:
     def _as_ours(self, error: BaseException) -> StoreError:
         if isinstance(error, StoreError):
             return error
-        ours = StoreError(f"the ledger {self._where} failed: {type(error).__name__}: {error}")
+        said = str(error) if isinstance(error, PointsmanError) else f"{type(error).__name__}: {error}"
+        ours = StoreError(f"the ledger {self._where} cannot be used: {said}")
         ours.__cause__ = error
         return ours
 
