@@ -20,6 +20,6 @@ __all__ = [
     "Settings",
     "configure",
     "ledger_url",
-    "without_password",
     "own_variable",
+    "without_password",
 ]
