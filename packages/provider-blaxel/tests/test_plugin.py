@@ -40,7 +40,9 @@ async def test_its_plugin_answers_every_hook(opened: Open, vendor: Vendor) -> No
     price = Price(input=Decimal(1), output=Decimal(2), as_of=date(2026, 11, 1), source="my contract")
     async with opened(vendor) as session:
         config = BlaxelConfig.model_validate(table(vendor, agents={"coder": {"price": "0.5"}}))
-        book = PriceBook(({model: price, agent: price},))
+        ask = SPEC.price_of
+        assert ask is not None
+        book = PriceBook(({model: price},), package=lambda target, _: ask(config, ModelInfo(id=target.model)))
         connection = Connection(spec=SPEC, config=config, session=session, context=session._context, prices=book)
         async with plugin.pointsman_stream(connection)(ChatRequest(messages=(user("hi"),), model="gpt")) as events:
             assert [event async for event in events][:-1] == [TextDelta("hi")]

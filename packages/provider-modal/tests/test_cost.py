@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import date
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -12,10 +11,11 @@ import anyio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman import AsyncClient, AtLeast, Exact, Price, PriceBook, Settings, Target, Timings, Unknown, Usage
+from pointsman import AsyncClient, AtLeast, Exact, Plugins, Settings, Target, Timings, Unknown, Usage
+from pointsman.engine.roster import Roster
 from pointsman_modal import ModalConfig
-from pointsman_modal.cost import container_second, gpu_price, pricer, region_times
-from pointsman_modal.prices import ALIASES, BROAD, GPUS, NARROW
+from pointsman_modal.cost import container_second, gpu_price, price_of, region_times
+from pointsman_modal.prices import ALIASES, AS_OF, BROAD, GPUS, NARROW, SOURCE
 from pointsman_testing import Answer, Lab, ModalEndpoint, Profile
 
 Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Any]]
@@ -29,7 +29,8 @@ def config(**settings: Any) -> ModalConfig:
 
 
 def cost(timings: Timings | None, **settings: Any) -> Any:
-    return pricer(config(**settings), PriceBook())(TARGET, USAGE, timings)
+    price = price_of(config(**settings))
+    return price.of(USAGE, timings) if price else Unknown
 
 
 def test_a_container_second_is_gpu_and_cpu_and_memory_times_the_region() -> None:
@@ -59,11 +60,22 @@ def test_an_attempt_costs_its_share_of_the_seconds_in_which_it_was_answered() ->
     assert cost(Timings(ttft=20.0, e2e=30.0), price_per_second="0.001", parallel=4) == AtLeast("0.002500000000")
 
 
-def test_a_price_by_the_token_goes_before_the_table() -> None:
-    price = Price(input=Decimal(1), output=Decimal(2), as_of=date(2026, 11, 1), source="a contract")
-    price_it = pricer(config(gpu="L4"), PriceBook(({TARGET: price},)))
-    assert price_it(TARGET, USAGE, Timings(ttft=1.0, e2e=3.0)) == Exact("2.0001")
-    assert price_it(Target("modal", "other"), USAGE, Timings(ttft=1.0, e2e=3.0)).known > 0
+def test_the_book_has_the_second_with_its_date_and_the_users_own_price_goes_before_it() -> None:
+    box = {"modal": {"base_url": "https://a--b.modal.run", "gpu": "L4", "parallel": 3}}
+    mine = {str(TARGET): {"input": 1, "output": 2}}
+    book = Roster(Settings.of({"providers": box, "prices": mine}), Plugins.installed()).prices("modal")
+    other = book.quote(Target("modal", "other"))
+    assert other is not None
+    assert (other.layer, other.price.as_of, other.price.source) == ("package", AS_OF, SOURCE)
+    assert other.price.second * 3 <= (container_second(config(gpu="L4")) or 0)
+    assert book.cost(TARGET, USAGE, Timings(ttft=1.0, e2e=3.0)) == Exact("2.0001")
+
+
+def test_a_price_that_the_user_has_set_has_no_date_of_ours() -> None:
+    price = price_of(config(price_per_second="0.0005", gpu="L4"))
+    assert price is not None
+    assert (price.second, price.as_of) == (Decimal("0.0005"), None)
+    assert "price_per_second" in price.source
 
 
 @given(name=st.sampled_from([*GPUS, *ALIASES]), count=st.integers(1, 4), lower=st.booleans())

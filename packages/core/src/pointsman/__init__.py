@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .cost import Price, PriceBook
+from .cost import Price, PriceTier
 from .errors import (
     AllTargetsFailed,
     AuthFailed,
@@ -35,6 +35,7 @@ from .errors import (
     Unavailable,
     error_for_status,
 )
+from .pricebook import PriceBook, Quote
 from .provider import (
     CAPABILITIES,
     CheckHealth,
@@ -205,11 +206,13 @@ __all__ = [
     "Price",
     "PriceAttempt",
     "PriceBook",
+    "PriceTier",
     "Priority",
     "ProviderContext",
     "ProviderError",
     "ProviderSpec",
     "QuotaExhausted",
+    "Quote",
     "RateLimit",
     "RateLimited",
     "RateLimits",

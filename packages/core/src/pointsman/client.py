@@ -100,7 +100,7 @@ class AsyncClient:
         """Load wrappers and sinks; open nothing yet. Raises `PluginError` if one of them is broken."""
         if self._group is not None:
             raise ConfigError("this client is open already: one `async with` for each client")
-        self._roster.check_limits()
+        self._roster.check_named()
         wrappers = self._plugins.wrappers(self._settings.plugins.wrappers)
         recorder = self._new_recorder()
         self._clock = loop_clock()

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
-from typing import TYPE_CHECKING
+from datetime import date
+from decimal import ROUND_FLOOR, Context, Decimal, localcontext
+from operator import ge
+from typing import Any
 
-from .types import AtLeast, ChatRequest, Cost, Exact, Target, Timings, Unknown, Usage
+from .types import AtLeast, ChatRequest, Cost, Exact, Timings, Usage
 from .types.usage import MONEY
 
-if TYPE_CHECKING:
-    from datetime import date
-
 _MILLION = Decimal(1_000_000)
+_NOTHING = Decimal(0)
+_RATES = ("input", "output", "cached_input", "cache_write")
+_DOWN = Context(prec=MONEY.prec, rounding=ROUND_FLOOR)
+"""A lower bound must stay one."""
+_PICO = Decimal("1e-12")
+"""What a ledger counts in."""
 
 FLOOR_CHARACTERS_PER_TOKEN = 8
 """No tokenizer in use averages more on running text, so a count made with it stays below the true one. English has 4 to
@@ -22,40 +27,133 @@ Runs of blanks or tabs do not count: those of a table, or of nested JSON, are of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceTier:
+    """What a request costs that has `tokens` of input or more, in USD for a million tokens: the whole request.
+
+    Google, OpenAI and xAI bill long prompts so; "more than 200k tokens" is ``tokens=200_001``. (Google's price page,
+    "prompts > 200k tokens"; docs.perplexity.ai/docs/gateway/models: the rates "for both input and output on that
+    request"; genai-prices' `TieredPrices` has no other kind.)
+    """
+
+    tokens: int
+    """Cached ones and those that are written to a cache are counted, too."""
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal | None = None
+    cache_write: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a model costs, in USD for a million tokens, with the day and the place that say so."""
+    """What a model costs, with the day and the place that say so. Tokens are in USD for a million of them.
+
+    Raises `ValueError` for an amount that is no finite `Decimal` from 0, and for tiers that do not rise.
+    """
 
     input: Decimal
     output: Decimal
     cached_input: Decimal | None = None
     """None: cached input is billed like any other."""
-    as_of: date
+    cache_write: Decimal | None = None
+    """None: nobody has said. What is written to a cache is then billed like other input, as a lower bound: no vendor
+    is known to take less for it, and Anthropic takes 1.25 or 2 times as much."""
+    request: Decimal = _NOTHING
+    """USD for a request, whatever it has used."""
+    second: Decimal = _NOTHING
+    """USD for a second in which a machine of one's own answers one request. Such a cost is a lower bound: from the
+    first output to the end. Before that a request may have waited for a machine to be free, and what starts one, and
+    what it idles, is nobody's in particular."""
+    tiers: tuple[PriceTier, ...] = ()
+    as_of: date | None
+    """None: whoever set it did not say."""
     source: str
 
-    def of(self, usage: Usage) -> Cost:
-        """What `usage` costs: exact if the vendor counted, a lower bound if the count is only a floor."""
-        cached = self.input if self.cached_input is None else self.cached_input
-        fresh = max(0, usage.input_tokens - usage.cached_input_tokens)
+    def __post_init__(self) -> None:
+        for tier in (self, *self.tiers):
+            for name in _RATES if tier is not self else (*_RATES, "request", "second"):
+                usd = getattr(tier, name)
+                if usd is None and name in ("cached_input", "cache_write"):
+                    continue
+                if type(usd) is not Decimal or not usd.is_finite() or usd < 0:
+                    raise ValueError(f"a price is a finite Decimal from 0: {name} is {usd!r}")
+        starts = [0, *(tier.tokens for tier in self.tiers)]
+        if any(type(start) is not int for start in starts) or any(map(ge, starts, starts[1:])):
+            raise ValueError(f"tiers begin at rising whole numbers of tokens, from 1: not at {starts[1:]}")
+        if self.cached_input is not None and any(tier.cached_input is None for tier in self.tiers):
+            raise ValueError("where cached input has a price of its own, each tier says it, too")
+
+    def of(self, usage: Usage | None, timings: Timings | None = None) -> Cost:
+        """What a request costs that has used this: exact if the vendor counted, and nothing is billed by the second.
+
+        A count that is only a floor makes a lower bound of the cheapest that it can be: what was asked may have been in
+        a cache, and the true count in a tier that is cheaper. Without any usage, no token is billed.
+        """
+        whole = not self.second
         with localcontext(MONEY):
-            owed = fresh * self.input + usage.cached_input_tokens * cached + usage.output_tokens * self.output
-            usd = owed / _MILLION
-        return AtLeast(usd) if usage.estimated else Exact(usd)
+            if usage is None or usage.estimated:
+                whole = whole and not any(map(_dearest, self._from(0)))
+                owed = (
+                    _NOTHING if usage is None else min(_least(tier, usage) for tier in self._from(usage.input_tokens))
+                )
+            else:
+                tier = self._from(usage.input_tokens)[0]
+                whole = whole and not (usage.cache_write_tokens and tier.cache_write is None)
+                owed = _owed(tier, usage)
+            usd = self.request + owed / _MILLION
+        if self.second and timings is not None and timings.ttft is not None:
+            seconds = Decimal(max(0.0, timings.e2e - timings.ttft))
+            share = _DOWN.multiply(self.second, seconds).quantize(_PICO, context=_DOWN)
+            usd = MONEY.add(usd, share)
+        return Exact(usd) if whole else AtLeast(usd)
+
+    def _from(self, tokens: int) -> tuple[Price | PriceTier, ...]:
+        """The tier of a request with so much input, and those of larger ones."""
+        reached = sum(tier.tokens <= tokens for tier in self.tiers)
+        return (self, *self.tiers)[reached:]
 
 
-@dataclass(frozen=True, slots=True)
-class PriceBook:
-    """Prices by target. Earlier layers win: the user's own, then what the provider's package ships."""
+def _owed(tier: Price | PriceTier, usage: Usage) -> Decimal:
+    """For a million times what was counted. Of a vendor that counts more parts than the whole has, no part is free."""
+    cached = tier.input if tier.cached_input is None else tier.cached_input
+    written = tier.input if tier.cache_write is None else tier.cache_write
+    fresh = max(0, usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens)
+    asked = fresh * tier.input + usage.cached_input_tokens * cached + usage.cache_write_tokens * written
+    return asked + usage.output_tokens * tier.output
 
-    layers: tuple[Mapping[Target, Price], ...] = ()
 
-    def find(self, target: Target) -> Price | None:
-        """The price in force for `target`; None if nobody knows one."""
-        return next((layer[target] for layer in self.layers if target in layer), None)
+def _least(tier: Price | PriceTier, usage: Usage) -> Decimal:
+    """The same for what was counted at least, if all of it was as cheap as input can be."""
+    said = (tier.input, tier.cached_input, tier.cache_write)
+    return usage.input_tokens * min(usd for usd in said if usd is not None) + usage.output_tokens * tier.output
 
-    def cost(self, target: Target, usage: Usage | None, timing: Timings | None = None) -> Cost:
-        """What a token-priced attempt cost: a ready-made answer for a provider's `pointsman_cost`."""
-        price = self.find(target)
-        return price.of(usage) if price and usage else Unknown
+
+def _dearest(tier: Price | PriceTier) -> Decimal:
+    return max(getattr(tier, name) or _NOTHING for name in _RATES)
+
+
+def price_as_json(price: Price) -> dict[str, Any]:
+    """`price`, as files and the command say it: amounts are decimal strings, and null is what has no price of its own."""
+    said: dict[str, Any] = {name: _plain(getattr(price, name)) for name in (*_RATES, "request", "second")}
+    said["tiers"] = [
+        {"tokens": tier.tokens, **{name: _plain(getattr(tier, name)) for name in _RATES}} for tier in price.tiers
+    ]
+    return said | {"as_of": price.as_of.isoformat() if price.as_of else None, "source": price.source}
+
+
+def price_of_json(said: Mapping[str, Any]) -> Price:
+    """What `price_as_json` has said. Raises `ValueError`, `TypeError`, `KeyError` or `ArithmeticError` for others."""
+    tiers = tuple(PriceTier(tokens=tier["tokens"], **_amounts(tier, _RATES)) for tier in said["tiers"])
+    amounts = _amounts(said, (*_RATES, "request", "second"))
+    as_of = None if said["as_of"] is None else date.fromisoformat(said["as_of"])
+    return Price(**amounts, tiers=tiers, as_of=as_of, source=str(said["source"]))
+
+
+def _plain(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount.normalize(MONEY):f}"
+
+
+def _amounts(said: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: None if said[name] is None else Decimal(said[name]) for name in names}
 
 
 def floor_usage(request: ChatRequest, output: Iterable[str]) -> Usage:

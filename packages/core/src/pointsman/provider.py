@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
-from .cost import Price, PriceBook
+from .cost import Price
+from .pricebook import PriceBook
 from .types import ChatRequest, Cost, StreamEvent, Target, Timings, Usage
 
 if TYPE_CHECKING:
@@ -189,6 +190,9 @@ class ProviderSpec(Generic[ConfigT]):
     capabilities: frozenset[str] = frozenset()
     models: tuple[ModelInfo, ...] = ()
     """The models that the package knows, with dated prices."""
+    price_of: Callable[[ConfigT, ModelInfo], Price | None] | None = None
+    """What else the package knows of prices, from the configuration and what is known of the model: its name, and more
+    where the vendor has listed it. Asked last, and often; it opens nothing."""
     default_models: tuple[str, ...] = ()
     """Where a request may go by itself, best first."""
     hosts: tuple[str, ...] = ()

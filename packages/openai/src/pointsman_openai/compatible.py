@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from pointsman import CheckHealth, Connection, Embed, ListModels, PriceAttempt, ProviderSpec, Stream, hookimpl
+from pointsman import (
+    CheckHealth,
+    Connection,
+    Embed,
+    ListModels,
+    ModelInfo,
+    Price,
+    PriceAttempt,
+    ProviderSpec,
+    Stream,
+    hookimpl,
+)
 
 from .spec import OpenAIConfig, listed, openai_spec, session_of
 
@@ -22,9 +33,16 @@ class CompatibleConfig(OpenAIConfig, frozen=True):
     ``embeddings`` if it has a model for them."""
 
 
+def _price_of(config: CompatibleConfig, model: ModelInfo) -> Price | None:
+    from .known_prices import price_of
+
+    return price_of(config.base_url, model.id)
+
+
 SPEC = openai_spec(
     "openai-compatible",
     CompatibleConfig,
+    price_of=_price_of,
     capabilities=frozenset({"tools", "schema", "vision", "reasoning"}),  # As far as the server's model can.
     help="Start a server such as llama.cpp or vLLM, and set base_url to it (http://127.0.0.1:8080/v1).",
 )

@@ -15,7 +15,7 @@ def read_models(value: Any, *, today: date, source: str) -> list[ModelInfo]:
     """The models in ``{"data": [...]}``, or in the list alone. What is no model is left out.
 
     Where a vendor adds them (SambaNova, OpenRouter), ``context_length``, ``max_completion_tokens`` and ``pricing`` are
-    read, the latter as USD for one token, in numbers or strings; `today` and `source` go into the price. vLLM states
+    read, the latter as USD for one token or request, in numbers or strings; `today` and `source` go into the price. vLLM states
     its context as ``max_model_len``, llama.cpp as ``meta.n_ctx``.
     """
     listed = items(fields(value).get("data")) or items(value)
@@ -39,8 +39,15 @@ def _price(value: Any, today: date, source: str) -> Price | None:
     asked, answered = _per_million(pricing.get("prompt")), _per_million(pricing.get("completion"))
     if asked is None or answered is None:
         return None
-    cached = _per_million(pricing.get("input_cache_read"))
-    return Price(input=asked, output=answered, cached_input=cached, as_of=today, source=source)
+    return Price(
+        input=asked,
+        output=answered,
+        cached_input=_per_million(pricing.get("input_cache_read")),
+        cache_write=_per_million(pricing.get("input_cache_write")),
+        request=(_per_million(pricing.get("request")) or Decimal(0)) / 1_000_000,
+        as_of=today,
+        source=source,
+    )
 
 
 def _per_million(value: Any) -> Decimal | None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from pointsman import ConfigError, Connection, ModelInfo, ProviderContext, ProviderSpec
+from pointsman import ConfigError, Connection, ModelInfo, Price, ProviderContext, ProviderSpec
 
 from .quirks import Quirks
 
@@ -63,6 +63,7 @@ def openai_spec(
     env_keys: Mapping[str, str] | None = None,
     env_settings: Mapping[str, str] | None = None,
     help: str = "",  # noqa: A002  (the name of the field that it fills)
+    price_of: Callable[[ConfigT, ModelInfo], Price | None] | None = None,
 ) -> ProviderSpec[ConfigT]:
     """The spec of a vendor whose differences are `quirks`; its session is a `pointsman_openai.Session`."""
 
@@ -83,6 +84,7 @@ def openai_spec(
         env_keys=env_keys or {},
         env_settings=env_settings or {},
         help=help,
+        price_of=price_of,
     )
 
 

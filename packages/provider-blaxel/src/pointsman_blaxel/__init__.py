@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pointsman import (
     CheckHealth,
     Connection,
-    Cost,
     Embed,
-    Exact,
     Family,
     ListModels,
+    ModelInfo,
+    Price,
     PriceAttempt,
     ProviderContext,
     ProviderSpec,
     Stream,
-    Target,
     Terminal,
-    Timings,
-    Unknown,
-    Usage,
     hookimpl,
 )
 
@@ -57,6 +54,16 @@ def _stored(environ: Mapping[str, str]) -> Mapping[str, tuple[str, str]]:
     return stored(environ)
 
 
+def _price_of(config: BlaxelConfig, model: ModelInfo) -> Price | None:
+    if not model.id.startswith(_AGENT):
+        return None
+    a_call = config.agent(model.id.removeprefix(_AGENT)).price
+    if a_call is None:
+        return None
+    source = "the agent's price in this provider's settings"
+    return Price(input=Decimal(0), output=Decimal(0), request=a_call, as_of=None, source=source)
+
+
 SPEC = ProviderSpec(
     name="blaxel",
     config=BlaxelConfig,
@@ -69,6 +76,7 @@ SPEC = ProviderSpec(
     env_settings={"workspace": "BL_WORKSPACE"},
     stored=_stored,
     help=f"Make a key at {KEYS}, and set BL_API_KEY and BL_WORKSPACE; a login in the browser (`bl login`) gives none.",
+    price_of=_price_of,
     families={
         _AGENT: Family(
             terminal=Terminal.BODY_LENGTH,
@@ -108,15 +116,7 @@ def pointsman_embed(connection: Connection[Any]) -> Embed:
 
 @hookimpl
 def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
-    """Of a model by its tokens, if the user says at what price: another vendor bills them.
-
-    Of an agent, the user's price of a call: what it has used, it does not tell.
+    """Of a model by its tokens, if the user says at what price: another vendor bills them. Of an agent, the user's
+    price of a call: what it has used, it does not tell.
     """
-
-    def price(target: Target, usage: Usage | None, timings: Timings | None) -> Cost:
-        if not target.model.startswith(_AGENT):
-            return connection.prices.cost(target, usage, timings)
-        a_call = connection.config.agent(target.model.removeprefix(_AGENT)).price
-        return Unknown if a_call is None else Exact(a_call)
-
-    return price
+    return connection.prices.cost

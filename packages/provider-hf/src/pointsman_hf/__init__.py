@@ -12,6 +12,8 @@ from pointsman import (
     Embed,
     Family,
     ListModels,
+    ModelInfo,
+    Price,
     PriceAttempt,
     ProviderContext,
     ProviderSpec,
@@ -50,6 +52,12 @@ async def open_hf(config: HuggingFaceConfig, context: ProviderContext, /) -> Asy
         yield session
 
 
+def _price_of(config: HuggingFaceConfig, model: ModelInfo) -> Price | None:
+    from .prices import price_of
+
+    return price_of(config, model.id)
+
+
 SPEC = ProviderSpec(
     name="hf",
     config=HuggingFaceConfig,
@@ -63,6 +71,7 @@ SPEC = ProviderSpec(
     stored=stored,
     help='Make a fine-grained token with "Make calls to Inference Providers" at https://huggingface.co/settings/tokens,'
     " and set HF_TOKEN, or run `hf auth login`.",
+    price_of=_price_of,
     families={
         FAMILY: Family(
             terminal=Terminal.FINISH_REASON,

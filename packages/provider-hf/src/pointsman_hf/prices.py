@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 
-from pointsman import AtLeast, Cost, PriceAttempt, PriceBook, Target, Timings, Unknown, Usage
+from pointsman import AtLeast, Cost, Price, PriceAttempt, PriceBook, Target, Timings, Unknown, Usage
 
 from .catalogue import Catalogue
-from .config import FAMILY, POLICIES, divided
+from .config import FAMILY, POLICIES, HuggingFaceConfig, divided
 
 _HOUR = 3600
 _SPANS = 64
@@ -58,19 +58,43 @@ class Meter:
 
 
 def pricing(book: PriceBook, catalogue: Callable[[], Catalogue], meter: Meter) -> PriceAttempt:
-    """The cost hook. The user's own price wins, also that of a model without a suffix for whoever serves it."""
+    """The cost hook. The user's own price wins, also that of a model without a suffix for whoever serves it. What the
+    router's list said to an earlier process stands in until it is read.
+    """
 
     def cost(target: Target, usage: Usage | None, timings: Timings | None) -> Cost:
+        if (mine := users_own(book, target)) is not None:
+            return mine.of(usage, timings)
         if target.model.startswith(FAMILY):
-            if book.find(target) is not None:
-                return book.cost(target, usage, timings)
             return Unknown if timings is None else meter.cost(target.model, timings)
-        for named in (target, Target(target.provider, divided(target.model)[0])):
-            if book.find(named) is not None:
-                return book.cost(named, usage, timings)
-        return live_cost(catalogue(), target.model, usage)
+        known = catalogue()
+        return live_cost(known, target.model, usage) if known.models else book.cost(target, usage, timings)
 
     return cost
+
+
+def users_own(book: PriceBook, target: Target) -> Price | None:
+    """What the user says: of the target, of its model whoever serves it, or of all that is Hugging Face's."""
+    for model in (target.model, divided(target.model)[0], "*"):
+        for layer in book.own:
+            if (price := layer.get(Target(target.provider, model))) is not None:
+                return price
+    return None
+
+
+def price_of(config: HuggingFaceConfig, model: str) -> Price | None:
+    """Of an endpoint, the second of a replica, if the configuration says what an hour is. The list has the others."""
+    if not model.startswith(FAMILY):
+        return None
+    name = model.removeprefix(FAMILY)
+    hour = next(
+        (config.endpoint_prices[one] for one in (name, name.rpartition("/")[2]) if one in config.endpoint_prices), None
+    )
+    if hour is None:
+        return None
+    second, nothing = Context(prec=40, rounding=ROUND_FLOOR).divide(hour, _HOUR), Decimal(0)
+    source = "endpoint_prices of this provider's settings"
+    return Price(input=nothing, output=nothing, second=second, as_of=None, source=source)
 
 
 def live_cost(catalogue: Catalogue, model: str, usage: Usage | None) -> Cost:

@@ -73,6 +73,7 @@ class RouterSession(Session):
         self._endpoints: Endpoints | None = None
         self._server: Server | None = None
         self._list_due = context.clock()
+        self._book = PriceBook()
         self.catalogue = Catalogue()
         """The router's list, as it was read last."""
 
@@ -121,7 +122,8 @@ class RouterSession(Session):
         return read_features(told, len(request.texts), target)
 
     def pricing(self, book: PriceBook) -> PriceAttempt:
-        """The cost hook, for this connection's prices."""
+        """The cost hook, for this connection's prices. What the list says is written into `book` from now on."""
+        self._book = book
         return pricing(book, lambda: self.catalogue, self._meter)
 
     def work_in(self, tasks: TaskGroup) -> None:
@@ -173,6 +175,7 @@ class RouterSession(Session):
     async def _read_list(self) -> None:
         value, url = await self.listing()
         self.catalogue = read_catalogue(value, today=datetime.now(UTC).date(), source=url)
+        self._book.learn({Target(self._context.name, model.id): model for model in self.catalogue.models})
         self._list_due = self._context.clock() + FRESH_SECONDS
 
     def _keep_list_fresh(self) -> None:

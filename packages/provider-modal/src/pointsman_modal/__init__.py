@@ -11,6 +11,8 @@ from pointsman import (
     Connection,
     Embed,
     ListModels,
+    ModelInfo,
+    Price,
     PriceAttempt,
     ProviderContext,
     ProviderSpec,
@@ -37,6 +39,12 @@ async def open_modal(config: ModalConfig, context: ProviderContext, /) -> AsyncG
         yield session
 
 
+def _price_of(config: ModalConfig, model: ModelInfo) -> Price | None:
+    from .cost import price_of
+
+    return price_of(config)
+
+
 SPEC = ProviderSpec(
     name="modal",
     config=ModalConfig,
@@ -45,6 +53,7 @@ SPEC = ProviderSpec(
     terminal=Terminal.FINISH_REASON,
     capabilities=frozenset({"tools", "schema", "vision", "reasoning", "embeddings"}),  # As far as the model can.
     models=KNOWN,
+    price_of=_price_of,
     default_models=(DEFAULT_MODEL,),
     hosts=("*.modal.run", "*.modal.direct"),
     env_keys={"token_id": "MODAL_PROXY_TOKEN_ID", "token_secret": "MODAL_PROXY_TOKEN_SECRET"},
@@ -81,6 +90,4 @@ def pointsman_embed(connection: Connection[Any]) -> Embed:
 
 @hookimpl
 def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
-    from .cost import pricer
-
-    return pricer(connection.config, connection.prices)
+    return connection.prices.cost  # By the token where the user says so, else by the second.

@@ -19,15 +19,15 @@ the timings that a cost hook is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Context, Decimal, localcontext
-from functools import partial
 from typing import TYPE_CHECKING
 
-from pointsman import AtLeast, Cost, PriceBook, Target, Timings, Unknown, Usage
+from pointsman import Price
 
 from .prices import (
     ALIASES,
+    AS_OF,
     BROAD,
     BROAD_TIMES,
     CORE,
@@ -36,6 +36,7 @@ from .prices import (
     MOST_GPUS,
     NARROW,
     NARROW_TIMES,
+    SOURCE,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 _DOWN = Context(prec=40, rounding=ROUND_FLOOR)
 """A lower bound must stay one."""
-_PICO = Decimal("1e-12")
 
 
 def gpu_price(name: str) -> Decimal | None:
@@ -82,23 +82,15 @@ def container_second(config: ModalConfig) -> Decimal | None:
         return (min(known) + config.cpu * CORE + config.memory_gib * GIB) * region_times(config.region)
 
 
-def pricer(config: ModalConfig, prices: PriceBook) -> Callable[[Target, Usage | None, Timings | None], Cost]:
-    """The answer of `pointsman_cost`: by the token where somebody has set such a price, else by the second."""
-    return partial(_price, prices, container_second(config), config.parallel)
-
-
-def _price(
-    prices: PriceBook,
-    second: Decimal | None,
-    parallel: int,
-    target: Target,
-    usage: Usage | None,
-    timings: Timings | None,
-) -> Cost:
-    if prices.find(target) is not None:
-        return prices.cost(target, usage, timings)
-    if second is None or timings is None or timings.ttft is None:
-        return Unknown
-    with localcontext(_DOWN):
-        seconds = Decimal(max(0.0, timings.e2e - timings.ttft))
-        return AtLeast((second * seconds / parallel).quantize(_PICO))
+def price_of(config: ModalConfig) -> Price | None:
+    """The price of a second in which a container answers one request: of one that answers several, a share."""
+    if (second := container_second(config)) is None:
+        return None
+    own = config.price_per_second is not None
+    return Price(
+        input=Decimal(0),
+        output=Decimal(0),
+        second=_DOWN.divide(second, config.parallel),
+        as_of=None if own else AS_OF,
+        source="price_per_second of this provider's settings" if own else SOURCE,
+    )

@@ -11,8 +11,9 @@ from pointsman import (
     Connection,
     Cost,
     Embed,
-    Exact,
     ListModels,
+    ModelInfo,
+    Price,
     PriceAttempt,
     ProviderContext,
     ProviderSpec,
@@ -25,7 +26,7 @@ from pointsman import (
     hookimpl,
 )
 
-from .config import CLOUD, OllamaConfig, is_cloud
+from .config import CLOUD, FREE, OllamaConfig, is_cloud, runs_in_cloud
 
 if TYPE_CHECKING:
     from pointsman import CommandSpec
@@ -60,6 +61,11 @@ async def open_ollama(config: OllamaConfig, context: ProviderContext, /) -> Asyn
         yield session
 
 
+def _price_of(config: OllamaConfig, model: ModelInfo) -> Price | None:
+    listed_elsewhere = model.capabilities is not None and "local" not in model.capabilities
+    return None if listed_elsewhere or is_cloud(config.base_url) or runs_in_cloud(model.id) else FREE
+
+
 SPEC = ProviderSpec(
     name="ollama",
     config=OllamaConfig,
@@ -71,6 +77,7 @@ SPEC = ProviderSpec(
     env_keys={"api_key": "OLLAMA_API_KEY"},
     env_settings={"base_url": "OLLAMA_HOST"},
     help="Install Ollama from https://ollama.com/download, run `ollama serve`, and `ollama pull` a model.",
+    price_of=_price_of,
     cold_start=300.0,  # OLLAMA_LOAD_TIMEOUT: a server gives up on a model that makes no progress for 5 minutes.
 )
 
@@ -104,14 +111,15 @@ def pointsman_embed(connection: Connection[Any]) -> Embed:
 def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
     """The user's own price, if there is one; else nothing for what runs on somebody's own machine.
 
-    ollama.com sells plans, not tokens, so what a request to it costs nobody knows.
+    ollama.com sells plans, not tokens, so what a request to it costs nobody knows. The session may know of a model that
+    is passed on there before it was listed.
     """
 
     def price(target: Target, usage: Usage | None, timings: Timings | None) -> Cost:
-        if connection.prices.find(target) is not None:
-            return connection.prices.cost(target, usage, timings)
-        elsewhere = is_cloud(connection.config.base_url) or connection.session.is_elsewhere(target.model)
-        return Unknown if elsewhere else Exact(0)
+        quote = connection.prices.quote(target)
+        if (quote is None or quote.layer != "user") and connection.session.is_elsewhere(target.model):
+            return Unknown
+        return connection.prices.cost(target, usage, timings)
 
     return price
 

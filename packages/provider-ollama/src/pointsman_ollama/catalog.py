@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
-from pointsman import ModelInfo, Price
+from pointsman import ModelInfo
 from pointsman_openai import fields, items, string
 
-from .config import runs_in_cloud, tagged
+from .config import FREE, runs_in_cloud, tagged
 
 _CAPABILITIES: Mapping[str, str] = {
     "completion": "schema",  # `format` constrains whatever can complete.
@@ -95,11 +95,9 @@ def model_info(
     if said is not None:
         place = frozenset({"local"}) if own else frozenset[str]()
         capabilities = place | {_CAPABILITIES[word] for word in said if word in _CAPABILITIES}
-    return ModelInfo(id=name, context_tokens=context, capabilities=capabilities, price=_free(today) if own else None)
-
-
-def _free(today: date) -> Price:
-    return Price(input=Decimal(0), output=Decimal(0), as_of=today, source="a machine of one's own")
+    return ModelInfo(
+        id=name, context_tokens=context, capabilities=capabilities, price=replace(FREE, as_of=today) if own else None
+    )
 
 
 def abilities(entry: Mapping[str, Any]) -> list[str] | None:

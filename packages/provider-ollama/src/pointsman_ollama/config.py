@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
 
+from pointsman import Price
+
 CLOUD = "ollama.com"
+FREE = Price(input=Decimal(0), output=Decimal(0), as_of=None, source="local: a machine of one's own")
+"""Nobody sends a bill for it. Whoever reckons with electricity sets ``second`` under ``[prices.ollama]``."""
 LEVELS = ("low", "medium", "high", "max")
 """How hard a model may be told to think."""
 

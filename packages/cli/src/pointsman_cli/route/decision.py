@@ -27,7 +27,7 @@ def show_decision(prompt: str, options: dict[str, Any], *, as_json: bool) -> Non
     settings = Settings.discover()
     _ = settings.engine  # As in `chat`, what is wrong there is told first, though nobody is asked.
     client = AsyncClient(settings=settings)  # Which is never entered, so that it could not open anything.
-    client.roster.check_limits()
+    client.roster.check_named()
     remember(client)
     warn_of_unread(client.roster)
     decision = client.decide(prompt, **cast(Options, options))

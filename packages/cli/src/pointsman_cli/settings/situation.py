@@ -86,7 +86,7 @@ class Situation:
         settings = self.settings
         wrong: list[str] = []
         looks: list[Callable[[], object]] = [partial(getattr, settings, section) for section in SECTIONS]
-        for look in (*looks, self._any_roster.check_limits):
+        for look in (*looks, self._any_roster.check_named):
             try:
                 look()
             except ConfigError as error:

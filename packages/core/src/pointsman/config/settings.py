@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
 )
 
+from ..cost import Price
 from ..errors import ConfigError, did_you_mean
 from ..types import Target
 from .complaints import complaint
@@ -38,6 +39,7 @@ from .layers import (
     overlay,
     read_toml,
 )
+from .prices import PriceSettings
 
 
 class _Section(BaseModel):
@@ -151,7 +153,7 @@ class LedgerChoice(_Section):
         return value
 
 
-SectionT = TypeVar("SectionT", bound=_Section)
+SectionT = TypeVar("SectionT", bound=BaseModel)
 ARGUMENT = Origin("argument")
 """Where a value comes from that was said on the spot; it goes before everything else."""
 
@@ -162,7 +164,9 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "ledger": LedgerChoice,
 }
 """What a file may hold besides those with a table for each name."""
-_NAMED = {"providers": "[providers.NAME]", "limits": '[limits."NAME"]'}
+NAMED: Mapping[str, type[BaseModel]] = {"limits": Limit, "prices": PriceSettings}
+"""Those with a table for each provider or target, which files and arguments may hold, but no environment."""
+_TABLES = {"providers": "[providers.NAME]", **{section: f'[{section}."NAME"]' for section in NAMED}}
 
 
 class Settings:
@@ -172,14 +176,14 @@ class Settings:
         self._values = dict(values)
         self.environ: Mapping[str, str] = dict(environ or {})
         """The environment that providers read their own variables from."""
-        known = [*SECTIONS, *_NAMED]
+        known = [*SECTIONS, *_TABLES]
         for path, value in self._values.items():
             section, is_leaf = path[0], value.value != {}
             if section not in known:
                 there = f"there are {', '.join(known)}{did_you_mean(section, known)}"
                 raise ConfigError(f"[{section}] from {value.origin} is not a section: {there}")
-            if is_leaf and len(path) < (3 if section in _NAMED else 2):
-                table = _NAMED.get(section, f"[{section}]")
+            if is_leaf and len(path) < (3 if section in _TABLES else 2):
+                table = _TABLES.get(section, f"[{section}]")
                 raise ConfigError(f"{'.'.join(path)} from {value.origin} must be a table: {table}")
             if section == "providers" and len(path) > 1 and (why := _no_name(path[1])):
                 raise ConfigError(f"[providers] {path[1]!r} from {value.origin}: {why}")
@@ -256,12 +260,25 @@ class Settings:
     @cached_property
     def limits(self) -> Mapping[str, Limit]:
         """``[limits]``, by provider or target. Raises `ConfigError` naming the setting and its origin."""
-        names = sorted({path[1] for path in self._values if path[0] == "limits" and len(path) > 1})
-        return {name: self._section("limits", Limit, name) for name in names}
+        return {name: self._section("limits", Limit, name) for name in self.named("limits")}
+
+    @cached_property
+    def prices(self) -> Mapping[str, Price]:
+        """``[prices]``, by provider or target. Raises `ConfigError` naming the setting and its origin."""
+        found: dict[str, Price] = {}
+        for name in self.named("prices"):
+            said = nested(self._values, "prices", name)
+            origins = dict.fromkeys(str(one.origin) for one in said.values())
+            found[name] = self._section("prices", PriceSettings, name).price(" and ".join(origins))
+        return found
+
+    def named(self, section: str) -> list[str]:
+        """The names that have a table in that section."""
+        return sorted({path[1] for path in self._values if path[0] == section and len(path) > 1})
 
     def provider_tables(self) -> list[str]:
         """The names that stand under ``[providers]``."""
-        return sorted({path[1] for path in self._values if path[0] == "providers" and len(path) > 1})
+        return self.named("providers")
 
     def provider(self, name: str) -> dict[str, Value]:
         """What files and arguments say of one provider: setting -> value."""
@@ -269,7 +286,7 @@ class Settings:
 
     def _section(self, name: str, model: type[SectionT], *table: str) -> SectionT:
         own = nested(self._values, name, *table)
-        if not own:
+        if not own and model is not PriceSettings:
             return model.model_construct()  # The defaults hold; to build a validator for them takes milliseconds.
         shown = ".".join((name, *(f'"{part}"' for part in table)))
         try:
@@ -283,13 +300,15 @@ def _complaints(
 ) -> Iterable[str]:
     for problem in error.errors(include_url=False):
         setting = str(problem["loc"][0]) if problem["loc"] else ""
-        origin = f" (from {own[setting].origin})" if setting in own else ""
+        wrong = [own[setting]] if setting in own else [] if setting else own.values()
+        origin = f" (from {' and '.join(dict.fromkeys(str(one.origin) for one in wrong))})" if wrong else ""
         if problem["type"] == "extra_forbidden":
             there = f"it has {', '.join(model.model_fields)}{did_you_mean(setting, model.model_fields)}"
             yield f"[{section}] has no setting {setting!r}{origin}: {there}"
         else:
             otherwise = "no limit" if model is Limit else "the default"
-            yield f"[{section}] {setting}{origin}: {complaint(cast(Mapping[str, Any], problem), otherwise=otherwise)}"
+            what = complaint(cast(Mapping[str, Any], problem), otherwise=otherwise)
+            yield f"[{section}]{' ' if setting else ''}{setting}{origin}: {what}"
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[Key, Value]:

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
+from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from ..config import RedactingLog
 from ..errors import ConfigError, PluginError, PointsmanError, Scope, Unavailable
 from ..plugins import HookCallables, compose
 from ..provider import Connection, Embeddings, EmbedRequest, Health, ModelInfo, ProviderContext, RateLimits
+from ..types import Target
 from .clock import loop_name
 from .contain import contained, own
 from .roster import Roster
@@ -99,10 +101,11 @@ class Connections:
                 async with connection.spec.open(connection.config, connection.context) as session:
                     plugin = self._roster.declared(name).plugin
                     hooks = compose(replace(connection, session=session), plugin, self._wrappers)
-                    slot.hooks = self._discreet(hooks)
+                    slot.hooks = self._attended(name, hooks)
                     slot.scope.deadline = math.inf
                     slot.settled.set()
                     await self._closing.wait()
+                    await self._keep_prices(name)
         except BaseException as raised:
             error = await contained(raised)
             if slot.hooks is not None:
@@ -130,8 +133,10 @@ class Connections:
         if self._slots.get(name) is slot:
             del self._slots[name]
 
-    def _discreet(self, hooks: HookCallables) -> HookCallables:
-        """`hooks` whose reports and errors hold no secret; those of `stream` are the runner's to clean."""
+    def _attended(self, name: str, hooks: HookCallables) -> HookCallables:
+        """`hooks` whose reports and errors hold no secret (those of `stream` are the runner's to clean), and whose list
+        of models is heard by the price book.
+        """
         redactor = self._roster.redactor
 
         async def health() -> Health:
@@ -146,10 +151,13 @@ class Connections:
 
         async def models() -> Sequence[ModelInfo]:
             try:
-                return await hooks.models()
+                found = await hooks.models()
             except Exception as error:
                 redactor.error(error)
                 raise
+            self._roster.prices(name).learn({Target(name, one.id): one for one in found})
+            await self._keep_prices(name)
+            return found
 
         async def embed(request: EmbedRequest) -> Embeddings:
             assert hooks.embed is not None
@@ -160,6 +168,11 @@ class Connections:
                 raise
 
         return replace(hooks, health=health, models=models, embed=embed if hooks.embed else None)
+
+    async def _keep_prices(self, name: str) -> None:
+        """Write down what its list said, if that is news, off the event loop."""
+        if self._roster.has_news(name):
+            await to_thread.run_sync(self._roster.keep_prices, name)
 
     def _connection(self, name: str) -> Connection[Any]:
         declared, made = self._roster.declared(name), self._roster.configured(name)

@@ -6,15 +6,18 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..config import Configured, Redactor, Settings, configure, own_variable
-from ..cost import Price, PriceBook
+from ..cost import Price
 from ..errors import ConfigError, NoCandidates, PluginError, did_you_mean
 from ..plugins import Kind, Plugins
 from ..policy import Candidate, Exclusion, candidate
+from ..pricebook import EVERY, PriceBook
 from ..provider import Family, ModelInfo, ProviderSpec
 from ..types import Target
+from . import pricelist
 
 log = logging.getLogger("pointsman")
 
@@ -37,6 +40,10 @@ class Roster:
         self._declared: dict[str, Declared] = {}
         self._configured: dict[str, Configured] = {}
         self._unready: dict[str, ConfigError] = {}
+        self._books: dict[str, PriceBook] = {}
+        self._kept: dict[str, dict[Target, Price]] = {}
+        """What the files of live prices hold."""
+        self._said_wrong: set[str] = set()
 
     @cached_property
     def names(self) -> list[str]:
@@ -81,11 +88,70 @@ class Roster:
         return next((model for model in models if model.id == target.model), None)
 
     def prices(self, name: str) -> PriceBook:
-        """The prices of one provider's targets."""
-        shipped: Mapping[Target, Price] = {
-            Target(name, model.id): model.price for model in self.declared(name).spec.models if model.price
+        """The prices of one provider's targets: what is set, what its list said last, what its package knows.
+
+        Raises `ConfigError` for a price that is set wrong, and like `declared`.
+        """
+        if name not in self._books:
+            models = self.declared(name).spec.models
+            self._books[name] = book = PriceBook(
+                own=(self._own_prices(name),),
+                table={Target(name, model.id): model.price for model in models if model.price},
+                package=self._price_of,
+            )
+            if path := self._price_list(name):
+                book.live.update({Target(name, model): price for model, price in pricelist.read(path).items()})
+            self._kept[name] = dict(book.live)
+        return self._books[name]
+
+    def has_news(self, name: str) -> bool:
+        """Whether the provider's list has said other prices, or of another day, than those that are written down."""
+        return self.prices(name).live != self._kept[name]
+
+    def keep_prices(self, name: str) -> None:
+        """Write them down, for other processes. It may wait for a disk, and does not raise."""
+        live, path = dict(self.prices(name).live), self._price_list(name)
+        self._kept[name] = live  # Also if that fails: it is said once, and not tried again for the same list.
+        if path:
+            pricelist.write(path, {target.model: price for target, price in live.items()})
+
+    def _price_list(self, name: str) -> Path | None:
+        """The file of live prices; None for a provider that is not ready, and where none are kept."""
+        folder = pricelist.folder(self.settings.environ)
+        try:
+            address = getattr(self.configured(name).config, "base_url", "")
+        except (ConfigError, PluginError):
+            return None
+        return folder and pricelist.place(folder, name, str(address))
+
+    def _own_prices(self, name: str) -> Mapping[Target, Price]:
+        said = self.settings.prices
+        return {
+            Target(name, one.partition("/")[2] or EVERY): price
+            for one, price in said.items()
+            if one.partition("/")[0] == name
         }
-        return PriceBook((shipped,))
+
+    def _price_of(self, target: Target, listed: ModelInfo | None) -> Price | None:
+        """What else the package knows. A mistake of its costs only the price."""
+        name = target.provider
+        if (ask := self.declared(name).spec.price_of) is None:
+            return None
+        try:
+            config = self.configured(name).config
+        except (ConfigError, PluginError):
+            return None
+        try:
+            found: Any = ask(config, listed or self.model(target) or ModelInfo(id=target.model))
+            if not isinstance(found, Price | None):
+                raise TypeError(f"price_of must answer with a Price or None, not with {found!r}")
+        except Exception as error:
+            if name not in self._said_wrong:
+                self._said_wrong.add(name)
+                self.redactor.error(error)
+                log.exception("%s: what its package knows of prices is left out: price_of failed", name, exc_info=error)
+            return None
+        return found
 
     def default_targets(self, name: str) -> list[Target]:
         """Where a request goes at this provider if it names no model: the configuration's choice, else the spec's."""
@@ -146,15 +212,16 @@ class Roster:
         said = getattr(self.configured(target.provider).config, "capabilities", None)
         return own.union(said) if said else own
 
-    def check_limits(self) -> None:
-        """Raises `ConfigError` for a limit on somebody who is not there."""
-        for name in self.settings.limits:
-            try:
-                provider = Target.parse(name).provider if "/" in name else name
-            except ValueError as error:
-                raise ConfigError(f'[limits."{name}"]: {error}') from None
-            if provider not in self.names:
-                raise ConfigError(f'[limits."{name}"]: {self._unknown(provider)}')
+    def check_named(self) -> None:
+        """Raises `ConfigError` for a limit on somebody who is not there, or a price of somebody's."""
+        for section, names in (("limits", self.settings.limits), ("prices", self.settings.prices)):
+            for name in names:
+                try:
+                    provider = Target.parse(name).provider if "/" in name else name
+                except ValueError as error:
+                    raise ConfigError(f'[{section}."{name}"]: {error}') from None
+                if provider not in self.names:
+                    raise ConfigError(f'[{section}."{name}"]: {self._unknown(provider)}')
 
     def _unknown(self, name: str) -> str:
         """There is no such provider: what there is, and how one gets it."""
