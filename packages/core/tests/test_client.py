@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -93,6 +94,60 @@ async def test_calls_that_end_otherwise_are_told_too(script: Any, outcome: str) 
             assert outcome == "failed"
     assert [type(record) for record in sink.records] == [AttemptRecord, CallRecord]
     assert [record.outcome for record in sink.records] == [outcome, outcome]
+
+
+class Watcher(Recorder):
+    """A sink that is told when calls begin, too."""
+
+    def __init__(self, *, failing: bool = False) -> None:
+        super().__init__(failing=failing)
+        self.begun: list[tuple[str, str]] = []
+
+    @hookimpl
+    def pointsman_sinks(self) -> Sequence[Sink]:
+        return [self]
+
+    __call__ = Recorder.take
+
+    def started(self, call_id: str) -> None:
+        self.begun.append((call_id, TRACE.get()))
+        if self.failing:
+            raise OSError("the disk is full")
+
+
+TRACE: ContextVar[str] = ContextVar("trace", default="none")
+
+
+@pytest.mark.parametrize("script", ["hello", [Unavailable], ["one", Hang()]])
+async def test_a_sink_that_wants_to_know_is_told_when_a_call_begins(script: Any) -> None:
+    """In the context of the caller; and the record of the call follows, whatever becomes of it."""
+    sink, provider = Watcher(), ScriptedProvider("a", script)
+    async with client(provider, sinks={"watch": sink}) as one:
+        TRACE.set("t-1")
+        try:
+            async with one.stream("hi") as reply:
+                assert (sink.begun, sink.records) == ([(reply.call_id, "t-1")], [])
+                async for _ in reply.text_stream:
+                    break
+        except Unavailable:
+            assert script == [Unavailable]
+        with pytest.raises(InvalidRequest, match="does not embed"):
+            await one.embed("hi", model="a/scripted-1")
+        calls = [record for record in sink.records if isinstance(record, CallRecord)]
+        assert [call.operation for call in calls] == ["chat", "embeddings"]
+        assert [call_id for call_id, _ in sink.begun] == [call.call_id for call in calls]
+
+
+async def test_a_sink_that_fails_when_a_call_begins_is_said_once_and_never_felt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = Watcher(failing=True)
+    async with client(ScriptedProvider("a", default="hello"), sinks={"bad": sink}) as one:
+        assert [(await one.chat("hi")).text for _ in range(2)] == ["hello"] * 2
+    assert len(sink.begun) == 2
+    first, last = [record.getMessage() for record in caplog.records]
+    assert first.startswith("the sink 'bad' failed")
+    assert last == "the sink 'bad' failed to take 6 records"
 
 
 async def test_a_sink_that_fails_is_said_once_and_counted_at_the_end(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any
 
 import anyio
@@ -401,6 +402,30 @@ def test_context_variables_come_along() -> None:
         with one.stream("hi") as reply:
             reply.collect()
     assert seen == ["none", "t-1", "t-1"]
+
+
+def test_context_variables_are_the_caller_s_where_threads_inherit_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they do where OpenTelemetry instruments threads, and in Python without a global lock from 3.14 on."""
+    trace: ContextVar[str] = ContextVar("trace", default="none")
+    seen: list[str] = []
+    start = threading.Thread.start
+
+    def start_in_context(thread: threading.Thread) -> None:
+        thread.run = partial(copy_context().run, thread.run)  # type: ignore[method-assign]
+        start(thread)
+
+    def look(request: object) -> str:
+        seen.append(trace.get())
+        return "ok"
+
+    monkeypatch.setattr(threading.Thread, "start", start_in_context)
+    opening = trace.set("opening")
+    with client(ScriptedProvider("a", default=look)) as one:
+        trace.reset(opening)
+        one.chat("hi")
+        trace.set("t-1")
+        one.chat("hi")
+    assert seen == ["none", "t-1"]
 
 
 def test_health_models_and_decisions() -> None:

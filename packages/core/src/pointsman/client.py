@@ -190,10 +190,12 @@ class AsyncClient:
             raise InvalidRequest("texts are embedded by one model: vectors of two cannot be compared")
         request = as_embed_request(texts, target.model)
         one = Embedding(request, target, connections, self._clock, self._roster.redactor.error)
+        call_id = uuid.uuid4().hex
         try:
+            self._recorder.begin(call_id)
             return await one.run(deadline)
         finally:
-            self._recorder.embedding(uuid.uuid4().hex, one, decision, tags or {}, at)
+            self._recorder.embedding(call_id, one, decision, tags or {}, at)
 
     async def connect(self, provider: str) -> HookCallables:
         """What an open provider can do, wrappers included: its health, its models; and its session, for what no hook
@@ -230,6 +232,7 @@ class AsyncClient:
         )
         self._calls.add(call)
         try:
+            self._recorder.begin(reply.call_id)
             async with call:
                 yield reply
         finally:

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Any, TypeVar
 
@@ -108,11 +108,11 @@ class LoopThread:
                 with suppress(CancelledError):  # The client was closed meanwhile, and this with it.
                     _wait(left)
 
-    def soon(self, act: Callable[[], object]) -> None:
-        """Call `act` in the loop, if that still runs."""
+    def soon(self, act: Callable[[], object], context: Context | None = None) -> None:
+        """Call `act` in the loop, if that still runs: in `context`, or in the loop's own."""
         if not self._forked():
             with suppress(RuntimeError):  # The loop is closed.
-                self._loop.call_soon_threadsafe(act, context=self._context)
+                self._loop.call_soon_threadsafe(act, context=context or self._context)
 
     def close(self) -> None:
         """End what runs, close `content`, and end the thread. A second time waits for the same end."""
@@ -139,7 +139,7 @@ class LoopThread:
     # The loop's side -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._ident = threading.get_ident()
+        self._ident, self._born = threading.get_ident(), copy_context()
         try:
             anyio.run(self._main)
         except BaseException as error:
@@ -152,6 +152,8 @@ class LoopThread:
 
     async def _main(self) -> None:
         self._loop, self._context, self._stop = asyncio.get_running_loop(), copy_context(), anyio.Event()
+        nothing = object()
+        self._own = {name: value for name, value in self._context.items() if self._born.get(name, nothing) is not value}
         async with anyio.create_task_group() as self._tasks:
             try:
                 async with self._content:
@@ -168,24 +170,29 @@ class LoopThread:
         done: Future[T] = Future()
         self._awaited.add(done)
         done.add_done_callback(self._awaited.discard)
-        self.soon(partial(self._begin, act, done, copy_context()))
+        self.soon(partial(self._begin, act, done), self._beside(copy_context()))
         if self._over:
             done.cancel()
         return done
 
-    def _begin(self, act: Callable[[], Awaitable[T]], done: Future[T], caller: Context) -> None:
+    def _beside(self, caller: Context) -> Context:
+        """`caller`, in which the loop knows itself. What else is in it (a trace, say) is as the caller has it, also where
+        the thread was born with another.
+        """
+        for variable, value in self._own.items():
+            caller.run(variable.set, value)
+        return caller
+
+    def _begin(self, act: Callable[[], Awaitable[T]], done: Future[T]) -> None:
         try:
-            self._tasks.start_soon(self._serve, act, done, caller)
+            self._tasks.start_soon(self._serve, act, done)
         except RuntimeError:  # The client has closed.
             done.cancel()
 
-    async def _serve(self, act: Callable[[], Awaitable[T]], done: Future[T], caller: Context) -> None:
+    async def _serve(self, act: Callable[[], Awaitable[T]], done: Future[T]) -> None:
         if self._stop.is_set():
             done.cancel()
             return
-        for variable, value in caller.items():  # Such as a trace; but which loop runs, this one's own context says.
-            if variable not in self._context:
-                variable.set(value)
         scope = anyio.CancelScope()
         done.add_done_callback(lambda _: self.soon(scope.cancel))  # Whoever waited may have been interrupted.
         try:
@@ -209,7 +216,10 @@ class LoopThread:
         return os.getpid() != self._process
 
     _loop: asyncio.AbstractEventLoop
+    _born: Context
     _context: Context
+    _own: dict[ContextVar[Any], Any]
+    """Those that say which loop runs."""
     _stop: anyio.Event
     _tasks: TaskGroup
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -29,9 +30,16 @@ class _Receiver:
     sink: Sink
     failures: int = 0
 
+    def begin(self, call_id: str) -> None:
+        if callable(started := getattr(self.sink, "started", None)):
+            self._hand(started, call_id)
+
     def take(self, record: AttemptRecord | CallRecord) -> None:
+        self._hand(self.sink, record)
+
+    def _hand(self, to: Callable[[Any], object], what: str | AttemptRecord | CallRecord) -> None:
         try:
-            self.sink(record)
+            to(what)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # Nothing can be cancelled here, since nothing is awaited.
@@ -55,6 +63,11 @@ class Recorder:
         self._book = book
         self._texts = texts
         self._redact = redact
+
+    def begin(self, call_id: str) -> None:
+        """Tell the sinks that want to know it that a call begins."""
+        for receiver in self._receivers:
+            receiver.begin(call_id)
 
     def chat(self, call: Call, reply: StreamedReply, at: float) -> None:
         """Record a call, and each of its attempts. It began at `at`, in seconds since 1970."""

@@ -89,4 +89,8 @@ class CallRecord:
 
 
 Sink: TypeAlias = Callable[[AttemptRecord | CallRecord], None]
-"""Receives each record in the event loop: it must return at once, and what it raises is logged and goes no further."""
+"""Receives each record in the event loop: it must return at once, and what it raises is logged and goes no further.
+
+One that has a method ``started(call_id)`` is told, in the same way, when a call begins; whatever becomes of that, its
+record follows.
+"""

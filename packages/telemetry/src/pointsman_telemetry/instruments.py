@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opentelemetry.context import Context
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import Histogram, Meter
 
 from pointsman import AttemptRecord, CallRecord
 
@@ -25,23 +25,23 @@ class Instruments:
     """
 
     def __init__(self, meter: Meter) -> None:
-        def seconds(name: str, description: str, buckets: Sequence[float] = SECONDS):  # type: ignore[no-untyped-def]
-            return meter.create_histogram(name, "s", description, explicit_bucket_boundaries_advisory=buckets)
+        def histogram(name: str, unit: str, buckets: Sequence[float], description: str) -> Histogram:
+            return meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=buckets)
 
-        self._duration = seconds("gen_ai.client.operation.duration", "A whole attempt.")
-        self._first = seconds(
-            "gen_ai.client.operation.time_to_first_chunk", "From the start of an attempt to its first output."
+        self._duration = histogram("gen_ai.client.operation.duration", "s", SECONDS, "A whole attempt.")
+        self._first = histogram(
+            "gen_ai.client.operation.time_to_first_chunk",
+            "s",
+            SECONDS,
+            "From the start of an attempt to its first output.",
         )
-        self._tokens = meter.create_histogram(
-            "gen_ai.client.token.usage",
-            "{token}",
-            "Tokens of an attempt, where the vendor counted.",
-            explicit_bucket_boundaries_advisory=TOKENS,
+        self._tokens = histogram(
+            "gen_ai.client.token.usage", "{token}", TOKENS, "Tokens of an attempt, where the vendor counted."
         )
-        self._pace = seconds(
-            "pointsman.time_per_output_token", "Of a whole answer, for each token after the first.", TOKEN_SECONDS
+        self._pace = histogram(
+            "pointsman.time_per_output_token", "s", TOKEN_SECONDS, "Of a whole answer, for each token after the first."
         )
-        self._call = seconds("pointsman.request.duration", "A whole call.")
+        self._call = histogram("pointsman.request.duration", "s", SECONDS, "A whole call.")
         self._cost = meter.create_counter("pointsman.cost", "USD", "US dollars that are known to be owed.")
         self._unpriced = meter.create_counter(
             "pointsman.unpriced_attempts", "{attempt}", "Attempts that pointsman.cost has not, or not all of."

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pointsman import AttemptRecord, CallRecord, Sink, hookimpl
 
