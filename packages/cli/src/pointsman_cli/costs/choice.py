@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -37,7 +37,13 @@ def dimensions(ctx: click.Context, param: click.Parameter, given: Iterable[str])
 
 def conditions(ctx: click.Context, param: click.Parameter, given: Iterable[str]) -> dict[str, str]:
     """By dimension. Raises `click.BadParameter`."""
-    return _pairs(given, dimension, "model=sambanova/gpt-oss-120b")
+    found = _pairs(given, dimension, "model=sambanova/gpt-oss-120b")
+    try:
+        if "day" in found:
+            found["day"] = date.fromisoformat(found["day"]).isoformat()
+    except ValueError:
+        raise click.BadParameter(f"{found['day']!r} is no day: write day=2026-11-05") from None
+    return found
 
 
 def tags(ctx: click.Context, param: click.Parameter, given: Iterable[str]) -> dict[str, str]:

@@ -113,4 +113,5 @@ def _usage(row: Mapping[str, Any]) -> Usage | None:
 
 
 def _cost(row: Mapping[str, Any]) -> Cost:
-    return Cost(Decimal(row["cost_usd"] or 0), bool(row["cost_complete"]))
+    """What was paid for it."""
+    return Cost(Decimal(row["cost"] or 0), row["cost_exact"])

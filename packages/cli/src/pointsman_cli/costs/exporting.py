@@ -61,9 +61,9 @@ def cell(value: Any) -> str:
 def _csv(write: Callable[[str], None]) -> Callable[[Row], None]:
     class Out:
         def write(self, text: str) -> None:
-            write(text)
+            write(text.removesuffix("\r\n") + "\n")
 
-    writer = csv.writer(Out(), lineterminator="\n")
+    writer = csv.writer(Out())  # Which puts a cell in quotes for each character that ends a line of its own.
     begun = False
 
     def line(row: Row) -> None:

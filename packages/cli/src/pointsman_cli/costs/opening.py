@@ -36,7 +36,7 @@ def opened(chosen: str | None) -> Generator[Place]:
     """
     from pointsman.client import AsyncClient
     from pointsman.config import ledger_url
-    from pointsman.ledger import open_ledger
+    from pointsman.ledgers import open_ledger
 
     client = AsyncClient()
     remember(client)
@@ -54,7 +54,7 @@ def opened(chosen: str | None) -> Generator[Place]:
     if file is not None and not file.exists():
         yield Place(None, where, advice)
         return
-    with open_ledger(url, client.roster.plugins) as ledger:
+    with open_ledger(url, plugins=client.roster.plugins) as ledger:
         yield Place(ledger, where, advice)
 
 
@@ -65,7 +65,7 @@ def _as_url(text: str) -> str:
 def _file(url: str) -> Path | None:
     """The file behind a ``sqlite:`` URL."""
     parts = urlsplit(url)
-    return Path(unquote(parts.path)) if parts.scheme == "sqlite" and parts.path else None
+    return Path(unquote(parts.path)).expanduser().absolute() if parts.scheme == "sqlite" and parts.path else None
 
 
 def _without_password(url: str) -> str:

@@ -13,7 +13,7 @@ ROWS = 8
 OTHERS = "others"
 COLOURS = ("blue", "yellow", "magenta", "cyan", "green", "bright_black")
 """Of the parts, the last of what has no colour of its own. Red and green are never all that tells two apart."""
-SHADES = "█▓▒░▚·"
+SHADES = "█▓▒░#+"
 LETTERS = "#o+:x."
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 

@@ -19,7 +19,7 @@ _PLAIN = str.maketrans({"≥": ">=", "·": "|", "–": "-", "…": "..."})
 def unicode() -> bool:
     """Whether stdout takes bars and other signs beyond ASCII."""
     try:
-        "≥█▓▒░▚▁┤└·".encode(sys.stdout.encoding or "ascii")
+        "≥█▓▒░▁┤└·".encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
@@ -34,8 +34,11 @@ def count(number: int) -> str:
     """``9,999``, then ``12.3k``, ``4.56M``, ``7.8G``: thousands are of 1000."""
     if number < 10_000:
         return f"{number:,}"
-    size, unit = next(((size, unit) for size, unit in ((10**9, "G"), (10**6, "M")) if number >= size), (1000, "k"))
-    scaled = number / size
+    scaled, unit = number / 1000, "k"
+    for larger in "MG":
+        if round(scaled) < 1000:
+            break
+        scaled, unit = scaled / 1000, larger
     return f"{scaled:,.0f}{unit}" if scaled >= 100 else f"{scaled:.3g}{unit}"
 
 
@@ -48,8 +51,10 @@ def tokens(number: int, total: LedgerTotal) -> str:
 
 def cached(total: LedgerTotal) -> str:
     """The share of the input that came from vendors' caches."""
-    asked = total.usage.input_tokens
-    return f"{100 * total.usage.cached_input_tokens / asked:.0f}%" if asked else ""
+    asked, read = total.usage.input_tokens, total.usage.cached_input_tokens
+    if not read:
+        return ""
+    return f"{100 * read / asked:.0f}%" if 100 * read >= asked else "< 1%"
 
 
 def of(number: int, one: str, several: str | None = None) -> str:
