@@ -56,7 +56,7 @@ def _choosing(command: Callable[..., Any]) -> Callable[..., Any]:
 @debug_option
 @click.pass_context
 def costs(
-    ctx: click.Context, by: tuple[str, ...], targets: tuple[str, ...], url: str | None, as_json: bool, **which: Any
+    ctx: click.Context, /, by: tuple[str, ...], targets: tuple[str, ...], url: str | None, as_json: bool, **which: Any
 ) -> None:
     """Show what calls cost: a picture on a terminal, a line for each model, and the total.
 
@@ -96,9 +96,7 @@ def costs(
 @click.option("--texts", is_flag=True, help="With prompts and answers, where they were kept.")
 @_ledger
 @debug_option
-def export(
-    table: str, form: str, output: str | None, texts: bool, url: str | None, **which: Any
-) -> None:
+def export(table: str, form: str, output: str | None, texts: bool, url: str | None, **which: Any) -> None:
     """Print the ledger's rows, oldest first: all of them, if no option says which.
 
     Money is written to the last digit, in USD. In CSV a cell that a spreadsheet would take for a formula has a ' before
@@ -128,5 +126,3 @@ def purge(before: str, yes: bool, url: str | None, as_json: bool) -> None:
     from .purging import purge_calls
 
     purge_calls(url, before, yes=yes, as_json=as_json)
-
-

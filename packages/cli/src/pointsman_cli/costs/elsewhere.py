@@ -16,6 +16,8 @@ from . import words
 if TYPE_CHECKING:
     from pointsman import Ledger, LedgerQuery
 
+NOTHING = Exact(0)
+
 
 @dataclass(kw_only=True)
 class Elsewhere:
@@ -26,9 +28,9 @@ class Elsewhere:
     compared: int = 0
     left_out: int = 0
     """Answers whose tokens nobody has counted."""
-    cost: Cost = Exact(0)
+    cost: Cost = NOTHING
     """There, of those that are compared."""
-    paid: Cost = Exact(0)
+    paid: Cost = NOTHING
     """What the same answers did cost."""
 
     def lines(self) -> list[str]:
@@ -39,8 +41,8 @@ class Elsewhere:
         return [
             f"elsewhere: {words.money(self.cost)} at {self.target} for what cost {words.money(self.paid)}: "
             f"{words.of(self.compared, 'answer')} compared{left}",
-            f"  at its price of {self.price.as_of}, {self.price.source}. The tokens are those of the models that answered: "
-            "another cuts text otherwise, and says more or less. Failed attempts are in neither sum.",
+            f"  at its price of {self.price.as_of}, {self.price.source}. The tokens are those of the models that "
+            "answered: another cuts text otherwise, and says more or less. Failed attempts are in neither sum.",
         ]
 
     def json(self) -> dict[str, Any]:

@@ -105,5 +105,3 @@ def _target(output: str | None) -> Generator[Callable[[str], None]]:
 
 def _put(file: TextIO, text: str) -> None:
     file.write(text)
-
-

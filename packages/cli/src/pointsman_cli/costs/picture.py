@@ -105,9 +105,7 @@ def _names(bars: Sequence[Bar]) -> list[str]:
     return dearest if len(dearest) <= room else [*dearest[: room - 1], OTHERS]
 
 
-def _cell(
-    bar: Bar, row: int, tallest: Decimal, names: Sequence[str], *, solid: bool
-) -> tuple[str | None, str | None]:
+def _cell(bar: Bar, row: int, tallest: Decimal, names: Sequence[str], *, solid: bool) -> tuple[str | None, str | None]:
     """Whose the middle of this cell is, and how it is drawn if it is not full. What costs anything is seen."""
     scale = ROWS / tallest
     total = sum(bar.parts.values(), Decimal()) * scale

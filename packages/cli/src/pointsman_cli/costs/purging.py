@@ -37,4 +37,8 @@ def purge_calls(url: str | None, before: str, *, yes: bool, as_json: bool) -> No
     if as_json:
         out(dumps({"before": at.isoformat(), "purged": forgotten}))
     else:
-        say(f"{words.of(forgotten, 'call')} forgotten." if forgotten else f"There is none before {at:%Y-%m-%d %H:%M} UTC.")
+        say(
+            f"{words.of(forgotten, 'call')} forgotten."
+            if forgotten
+            else f"There is none before {at:%Y-%m-%d %H:%M} UTC."
+        )

@@ -128,11 +128,9 @@ def _show(report: Report, *, pictured: bool, named: bool) -> None:
     show_table(report.by, report.groups)
     if pictured:
         show("\n")
-    for line in words.summary(report.total, report.outcomes):
-        out(words.sayable(wrapped(line, "", "  ") if pictured else line))
-    for one in report.elsewhere:
-        for line in one.lines():
-            out(words.sayable(wrapped(line, "", "  ") if pictured else line))
+    said = [*words.summary(report.total, report.outcomes), *(line for one in report.elsewhere for line in one.lines())]
+    for text in map(words.sayable, said):
+        out(wrapped(text, "", "  ") if pictured else text)
 
 
 def _painted(text: str, colour: str | None) -> str:
@@ -187,5 +185,3 @@ def _total(by: Sequence[str], total: LedgerTotal) -> dict[str, Any]:
         "unpriced": total.unpriced,
         "bounded": total.bounded,
     }
-
-
