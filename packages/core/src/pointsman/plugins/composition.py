@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..cost import PriceBook
 from ..errors import PluginError, PointsmanError, Scope
 from ..hookspecs import hookimpl
+from ..pricebook import PriceBook
 from ..provider import (
     CheckHealth,
     Connection,
