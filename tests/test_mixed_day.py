@@ -48,7 +48,7 @@ PRICES = {
 """USD for a million tokens. Nobody says what Blaxel's gateway costs."""
 
 
-ASKED = ("chat", "embeddings")
+ASKED = ("chat", "features")
 """What costs money, among all that a vendor is asked."""
 
 

@@ -1,25 +1,21 @@
-"""Money: sums hide nothing, what costs something does not print as free, and the nearest book sets the price."""
+"""Money: sums hide nothing, and what costs something does not print as free."""
 
 from __future__ import annotations
 
 import decimal
 import json
 import re
-from datetime import date
 from decimal import Decimal
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pointsman import AtLeast, ChatRequest, Cost, Exact, Price, PriceBook, Target, Unknown, Usage, user
+from pointsman import AtLeast, ChatRequest, Cost, Exact, Unknown, user
 from pointsman.cost import FLOOR_CHARACTERS_PER_TOKEN, floor_usage
-
-TARGET = Target("acme", "acme-1")
 
 amounts = st.integers(0, 10**21).map(lambda pico: Decimal(pico) / 10**12)  # Up to a billion, in the ledger's unit.
 costs = st.builds(Cost, amounts, st.booleans())
-counts = st.integers(0, 10**7)
 
 
 @given(costs, costs, costs)
@@ -92,39 +88,6 @@ def test_printing_by_example() -> None:
     }
     assert {text: str(cost) for text, cost in shown.items()} == {text: text for text in shown}
     assert [repr(one) for one in (Exact("0.5"), AtLeast(2), Unknown)] == ["Exact('0.5')", "AtLeast('2')", "Unknown"]
-
-
-def price(dollars: str = "1", output: str = "4", cached: str | None = None, source: str = "the table") -> Price:
-    return Price(
-        input=Decimal(dollars),
-        output=Decimal(output),
-        cached_input=None if cached is None else Decimal(cached),
-        as_of=date(2026, 11, 1),
-        source=source,
-    )
-
-
-def test_the_nearer_book_wins() -> None:
-    user_file = {TARGET: price("9", source="user file")}
-    shipped = {TARGET: price(source="package"), Target("acme", "other"): price("2")}
-    book = PriceBook((user_file, shipped))
-    found = book.find(TARGET)
-    assert found is not None
-    assert found.source == "user file"
-    assert book.find(Target("acme", "other")) == price("2")
-    assert book.find(Target("acme", "nobody")) is None
-    assert book.cost(Target("acme", "nobody"), Usage(input_tokens=5)) == Unknown
-    assert book.cost(TARGET, None) == Unknown
-    assert book.cost(TARGET, Usage(input_tokens=1_000_000)) == Exact(9)
-
-
-@given(counts, counts, counts, st.booleans())
-def test_cached_input_is_billed_once(fresh: int, cached: int, output: int, estimated: bool) -> None:
-    usage = Usage(input_tokens=fresh + cached, cached_input_tokens=cached, output_tokens=output, estimated=estimated)
-    owed = price(cached="0.1").of(usage)
-    assert owed.known == (fresh + cached * Decimal("0.1") + output * 4) / 1_000_000
-    assert owed.complete is not estimated
-    assert price().of(usage).known == Decimal(fresh + cached + output * 4) / 1_000_000
 
 
 @given(st.text(), st.lists(st.text()))

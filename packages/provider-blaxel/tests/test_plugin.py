@@ -15,6 +15,7 @@ from pointsman import (
     EmbedRequest,
     Exact,
     HealthState,
+    ModelInfo,
     Price,
     PriceBook,
     Target,

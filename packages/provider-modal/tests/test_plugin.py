@@ -15,6 +15,7 @@ from pointsman import (
     Connection,
     EmbedRequest,
     HealthState,
+    ModelInfo,
     PriceBook,
     Target,
     Terminal,
@@ -34,8 +35,11 @@ async def test_its_plugin_answers_every_hook(opened: Open, lab: Lab) -> None:
     vendor = lab.vendor("modal", dialect=ModalEndpoint(), models=["m"], default=Answer("hi"))
     async with opened(vendor.base_url) as session:
         config = ModalConfig.model_validate({"base_url": vendor.base_url, "price_per_second": "0.001"})
+        ask = SPEC.price_of
+        assert ask is not None
+        book = PriceBook(package=lambda target, _: ask(config, ModelInfo(id=target.model)))
         here: Connection[Any] = Connection(
-            spec=SPEC, config=config, session=session, context=session._context, prices=PriceBook()
+            spec=SPEC, config=config, session=session, context=session._context, prices=book
         )
         assert (await plugin.pointsman_health(here)()).state is HealthState.COLD
         async with plugin.pointsman_stream(here)(ChatRequest(messages=(user("hi"),), model="m")) as events:

@@ -17,6 +17,7 @@ from pointsman import (
     EmbedRequest,
     Exact,
     HealthState,
+    ModelInfo,
     Price,
     PriceBook,
     Target,
@@ -36,13 +37,14 @@ async def test_its_plugin_answers_every_hook(opened: Open, vendor: Vendor) -> No
     plugin: Any = next(point for point in entry_points(group="pointsman.providers") if point.name == "ollama").load()
     assert plugin.pointsman_providers() == [SPEC]
     vendor.script(Answer("hi"))
-    priced = Target("ollama", "priced")
+    priced, ask = Target("ollama", "priced"), SPEC.price_of
+    assert ask is not None
     price = Price(input=Decimal(1), output=Decimal(2), as_of=date(2026, 11, 1), source="electricity")
     async with opened(vendor.base_url) as session:
 
         def at(base_url: str) -> Connection[Any]:
             config = OllamaConfig(base_url=base_url)
-            book = PriceBook(({priced: price},))
+            book = PriceBook(({priced: price},), package=lambda target, _: ask(config, ModelInfo(id=target.model)))
             return Connection(spec=SPEC, config=config, session=session, context=session._context, prices=book)
 
         here = at(vendor.base_url)

@@ -108,8 +108,8 @@ class Price:
 
     def _from(self, tokens: int) -> tuple[Price | PriceTier, ...]:
         """The tier of a request with so much input, and those of larger ones."""
-        reached = sum(tier.tokens <= tokens for tier in self.tiers)
-        return (self, *self.tiers)[reached:]
+        rates: tuple[Price | PriceTier, ...] = (self, *self.tiers)
+        return rates[sum(tier.tokens <= tokens for tier in self.tiers) :]
 
 
 def _owed(tier: Price | PriceTier, usage: Usage) -> Decimal:
@@ -132,7 +132,7 @@ def _dearest(tier: Price | PriceTier) -> Decimal:
 
 
 def price_as_json(price: Price) -> dict[str, Any]:
-    """`price`, as files and the command say it: amounts are decimal strings, and null is what has no price of its own."""
+    """`price`, as files and the command say it: amounts are decimal strings; null is what has no price of its own."""
     said: dict[str, Any] = {name: _plain(getattr(price, name)) for name in (*_RATES, "request", "second")}
     said["tiers"] = [
         {"tokens": tier.tokens, **{name: _plain(getattr(tier, name)) for name in _RATES}} for tier in price.tiers

@@ -1,4 +1,4 @@
-"""What the package `genai-prices` knows of a vendor, by the address of its server. It is optional: the extra ``prices``.
+"""What the package `genai-prices` knows of a vendor, by the address of its server: the extra ``prices``.
 
 Only its data is used, as it was installed; it asks nobody for newer prices unless somebody else tells it to. It is
 imported on the first question that it may be able to answer, which takes it half a second.
@@ -26,7 +26,7 @@ _RATES = {
     "cache_write_mtok": "cache_write",
 }
 _HARMLESS = re.compile(r"requests_kcount|cache_write_1h_mtok|.*(audio|video|document|search|mchars|text_messages).*")
-"""Of what is never in a chat of ours, or is read apart; what else a model is billed by would change what a chat costs."""
+"""Of what is never in a chat of ours, or is read apart. Whatever else is billed would change what a chat costs."""
 _HF, _LOCAL = "router.huggingface.co", re.compile(r"localhost|.*\.local|[\d.]+|\[?[\da-f:]+\]?")
 _NOT_RIGHT = frozenset({"modal"})
 

@@ -15,8 +15,8 @@ def read_models(value: Any, *, today: date, source: str) -> list[ModelInfo]:
     """The models in ``{"data": [...]}``, or in the list alone. What is no model is left out.
 
     Where a vendor adds them (SambaNova, OpenRouter), ``context_length``, ``max_completion_tokens`` and ``pricing`` are
-    read, the latter as USD for one token or request, in numbers or strings; `today` and `source` go into the price. vLLM states
-    its context as ``max_model_len``, llama.cpp as ``meta.n_ctx``.
+    read, the latter as USD for one token or request, in numbers or strings; `today` and `source` go into the price.
+    vLLM states its context as ``max_model_len``, llama.cpp as ``meta.n_ctx``.
     """
     listed = items(fields(value).get("data")) or items(value)
     models = [_model(fields(entry), today, source) for entry in listed]

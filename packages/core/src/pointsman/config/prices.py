@@ -20,7 +20,7 @@ _DIGITS = 18
 
 
 def _usd(value: object) -> Decimal:
-    """An amount, exactly as it is written: of a number, the shortest text that means it, which is what somebody wrote."""
+    """An amount, exactly as it is written: of a number, the shortest text that means it, which somebody wrote."""
     shown = repr(value) if isinstance(value, str | int | float) else kind_of(value)
     wrong = ValueError(f'is an amount of USD, such as 0.25 or "0.25", not {shown}')
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):

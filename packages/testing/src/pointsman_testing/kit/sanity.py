@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from difflib import get_close_matches
 
 from pointsman import CAPABILITIES, ModelInfo, Price
@@ -40,11 +39,9 @@ def odd_capabilities(claimed: Iterable[str], own: Collection[str] = ()) -> Itera
 
 
 def _odd_price(price: Price) -> Iterator[str]:
-    for name in ("input", "output", "cached_input"):
-        usd = getattr(price, name)
-        if usd is not None and not (type(usd) is Decimal and usd.is_finite() and usd >= 0):
-            yield f"has the price {name}={usd!r}: write a Decimal from 0, made from a text"
     if not price.source.strip():
         yield "has a price without a source: say who says so"
-    if price.as_of > (datetime.now(UTC) + timedelta(days=1)).date():
+    if price.as_of is None:
+        yield "has a price without a day: say when it was so, since it will be wrong one day"
+    elif price.as_of > (datetime.now(UTC) + timedelta(days=1)).date():
         yield f"has a price as of {price.as_of}, which is still to come"
