@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from enum import Enum
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ..telemetry import AttemptRecord
 from ..types import Cost, Target, Usage
@@ -161,15 +161,16 @@ def clean(text: str | None) -> str | None:
 
 def as_json(value: Any) -> str | None:
     """`value` in JSON, without what is None; amounts and dates are text."""
-    return None if value is None else clean(json.dumps(_said(value), default=str, ensure_ascii=False))
+    return None if value is None else json.dumps(_said(value), default=str, ensure_ascii=False)
 
 
 def _said(value: Any) -> Any:
     if isinstance(value, dict):
-        return {clean(str(name)): _said(one) for name, one in value.items() if one is not None}
-    if isinstance(value, str):
-        return clean(value)
-    return [_said(one) for one in value] if isinstance(value, list | tuple) else value
+        parts = cast(dict[Any, Any], value)
+        return {clean(str(name)): _said(one) for name, one in parts.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [_said(one) for one in cast(Sequence[Any], value)]
+    return clean(value) if isinstance(value, str) else value
 
 
 def _target(target: Target | None) -> Values:

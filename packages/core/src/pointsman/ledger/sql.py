@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -115,11 +116,11 @@ class SqlLedger:
             str(row[0]): (row, attempt_values(entry)) for entry in reversed(entries) if (row := call_values(entry))
         }
         if given:
-            self._run(self._dialect.begin_write, lambda connection: self._write(connection, given))
+            self._run(self._dialect.begin_write, partial(self._write, given))
 
     def totals(self, query: LedgerQuery, by: Sequence[Dimension] = ()) -> list[LedgerTotal]:
         statement = queries.totalled(query, by, self._names)
-        rows = self._run(self._dialect.begin_read, lambda connection: self._rows(connection, statement))
+        rows = self._run(self._dialect.begin_read, partial(self._rows, statement))
         totals = [_total(row, by) for row in rows]
         return sorted(totals, key=lambda total: [(value is None, value or "") for value in total.key])
 
@@ -129,9 +130,7 @@ class SqlLedger:
         after: tuple[Any, ...] | None = None
         while True:
             statement = queries.listed(table, query, self._names, after, PAGE)
-            page = self._run(
-                self._dialect.begin_read, lambda connection, asked=statement: self._rows(connection, asked)
-            )
+            page = self._run(self._dialect.begin_read, partial(self._rows, statement))
             for row in page:
                 yield exported(table, row[width:])
             if len(page) < PAGE:
@@ -142,7 +141,7 @@ class SqlLedger:
         """A page at a time, so that nobody waits long for it. What was done stays done if a later page fails."""
         statement = queries.purged(microseconds(before), self._names.prefix, PAGE)
         total = 0
-        while count := self._run(self._dialect.begin_write, lambda connection: self._count(connection, statement)):
+        while count := self._run(self._dialect.begin_write, partial(self._count, statement)):
             total += count
         if total:
             with self._explained():
@@ -164,28 +163,30 @@ class SqlLedger:
 
     # Underneath ------------------------------------------------------------------------------------------------------
 
-    def _write(self, connection: SqlConnection, given: dict[str, tuple[Any, list[Any]]]) -> None:
+    def _write(self, given: dict[str, tuple[Any, list[Any]]], connection: SqlConnection) -> None:
         ids = list(given)
         for first in range(0, len(ids), PAGE):
             statement = queries.known(ids[first : first + PAGE], self._names.prefix)
-            for (there,) in self._rows(connection, statement):
+            for (there,) in self._rows(statement, connection):
                 del given[there]
         calls = [call for call, _ in reversed(given.values())]
         attempts = [attempt for _, several in reversed(given.values()) for attempt in several]
-        for table, rows in (("calls", calls), ("attempts", attempts)):
-            if rows:
-                sql = queries.written(table, self._names.prefix)  # type: ignore[arg-type]
-                connection.cursor().executemany(self._marked(sql), rows)
+        self._add("calls", calls, connection)
+        self._add("attempts", attempts, connection)
 
-    def _rows(self, connection: SqlConnection, statement: queries.Statement) -> list[Any]:
-        return list(self._execute(connection, statement).fetchall())
+    def _add(self, table: Table, rows: list[Any], connection: SqlConnection) -> None:
+        if rows:
+            connection.cursor().executemany(self._marked(queries.written(table, self._dialect.prefix)), rows)
 
-    def _execute(self, connection: SqlConnection, statement: queries.Statement) -> SqlCursor:
+    def _rows(self, statement: queries.Statement, connection: SqlConnection) -> list[Any]:
+        return list(self._execute(statement, connection).fetchall())
+
+    def _execute(self, statement: queries.Statement, connection: SqlConnection) -> SqlCursor:
         cursor: SqlCursor = connection.execute(self._marked(statement.sql), statement.values)
         return cursor
 
-    def _count(self, connection: SqlConnection, statement: queries.Statement) -> int:
-        return self._execute(connection, statement).rowcount
+    def _count(self, statement: queries.Statement, connection: SqlConnection) -> int:
+        return self._execute(statement, connection).rowcount
 
     def _marked(self, sql: str) -> str:
         return sql.replace("?", self._dialect.parameter)
@@ -255,7 +256,7 @@ class SqlLedger:
                 connection.close()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self) -> Generator[None]:
         try:
             yield
         except self._dialect.failures as error:
