@@ -55,6 +55,10 @@ class Server:
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
+    def new_schema(self) -> str:
+        """The URL of a schema that is not there yet, which is made in a tenth of the time of a database."""
+        return f"{self.url('postgres')}?schema=s{uuid4().hex}"
+
     def execute(self, sql: str, database: str = "postgres") -> list[tuple[object, ...]]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(sql.encode())
@@ -62,7 +66,9 @@ class Server:
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}"
-        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+        self._run(
+            "pg_ctl", "-D", str(self._folder / "data"), "-w", "-l", str(self._folder / "log"), "-o", options, "start"
+        )
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", "immediate", "stop")
@@ -71,7 +77,9 @@ class Server:
         """With SIGKILL: every process of it, so that none is there to write anything down."""
         with suppress(FileNotFoundError):
             first = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
-            children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(first)], capture_output=True, text=True, check=False)
+            children = subprocess.run(
+                ["ps", "-o", "pid=", "--ppid", str(first)], capture_output=True, text=True, check=False
+            )
             for pid in [first, *map(int, children.stdout.split())]:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

@@ -121,8 +121,8 @@ _BY_WORDS = {
 
 
 def postgres_ledger(url: str) -> Ledger:
-    """The ledger at ``postgres://USER:PASSWORD@HOST:PORT/DATABASE``, or any other URL that libpq knows; what it leaves
-    open, libpq's variables and files say (``PGHOST``, ``PGPASSWORD``, ``~/.pgpass``). ``?schema=NAME`` names the schema.
+    """The ledger at ``postgres://USER:PASSWORD@HOST:PORT/DATABASE``, or any other URL that libpq knows. What it leaves
+    open, libpq's variables and files say (``PGHOST``, ``PGPASSWORD``, ``~/.pgpass``); ``?schema=NAME`` is ours.
 
     Raises `ConfigError` for what is no such URL, `StoreError` if the server, the database or the tables cannot be used
     now. Neither shows the password.

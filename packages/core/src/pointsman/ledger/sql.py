@@ -242,11 +242,12 @@ class SqlLedger:
 
     def _step_up(self, connection: SqlConnection) -> int:
         version = self._dialect.version(connection)  # Another process may have been here first.
-        for step in self._steps[version:]:
-            for sql in step:
-                connection.execute(sql.format(prefix=self._dialect.prefix, json=self._dialect.json))
-        version = max(version, len(self._steps))
-        self._dialect.set_version(connection, version)
+        if version < len(self._steps):
+            for step in self._steps[version:]:
+                for sql in step:
+                    connection.execute(sql.format(prefix=self._dialect.prefix, json=self._dialect.json))
+            version = len(self._steps)
+            self._dialect.set_version(connection, version)
         return version
 
     def _drop(self) -> None:
