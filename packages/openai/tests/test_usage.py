@@ -212,6 +212,17 @@ def test_an_answer_without_its_count_is_not_free() -> None:
     assert finished(TEXT, {**STOP, "timings": {"prompt_n": 3, "predicted_n": 4}}).usage is None
 
 
+def test_what_was_counted_on_the_way_is_not_the_end() -> None:
+    """Some servers count with every token. If what they say last is no count, what they said before is one no more."""
+    whole, part = {"prompt_tokens": 3, "completion_tokens": 9}, {"prompt_tokens": 3, "completion_tokens": 1}
+    on_the_way = {**TEXT, "usage": part}
+    assert finished(on_the_way, {**STOP, "usage": whole}).usage == Usage(input_tokens=3, output_tokens=9)
+    assert finished(on_the_way, {**STOP, "usage": {**whole, "completion_tokens": "many"}}).usage is None
+    empty = {"prompt_tokens": 0, "completion_tokens": 0}
+    for nothing in (None, {}, empty):
+        assert finished({**STOP, "usage": whole}, {"choices": [], "usage": nothing}).usage is not None
+
+
 def test_embeddings_have_no_output() -> None:
     assert read_input({"prompt_tokens": 8, "total_tokens": 8}) == Usage(input_tokens=8)
     assert read_input({"prompt_tokens": 8, "total_tokens": 0}) == Usage(input_tokens=8)

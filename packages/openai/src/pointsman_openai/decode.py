@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from pointsman import (
-    Cost,
     Finished,
     PointsmanError,
     ReasoningDelta,
@@ -26,8 +25,6 @@ from pointsman import (
     Target,
     Terminal,
     TextDelta,
-    Unknown,
-    Usage,
 )
 
 from .bill import read_bill
@@ -132,8 +129,7 @@ class ChatDecoder:
         self._tool_calls = ToolCalls()
         self._reason: str | None = None
         self._revoked: str | None = None  # A finish reason that output followed.
-        self._usage: Usage | None = None
-        self._bill: Cost = Unknown
+        self._told: dict[str, Any] = {}  # The last that counts.
         self._server: ServerTimings | None = None
         self._begun = False
         self._half = ""
@@ -200,7 +196,7 @@ class ChatDecoder:
             self.ready.append(self._finished(self._reason or "done"))
 
     def _finished(self, reason: str) -> Finished:
-        return Finished(reason, self._usage, self._bill, self._server, self.served)
+        return Finished(reason, read_usage(self._told), read_bill(self._told), self._server, self.served)
 
     def _take(self, event: Event, *, whole: bool = True) -> None:
         """The tolerant path. An event that is not `whole`, since the body ended in it, may be cut."""
@@ -236,14 +232,14 @@ class ChatDecoder:
             if not (number(choice.get("index")) or self.over):
                 self._choice(choice, part)
 
-    def _count(self, usage: Any) -> None:
-        self._usage = read_usage(usage) or self._usage
-        bill = read_bill(usage)
-        self._bill = self._bill if bill == Unknown else bill
+    def _count(self, told: dict[str, Any]) -> None:
+        """Read at the end, since some servers count with every token. Others send zeros or nulls besides."""
+        if told.get("prompt_tokens") or told.get("input_tokens"):
+            self._told = told
 
     def _choice(self, choice: dict[str, Any], part: str) -> None:
         if "usage" in choice:  # Moonshot counts here.
-            self._count(choice["usage"])
+            self._count(fields(choice["usage"]))
         if not self.done:
             self._output(choice, part)
         if self.over:

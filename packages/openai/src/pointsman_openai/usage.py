@@ -65,12 +65,14 @@ def told_usage(chunk: dict[str, Any]) -> dict[str, Any]:
     Those name the cached tokens apart from the rest of the input, and are sent without ``usage``, too. Without the
     cached ones they count less than the input.
     """
-    llama = fields(chunk.get("timings"))
+    usage, llama = fields(chunk.get("usage")), fields(chunk.get("timings"))
+    if not llama and "x_groq" not in chunk:
+        return usage
     cached, fresh, said = (_whole(llama, name) for name in ("cache_n", "prompt_n", "predicted_n"))
     counted: dict[str, Any] = {}
     if cached is not None and fresh is not None and said is not None:
         counted = {"prompt_tokens": cached + fresh, "completion_tokens": said, "cached_tokens": cached}
-    return counted | _groq(chunk) | fields(chunk.get("usage"))
+    return counted | _groq(chunk) | usage
 
 
 def read_timings(chunk: dict[str, Any]) -> ServerTimings | None:
