@@ -31,6 +31,7 @@ import pytest
 import pointsman
 from pointsman import errors, hookspecs
 from pointsman.config.settings import Limit
+from pointsman.cost import FLOOR_CHARACTERS_PER_TOKEN
 from pointsman.engine.terms import OnBreak
 from pointsman.plugins import Kind
 from pointsman.telemetry import Outcome, Role
@@ -285,6 +286,13 @@ def names(kind: type[Any]) -> list[str]:
 
 def test_readme_of_the_lab_lists_its_faults() -> None:
     assert dict(table("packages/testing/README.md", "--fault")) == dict(MISHAPS)
+
+
+def test_usage_page_lists_the_fields_of_usage_and_how_it_is_estimated() -> None:
+    rows = table("docs/usage.md", "part")
+    assert [row[0] for row in rows] == [field.name for field in fields(pointsman.Usage)]
+    assert FLOOR_CHARACTERS_PER_TOKEN == 8
+    assert "one token for eight characters" in (ROOT / "docs/usage.md").read_text(encoding="utf-8")
 
 
 def test_concepts_page_lists_the_fields_of_an_attempt() -> None:
