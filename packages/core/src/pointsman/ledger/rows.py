@@ -16,6 +16,7 @@ from enum import Enum
 from math import isfinite
 from typing import Any, TypeAlias, cast
 
+from ..cost import price_as_json
 from ..telemetry import AttemptRecord
 from ..types import Cost, Target, Usage
 from ..types.usage import MONEY
@@ -84,6 +85,7 @@ COLUMNS: Mapping[Table, Mapping[str, Kind]] = {
         "outcome": Kind.TEXT,
         "role": Kind.TEXT,
         "probe": Kind.FLAG,
+        "breaker": Kind.TEXT,
         "error_type": Kind.TEXT,
         "error": Kind.TEXT,
         "first_output": Kind.DURATION,
@@ -139,6 +141,7 @@ def _attempt(entry: LedgerEntry, attempt: AttemptRecord, keeps_texts: bool) -> V
         clean(attempt.outcome),
         clean(attempt.role),
         int(attempt.probe),
+        clean(attempt.breaker),
         clean(attempt.error_type),
         clean(attempt.error) if keeps_texts else None,  # Its message may quote what was asked.
         None if first is None else _duration(first - attempt.started),
@@ -146,7 +149,7 @@ def _attempt(entry: LedgerEntry, attempt: AttemptRecord, keeps_texts: bool) -> V
         as_json(attempt.server and asdict(attempt.server)),
         *_usage(attempt.usage),
         *picodollars(attempt.cost),
-        as_json(attempt.price and asdict(attempt.price)),
+        as_json(attempt.price and price_as_json(attempt.price)),
     )
 
 
@@ -160,14 +163,14 @@ def clean(text: str | None) -> str | None:
 
 
 def as_json(value: Any) -> str | None:
-    """`value` in JSON, without what is None; amounts and dates are text."""
-    return None if value is None else json.dumps(_said(value), default=str, ensure_ascii=False)
+    """`value` in JSON, as any database can hold it."""
+    return None if value is None else json.dumps(_said(value), ensure_ascii=False)
 
 
 def _said(value: Any) -> Any:
     if isinstance(value, dict):
         parts = cast(dict[Any, Any], value)
-        return {clean(str(name)): _said(one) for name, one in parts.items() if one is not None}
+        return {clean(str(name)): _said(one) for name, one in parts.items()}
     if isinstance(value, list | tuple):
         return [_said(one) for one in cast(Sequence[Any], value)]
     return clean(value) if isinstance(value, str) else value

@@ -51,6 +51,7 @@ _FIRST: Step = (
         outcome TEXT NOT NULL,
         role TEXT NOT NULL,
         probe SMALLINT NOT NULL,
+        breaker TEXT,
         error_type TEXT,
         error TEXT,
         first_output BIGINT,

@@ -22,7 +22,8 @@ from pointsman import (
     Unknown,
     Usage,
 )
-from pointsman.telemetry import Operation, Outcome, Role
+from pointsman.cost import PriceTier
+from pointsman.telemetry import BreakerState, Operation, Outcome, Role
 
 BEGINNING = 1_796_083_200
 """2026-12-01, 00:00 UTC."""
@@ -44,6 +45,13 @@ COSTS = (
     AtLeast("1e40"),
 )
 """Some finer than a pico-dollar, some larger than 64 bits of them."""
+PRICE = Price(
+    input=Decimal("0.15"),
+    output=Decimal(2),
+    tiers=(PriceTier(tokens=200_001, input=Decimal("0.3"), output=Decimal("1e-7")),),
+    as_of=date(2026, 11, 23),
+    source="a page",
+)
 COUNTS = (0, 1, 1_000, 2**31, 2**62)
 
 
@@ -94,9 +102,8 @@ def _attempt(dice: Random, call_id: str, number: int, began: float) -> AttemptRe
         served=dice.choice((None, "m-2026-11")),
         role=dice.choice(get_args(Role)),
         probe=dice.choice((True, False)),
-        price=dice.choice(
-            (None, Price(input=Decimal("0.15"), output=Decimal(2), as_of=date(2026, 11, 23), source="a page"))
-        ),
+        price=dice.choice((None, PRICE)),
+        breaker=dice.choice((None, *get_args(BreakerState))),
     )
 
 

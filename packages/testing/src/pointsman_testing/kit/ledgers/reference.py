@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from pointsman import AtLeast, AttemptRecord, Cost, LedgerEntry, LedgerQuery, LedgerTotal, Target, Unknown, Usage
+from pointsman.cost import price_as_json
 from pointsman.ledger import Table
 
 COUNTS = [field.name for field in fields(Usage) if field.name != "estimated"]
@@ -157,7 +158,7 @@ def _call_row(entry: LedgerEntry) -> dict[str, Any]:
 
 
 def _attempt_row(entry: LedgerEntry, attempt: AttemptRecord) -> dict[str, Any]:
-    first, server, price = attempt.first_output, attempt.server, attempt.price
+    first, server = attempt.first_output, attempt.server
     return {
         "call_id": attempt.call_id,
         "attempt": attempt.attempt,
@@ -167,21 +168,16 @@ def _attempt_row(entry: LedgerEntry, attempt: AttemptRecord) -> dict[str, Any]:
         "outcome": attempt.outcome,
         "role": attempt.role,
         "probe": attempt.probe,
+        "breaker": attempt.breaker,
         "error_type": attempt.error_type,
         "error": None if entry.prompt is None and entry.answer is None else attempt.error,
         "first_output": None if first is None else first - attempt.started,
         "duration": attempt.ended - attempt.started,
-        "server": server and dict(_said((f.name, getattr(server, f.name)) for f in fields(server))),
+        "server": server and asdict(server),
         **_usage(attempt.usage),
         **_cost(attempt.cost),
-        "price": price and dict(_said((f.name, getattr(price, f.name)) for f in fields(price))),
+        "price": attempt.price and price_as_json(attempt.price),
     }
-
-
-def _said(parts: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    for name, value in parts:
-        if value is not None:
-            yield name, value if isinstance(value, float | list) else str(value)
 
 
 def _iso(seconds: float) -> str:
