@@ -30,6 +30,7 @@ VERBS = {
     "keys": ("Store, list, test and remove keys.", "pointsman_cli.keys.command:keys"),
     "models": ("Models of the ready providers, with context and price.", "pointsman_cli.models.command:models"),
     "plugins": ("What is installed, and whether it loads; begin one.", "pointsman_cli.plugins.command:plugins"),
+    "prices": ("What a model costs, who says so and since when.", "pointsman_cli.prices.command:prices"),
     "providers": ("Who can answer, and who cannot and why.", "pointsman_cli.providers.command:providers"),
     "route": ("Where a prompt would go, and why; nobody is asked.", "pointsman_cli.route.command:route"),
 }

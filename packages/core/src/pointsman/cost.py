@@ -82,6 +82,15 @@ class Price:
         if self.cached_input is not None and any(tier.cached_input is None for tier in self.tiers):
             raise ValueError("where cached input has a price of its own, each tier says it, too")
 
+    @property
+    def free(self) -> bool:
+        """Nothing that is asked there costs anything."""
+        return not (self.request or self.second or self._bills_tokens)
+
+    @property
+    def _bills_tokens(self) -> bool:
+        return any(getattr(tier, name) for tier in (self, *self.tiers) for name in _RATES)
+
     def of(self, usage: Usage | None, timings: Timings | None = None) -> Cost:
         """What a request costs that has used this: exact if the vendor counted, and nothing is billed by the second.
 
@@ -91,7 +100,7 @@ class Price:
         whole = not self.second
         with localcontext(MONEY):
             if usage is None or usage.estimated:
-                whole = whole and not any(map(_dearest, self._from(0)))
+                whole = whole and not self._bills_tokens
                 owed = (
                     _NOTHING if usage is None else min(_least(tier, usage) for tier in self._from(usage.input_tokens))
                 )
@@ -125,10 +134,6 @@ def _least(tier: Price | PriceTier, usage: Usage) -> Decimal:
     """The same for what was counted at least, if all of it was as cheap as input can be."""
     said = (tier.input, tier.cached_input, tier.cache_write)
     return usage.input_tokens * min(usd for usd in said if usd is not None) + usage.output_tokens * tier.output
-
-
-def _dearest(tier: Price | PriceTier) -> Decimal:
-    return max(getattr(tier, name) or _NOTHING for name in _RATES)
 
 
 def price_as_json(price: Price) -> dict[str, Any]:

@@ -82,13 +82,19 @@ class Choice:
             return False
         if self.min_context is not None and (model.context_tokens or 0) < self.min_context:
             return False
-        dearest = max(model.price.input, model.price.output) if model.price else None
-        return self.max_price is None or (dearest is not None and dearest <= self.max_price)
+        if self.max_price is None:
+            return True
+        price = facts.by_token(model.price)
+        if price is None:
+            return False
+        dearest = max(price.input, price.output, *(max(tier.input, tier.output) for tier in price.tiers))
+        return dearest <= self.max_price
 
     def _rank(self, model: Model) -> tuple[Any, ...]:
         match self.sort:
             case "price":
-                return (model.price is None, model.price.input + model.price.output if model.price else 0)
+                price = facts.by_token(model.price)
+                return (price is None, price.input + price.output if price else 0)
             case "speed":
                 return (model.tokens_per_second is None, -(model.tokens_per_second or 0))
             case "context":
@@ -101,7 +107,7 @@ class Choice:
         asked = [
             (bool(self.capabilities), "abilities", [one for one in models if one.capabilities is None]),
             (self.min_context is not None, "context", [one for one in models if one.context_tokens is None]),
-            (self.max_price is not None, "price", [one for one in models if one.price is None]),
+            (self.max_price is not None, "price", [one for one in models if facts.by_token(one.price) is None]),
         ]
         return [f"{len(found)} of unknown {what} left out." for limited, what, found in asked if limited and found]
 
@@ -215,7 +221,7 @@ def _merged(client: AsyncClient, name: str, listed: Sequence[ModelInfo] | None) 
                 context_tokens=one.context_tokens or known.context_tokens,
                 max_output_tokens=one.max_output_tokens or known.max_output_tokens,
                 capabilities=known.capabilities if one.capabilities is None else one.capabilities,
-                price=one.price or prices.find(target),
+                price=prices.find(target),
                 first_token=one.first_token,
                 tokens_per_second=one.tokens_per_second,
                 listed=listed is not None,

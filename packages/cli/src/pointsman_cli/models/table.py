@@ -42,13 +42,14 @@ def show_table(models: Sequence[Model], *, verbose: bool) -> None:
 
 
 def _cells(model: Model) -> tuple[str, ...]:
-    price = model.price
+    price = facts.by_token(model.price)
+    otherwise = facts.usd(None) if model.price is None else "otherwise"
     return (
         harmless(str(model.target)),
         facts.tokens(model.context_tokens),
         facts.tokens(model.max_output_tokens),
-        facts.usd(price.input if price else None),
-        facts.usd(price.output if price else None),
+        facts.usd(price.input) if price else otherwise,
+        facts.usd(price.output) if price else otherwise,
         facts.UNKNOWN if model.first_token is None else f"{model.first_token:.2f}s",
         facts.UNKNOWN if model.tokens_per_second is None else f"{model.tokens_per_second:.0f}",
         facts.UNKNOWN if model.capabilities is None else harmless(",".join(sorted(model.capabilities))) or "text",
@@ -87,10 +88,14 @@ def _show_stacked(models: Sequence[Model]) -> None:
 
 
 def _show_sources(models: Sequence[Model]) -> None:
-    """Whose prices these are, and of which day."""
+    """Whose prices these are, and of which day; and those that are not by the token."""
     sources: dict[str, list[str]] = {}
     for model in models:
         if model.price:
-            sources.setdefault(f"{model.price.as_of}, {model.price.source}", []).append(str(model.target))
+            day = f"as of {model.price.as_of}" if model.price.as_of else "without a date"
+            sources.setdefault(f"{day}, {model.price.source}", []).append(str(model.target))
     for source, targets in sorted(sources.items()):
-        out(wrapped(harmless(f"Prices as of {source}: {', '.join(targets)}"), "", "  "))
+        out(wrapped(harmless(f"Prices {source}: {', '.join(targets)}"), "", "  "))
+    for model in models:
+        if model.price and not facts.by_token(model.price):
+            out(wrapped(harmless(f"{model.target}: {facts.price(model.price)}"), "", "  "))

@@ -54,7 +54,7 @@ def _show(decision: Decision, known: Sequence[Candidate]) -> None:
         show(f"{place:>3}. {styled(str(one.target), sys.stdout, bold=place == 1)}\n")
         about = [
             f"context {facts.tokens(one.context_tokens)}",
-            f"a million tokens {facts.price(one.price)}" if one.price else "price of a token unknown",
+            facts.price(one.price) if one.price else "price of a token unknown",
             f"can {', '.join(sorted(one.capabilities))}" if one.capabilities else "nothing is known of what it can do",
         ]
         out(wrapped(harmless("; ".join(about)), " " * 5))

@@ -19,7 +19,8 @@ _project = click.option(
 def config(ctx: click.Context, as_json: bool) -> None:
     """Show settings, and change them. Without a command: every setting that is in force, and where it comes from.
 
-    A secret is shown as ***. A setting is named section.setting, providers.NAME.setting, or limits."NAME".setting.
+    A secret is shown as ***. A setting is named section.setting, providers.NAME.setting, limits."NAME".setting,
+    or prices."NAME".setting.
 
     \b
     Examples:

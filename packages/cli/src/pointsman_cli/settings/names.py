@@ -15,14 +15,14 @@ from pointsman import ConfigError, PluginError
 from pointsman.config import Origin
 from pointsman.config.layers import Key, Value
 from pointsman.config.providers import collect, is_secret
-from pointsman.config.settings import SECTIONS, Limit
+from pointsman.config.settings import NAMED, SECTIONS
 from pointsman.errors import did_you_mean
 
 from .situation import Situation, unheard
 
 MASK = "***"
 DEFAULT = Origin("default")
-NAMED = ("providers", "limits")
+TABLES = ("providers", *NAMED)
 """Sections with a table for each name."""
 
 
@@ -68,7 +68,7 @@ def checked(key: Key, situation: Situation, *, whole_tables: bool = False) -> Ke
     Of a provider whose plugin is not known yet, every setting passes.
     """
     section = key[0]
-    known = [*SECTIONS, *NAMED]
+    known = [*SECTIONS, *TABLES]
     if section not in known:
         raise ConfigError(f"[{section}] is not a section: there are {', '.join(known)}{did_you_mean(section, known)}")
     depth = depth_of(key)
@@ -90,13 +90,13 @@ def checked(key: Key, situation: Situation, *, whole_tables: bool = False) -> Ke
 
 def depth_of(key: Key) -> int:
     """How many names a setting in this section has."""
-    return 3 if key[0] in NAMED else 2
+    return 3 if key[0] in TABLES else 2
 
 
 def model_of(key: Key, situation: Situation) -> type[BaseModel] | None:
     """What the setting is held to; None where the provider's plugin is not known."""
-    if key[0] == "limits":
-        return Limit if len(key) > 1 else None
+    if key[0] in NAMED:
+        return NAMED[key[0]] if len(key) > 1 else None
     if key[0] != "providers":
         return SECTIONS.get(key[0])
     try:
@@ -116,7 +116,7 @@ def holds_a_key(key: Key, situation: Situation) -> bool:
 
 
 def in_force(situation: Situation) -> Iterator[Setting]:
-    """Every setting: of the sections all, of providers and limits those that somebody set, and what goes with them."""
+    """Every setting: of the sections all, of the others those that somebody set, and what goes with them."""
     said = {path[: depth_of(path)]: value for path, value in situation.settings}
     for section in SECTIONS:
         found: BaseModel = getattr(situation.settings, section)
@@ -127,6 +127,9 @@ def in_force(situation: Situation) -> Iterator[Setting]:
         for name, value in limit:
             key = ("limits", target, name)
             yield Setting(key=key, value=value, origin=said[key].origin if key in said else DEFAULT)
+    for target in situation.settings.prices:
+        for name, value in situation.settings.said("prices", target).items():
+            yield Setting(key=("prices", target, name), value=_json(value.value), origin=value.origin)
     with unheard():
         for name in situation.providers:
             yield from of_provider(name, situation)
@@ -167,9 +170,9 @@ def settings_there_are(situation: Situation) -> Iterator[Key]:
         yield from ((section, name) for name in _inside((section,), situation))
     for provider in situation.providers:
         yield from (("providers", provider, name) for name in _inside(("providers", provider), situation))
-    limited = [path[1] for path, _ in situation.settings if path[0] == "limits" and len(path) > 1]
-    for name in dict.fromkeys([*situation.providers, *limited]):
-        yield from (("limits", name, kind) for kind in _inside(("limits", name), situation))
+    for section in NAMED:
+        for name in dict.fromkeys([*situation.providers, *situation.settings.named(section)]):
+            yield from ((section, name, kind) for kind in _inside((section, name), situation))
 
 
 def _shown(key: Key, value: Any, origin: Origin, *, secret: bool) -> Setting:
@@ -199,7 +202,7 @@ def _json(value: Any) -> Any:
 
 def _inside(table: Key, situation: Situation) -> list[str]:
     """The names that may stand in `table`."""
-    if table in [("providers",), ("limits",)]:
+    if table in [(section,) for section in TABLES]:
         return situation.roster.names
     model = model_of(table, situation)
     plugin = ["plugin"] if table[0] == "providers" else []

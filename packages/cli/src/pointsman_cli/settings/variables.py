@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pointsman.config.providers import own_variable
-from pointsman.config.settings import SECTIONS
+from pointsman.config.settings import NAMED, SECTIONS
 from pointsman.engine.roster import Roster
 
 from ..listing import say
 
-OURS = ("POINTSMAN_CONFIG", "POINTSMAN_HISTORY")
+OURS = ("POINTSMAN_CACHE", "POINTSMAN_CONFIG", "POINTSMAN_HISTORY")
 """Variables that are no setting."""
 
 
@@ -24,8 +24,9 @@ class Unread:
     """What it was to be called, probably."""
 
     def __str__(self) -> str:
-        if self.name.startswith(own_variable("limits")):
-            return f"nobody reads {self.name}: limits are read from files and arguments only"
+        for section in NAMED:
+            if self.name.startswith(own_variable(section)):
+                return f"nobody reads {self.name}: {section} are read from files and arguments only"
         return f"nobody reads {self.name}: no section and no provider has that name"
 
 

@@ -267,7 +267,7 @@ class Settings:
         """``[prices]``, by provider or target. Raises `ConfigError` naming the setting and its origin."""
         found: dict[str, Price] = {}
         for name in self.named("prices"):
-            said = nested(self._values, "prices", name)
+            said = self.said("prices", name)
             origins = dict.fromkeys(str(one.origin) for one in said.values())
             found[name] = self._section("prices", PriceSettings, name).price(" and ".join(origins))
         return found
@@ -276,16 +276,20 @@ class Settings:
         """The names that have a table in that section."""
         return sorted({path[1] for path in self._values if path[0] == section and len(path) > 1})
 
+    def said(self, *table: str) -> dict[str, Value]:
+        """What is set in that table: setting -> value."""
+        return nested(self._values, *table)
+
     def provider_tables(self) -> list[str]:
         """The names that stand under ``[providers]``."""
         return self.named("providers")
 
     def provider(self, name: str) -> dict[str, Value]:
         """What files and arguments say of one provider: setting -> value."""
-        return nested(self._values, "providers", name)
+        return self.said("providers", name)
 
     def _section(self, name: str, model: type[SectionT], *table: str) -> SectionT:
-        own = nested(self._values, name, *table)
+        own = self.said(name, *table)
         if not own and model is not PriceSettings:
             return model.model_construct()  # The defaults hold; to build a validator for them takes milliseconds.
         shown = ".".join((name, *(f'"{part}"' for part in table)))

@@ -55,7 +55,7 @@ def read(path: Path) -> dict[str, Price]:
         if said["version"] != _VERSION:
             raise ValueError(f"it is of version {said['version']!r}")
         return {str(model): price_of_json(price) for model, price in said["prices"].items()}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
         log.warning("the prices in %s are left out: %s: %s", path, type(error).__name__, error)
