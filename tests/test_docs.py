@@ -30,10 +30,12 @@ import pytest
 
 import pointsman
 from pointsman import errors, hookspecs
+from pointsman.config.prices import PriceSettings
 from pointsman.config.settings import Limit
 from pointsman.cost import FLOOR_CHARACTERS_PER_TOKEN
 from pointsman.engine.terms import OnBreak
 from pointsman.plugins import Kind
+from pointsman.pricebook import PriceLayer
 from pointsman.telemetry import Outcome, Role
 from pointsman_testing.mishaps import MISHAPS
 
@@ -138,6 +140,7 @@ def test_toml_examples_are_settings_or_a_manifest(page: str) -> None:
             settings = pointsman.Settings.of(document)
             assert all([settings.engine, settings.routing, settings.plugins])
             assert all(settings.limits.values())
+            assert all(settings.prices.values())
 
 
 def commands() -> dict[str, set[str]]:
@@ -259,6 +262,13 @@ def test_engine_page_lists_roles_and_outcomes() -> None:
 def test_configuration_page_lists_every_limit() -> None:
     chapter = text("docs/configuration.md").partition("### `[limits.")[2].partition("\n##")[0]
     assert re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE) == list(Limit.model_fields)
+
+
+def test_prices_page_lists_every_setting_and_every_layer() -> None:
+    assert [row[0] for row in table("docs/prices.md", "setting")] == list(PriceSettings.model_fields)
+    assert [row[1] for row in table("docs/prices.md", "place") if row[1]] == list(get_args(PriceLayer))
+    chapter = text("docs/configuration.md").partition("### `[prices.")[2].partition("\n##")[0]
+    assert all(f"`{name}`" in chapter for name in PriceSettings.model_fields)
 
 
 def test_hooks_page_lists_what_a_request_asks_and_an_answer_says() -> None:

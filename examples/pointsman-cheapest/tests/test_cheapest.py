@@ -67,6 +67,13 @@ def test_an_unknown_price_comes_last_and_a_price_of_nothing_first() -> None:
     assert unknown.reason == "nobody's price is known"
 
 
+def test_what_is_billed_by_the_second_is_not_taken_for_free() -> None:
+    nothing = Decimal(0)
+    price = Price(input=nothing, output=nothing, second=Decimal("0.0003"), as_of=None, source="a test")
+    own = ScriptedProvider("own", models=[ModelInfo(id="m", price=price)])
+    assert [target.provider for target in client(own, priced("b", "9", "9")).decide("Hi").order] == ["b", "own"]
+
+
 def test_who_cannot_see_is_not_asked_to() -> None:
     asked = [user("What is this?", Image("https://pictures.example/1.png"))]
     seeing, blind = priced("seeing", "2", "2", can=["vision"]), priced("blind", "1", "1")

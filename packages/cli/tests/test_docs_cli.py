@@ -20,6 +20,7 @@ NESTED = {
     "costs": ["export", "purge"],
     "keys": ["set", "list", "rm", "test", "path"],
     "plugins": ["new"],
+    "prices": ["show", "check", "update"],
     "providers": ["check"],
 }
 LINES = [[], *([verb] for verb in VERBS), *([verb, below] for verb, all_ in NESTED.items() for below in all_)]

@@ -16,7 +16,7 @@ from click.testing import Result
 from pointsman import Price, Target
 from pointsman.engine.roster import Roster
 from pointsman_cli.models import facts
-from pointsman_testing import Fault, Hangup, SambaNova, Vendor
+from pointsman_testing import Fault, Hangup, SambaNovaApi, Vendor
 
 Invoke = Callable[..., Result]
 TODAY = datetime.now(UTC).date()
@@ -31,7 +31,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 @pytest.fixture
 def samba(labs: Any, nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Vendor:
     """A vendor whose list has prices."""
-    vendor: Vendor = labs.vendor(dialect=SambaNova(), models=["gpt-oss-120b"], api_key="sk-not-a-real-one-12345")
+    vendor: Vendor = labs.vendor(dialect=SambaNovaApi(), models=["gpt-oss-120b"], api_key="sk-not-a-real-one-12345")
     monkeypatch.setenv("POINTSMAN_SAMBANOVA_BASE_URL", vendor.base_url)
     monkeypatch.setenv("POINTSMAN_SAMBANOVA_API_KEY", "sk-not-a-real-one-12345")
     return vendor

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman import AtLeast, Cost, Exact, Price, PriceBook, Target, Timings, Unknown, Usage
+from pointsman_hf import HuggingFaceConfig
 from pointsman_hf.catalogue import Catalogue, read_catalogue
 from pointsman_hf.config import divided, pinned
-from pointsman_hf.prices import Meter, live_cost, pricing
+from pointsman_hf.prices import Meter, live_cost, price_of, pricing, users_own
 
 TODAY = date(2026, 11, 23)
 ANYTHING: Any = st.recursive(
@@ -159,6 +160,41 @@ def test_the_users_own_price_wins() -> None:
     by_token = pricing(PriceBook(({end: mine},)), lambda: found, Meter(lambda: 0.0))
     assert by_token(end, usage, Timings(e2e=1.0)) == Exact(7)
     assert without(end, usage, None) == without(end, usage, Timings(e2e=1.0)) == Unknown
+
+
+def test_of_the_users_own_prices_the_nearest_wins() -> None:
+    def mine(usd: int) -> Price:
+        return Price(input=Decimal(usd), output=Decimal(usd), as_of=None, source="a contract")
+
+    book = PriceBook(({Target("hf", "*"): mine(1), Target("hf", "a/b"): mine(2), Target("hf", "a/c:groq"): mine(3)},))
+    models = ("a/b:groq", "a/b", "a/c:groq", "a/c:novita", "endpoint:x")
+    found = [users_own(book, Target("hf", model)) for model in models]
+    assert found == [mine(2), mine(2), mine(3), mine(1), mine(1)]
+
+
+def test_what_the_list_said_before_stands_in_until_it_is_read() -> None:
+    usage, asked = Usage(input_tokens=1_000_000), Target("hf", "a/b:groq")
+    known = read(
+        {"id": "a/b", "providers": [{"provider": "groq", "status": "live", "pricing": {"input": 1, "output": 1}}]}
+    )
+    book = PriceBook(live={asked: Price(input=Decimal(5), output=Decimal(5), as_of=TODAY, source="the list")})
+    now = Catalogue()
+    cost = pricing(book, lambda: now, Meter(lambda: 0.0))
+    assert cost(asked, usage, None) == Exact(5)
+    now = known
+    assert cost(asked, usage, None) == Exact(1)
+    now = read({"id": "other", "providers": [{"provider": "groq", "status": "live"}]})
+    assert cost(asked, usage, None) == Unknown, "who is not listed any more has no price of today"
+
+
+def test_an_hour_of_an_endpoint_that_is_set_is_in_the_book_by_the_second() -> None:
+    config = HuggingFaceConfig.model_validate({"api_key": "hf_0123456789", "endpoint_prices": {"mine": "0.8"}})
+    for name in ("endpoint:mine", "endpoint:team/mine"):
+        price = price_of(config, name)
+        assert price is not None
+        assert 0 < price.second * 3600 <= Decimal("0.8")
+    assert price_of(config, "endpoint:other") is None
+    assert price_of(config, "mine") is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 100)), min_size=1, max_size=12))

@@ -26,6 +26,7 @@ from pointsman import (
     Scope,
     StreamBroken,
     StreamEvent,
+    Target,
     TextDelta,
     Unavailable,
     Unknown,
@@ -106,6 +107,16 @@ async def test_an_answer_costs_what_who_served_it_takes(
     async with client_of(vendor) as client:
         reply = await client.chat("Hi there.", model=f"hf/{MODEL}{suffix}")
     assert reply.cost == Exact(Decimal(input_price) + 2 * Decimal(output_price))
+
+
+async def test_the_book_says_what_the_list_says(client_of: Clients, vendor: Vendor) -> None:
+    async with client_of(vendor) as client:
+        await client.chat("Hi there.", model=f"hf/{MODEL}")
+        book = client.roster.prices("hf")
+        groq = book.quote(Target("hf", f"{MODEL}:groq"))
+    assert groq is not None
+    assert (groq.layer, groq.price.input, groq.price.source) == ("live", Decimal("0.15"), f"{vendor.base_url}/models")
+    assert book.find(Target("hf", MODEL)) is None, "those who serve it take different prices"
 
 
 async def test_where_nobody_says_who_served_the_cheapest_is_the_least(

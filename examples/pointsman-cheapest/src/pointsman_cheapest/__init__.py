@@ -1,9 +1,9 @@
-"""The lowest price first, by what the answer should cost; models whose price nobody knows come last."""
+"""The lowest price first, by what the answer should cost; where nobody can say that before, it comes last."""
 
 from collections.abc import Sequence
 from math import inf
 
-from pointsman import Candidate, ChatRequest, Decision, Exclusion, Policy, Usage, hookimpl
+from pointsman import Candidate, ChatRequest, Decision, Exclusion, Policy, Unknown, Usage, hookimpl
 
 ANSWER = 500
 """Tokens of an answer, unless the request allows fewer."""
@@ -21,11 +21,12 @@ class CheapestPolicy:
         usage = Usage(input_tokens=asked, output_tokens=min(ANSWER, request.max_tokens or ANSWER))
         lacks = {one.target: ", ".join(sorted(one.lacks(request))) for one in candidates}
         able = [one for one in candidates if not lacks[one.target]]
-        able.sort(key=lambda one: one.price.of(usage).known if one.price else inf)
+        costs = {one.target: one.price.of(usage) if one.price else Unknown for one in able}
+        able.sort(key=lambda one: costs[one.target].known if costs[one.target].complete else inf)
         excluded = tuple(Exclusion(target, f"cannot do {what}") for target, what in lacks.items() if what)
         reason = "nobody's price is known" if able else "nobody can do what is asked for"
-        if able and (price := able[0].price):
-            reason = f"{able[0].target} should answer for {price.of(usage)}"
+        if able and costs[able[0].target].complete:
+            reason = f"{able[0].target} should answer for {costs[able[0].target]}"
         return Decision(policy=self.name, order=tuple(one.target for one in able), excluded=excluded, reason=reason)
 
 
