@@ -41,13 +41,15 @@ class Server:
         if self._as_other:
             shutil.chown(folder, "postgres")
         self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "app", "-N", "--locale=C.UTF-8")
+        rules = folder / "data" / "pg_hba.conf"
+        rules.write_text("host all locked 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         self.start()
 
-    def url(self, database: str) -> str:
-        return f"postgres://app@127.0.0.1:{self.port}/{database}"
+    def url(self, database: str = "postgres", user: str = "app") -> str:
+        return f"postgres://{user}@127.0.0.1:{self.port}/{database}"
 
     def new_database(self) -> str:
         """The URL of an empty one."""
@@ -57,7 +59,7 @@ class Server:
 
     def new_schema(self) -> str:
         """The URL of a schema that is not there yet, which is made in a tenth of the time of a database."""
-        return f"{self.url('postgres')}?schema=s{uuid4().hex}"
+        return f"{self.url()}?schema=s{uuid4().hex}"
 
     def execute(self, sql: str, database: str = "postgres") -> list[tuple[object, ...]]:
         with psycopg.connect(self.url(database), autocommit=True) as connection:

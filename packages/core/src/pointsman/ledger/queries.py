@@ -54,10 +54,11 @@ class Names(NamedTuple):
 
 
 def written(table: Table, prefix: str) -> str:
-    """Adds a row, unless it is there."""
+    """Adds a row; a call that is there already is left as it is, and counts as no row."""
     columns = COLUMNS[table]
     marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {prefix}{table} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+    unless = " ON CONFLICT (call_id) DO NOTHING" if table == "calls" else ""
+    return f"INSERT INTO {prefix}{table} ({', '.join(columns)}) VALUES ({marks}){unless}"  # noqa: S608
 
 
 def known(ids: Sequence[str], prefix: str) -> Statement:

@@ -125,9 +125,12 @@ def call_values(entry: LedgerEntry) -> Values:
 
 
 def attempt_values(entry: LedgerEntry) -> list[Values]:
-    """The rows of its attempts."""
+    """The rows of its attempts. Raises `ValueError` if two have the same number: one of them would be lost."""
+    attempts = entry.call.attempts
+    if len({attempt.attempt for attempt in attempts}) < len(attempts):
+        raise ValueError(f"the call {entry.call.call_id} has two attempts of the same number")
     keeps_texts = entry.prompt is not None or entry.answer is not None
-    return [_attempt(entry, attempt, keeps_texts) for attempt in entry.call.attempts]
+    return [_attempt(entry, attempt, keeps_texts) for attempt in attempts]
 
 
 def _attempt(entry: LedgerEntry, attempt: AttemptRecord, keeps_texts: bool) -> Values:

@@ -115,8 +115,10 @@ class SqlLedger:
         given = {
             str(row[0]): (row, attempt_values(entry)) for entry in reversed(entries) if (row := call_values(entry))
         }
-        if given:
-            self._run(self._dialect.begin_write, partial(self._write, given))
+        while given:
+            with suppress(_Overtaken):
+                self._run(self._dialect.begin_write, partial(self._write, given))
+                return
 
     def totals(self, query: LedgerQuery, by: Sequence[Dimension] = ()) -> list[LedgerTotal]:
         statement = queries.totalled(query, by, self._names)
@@ -164,19 +166,21 @@ class SqlLedger:
     # Underneath ------------------------------------------------------------------------------------------------------
 
     def _write(self, given: dict[str, tuple[Any, list[Any]]], connection: SqlConnection) -> None:
-        ids = list(given)
+        ids, there = list(given), set[str]()
         for first in range(0, len(ids), PAGE):
             statement = queries.known(ids[first : first + PAGE], self._names.prefix)
-            for (there,) in self._rows(statement, connection):
-                del given[there]
-        calls = [call for call, _ in reversed(given.values())]
-        attempts = [attempt for _, several in reversed(given.values()) for attempt in several]
-        self._add("calls", calls, connection)
-        self._add("attempts", attempts, connection)
+            there.update(call_id for (call_id,) in self._rows(statement, connection))
+        fresh = [given[call_id] for call_id in reversed(ids) if call_id not in there]
+        if self._add("calls", [call for call, _ in fresh], connection) < len(fresh):
+            raise _Overtaken
+        self._add("attempts", [attempt for _, several in fresh for attempt in several], connection)
 
-    def _add(self, table: Table, rows: list[Any], connection: SqlConnection) -> None:
-        if rows:
-            connection.cursor().executemany(self._marked(queries.written(table, self._dialect.prefix)), rows)
+    def _add(self, table: Table, rows: list[Any], connection: SqlConnection) -> int:
+        if not rows:
+            return 0
+        cursor: SqlCursor = connection.cursor()
+        cursor.executemany(self._marked(queries.written(table, self._dialect.prefix)), rows)
+        return cursor.rowcount
 
     def _rows(self, statement: queries.Statement, connection: SqlConnection) -> list[Any]:
         return list(self._execute(statement, connection).fetchall())
@@ -262,6 +266,10 @@ class SqlLedger:
             yield
         except self._dialect.failures as error:
             raise self._dialect.explain(error) from error
+
+
+class _Overtaken(Exception):
+    """Somebody else has written one of these calls since we looked."""
 
 
 _abandoned: list[object] = []

@@ -61,20 +61,16 @@ class SqliteDialect(SqlDialect):
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # Of a file that is empty; it changes no other.
-        if self._path is not None:
-            self._into_wal(connection)
         connection.execute(f"PRAGMA synchronous={self._sync}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")  # What is forgotten is overwritten.
-
-    def _into_wal(self, connection: sqlite3.Connection) -> None:
-        """Two that do it at once could wait for each other for ever, so that SQLite does not wait, but gives up."""
+        if connection.execute("PRAGMA page_count").fetchone() == (0,):
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # It writes, whatever it was before.
         until = time.monotonic() + self._busy
-        while True:
+        while self._path is not None and connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            # Two that change it at once could wait for each other for ever, so that SQLite does not wait, but gives up.
             try:
                 connection.execute("PRAGMA journal_mode=WAL")
-                return
             except sqlite3.OperationalError as error:
                 if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                     raise
@@ -99,13 +95,14 @@ class SqliteDialect(SqlDialect):
         return self._path is not None and _identity(self._path) != self._identity
 
     def give_back(self, connection: SqlConnection) -> None:
+        assert isinstance(connection, sqlite3.Connection)
         (free,) = connection.execute("PRAGMA freelist_count").fetchone()
         for _ in range(0, free, _FREED):
-            connection.execute(f"PRAGMA incremental_vacuum({_FREED})").fetchall()
+            connection.executescript(f"PRAGMA incremental_vacuum({_FREED})")  # `execute` would free one page, and stop.
 
     def explain(self, error: Exception) -> StoreError:
-        said = _NEXT.get(_code(error), "")
-        return StoreError(f"the ledger at {self} cannot be used: {error}{said}")
+        step = _NEXT.get(_code(error))
+        return StoreError(f"the ledger at {self} cannot be used: {error}{f'; {step}' if step else ''}")
 
 
 def _code(error: Exception) -> int:
@@ -114,28 +111,34 @@ def _code(error: Exception) -> int:
 
 
 _NEXT = {
-    sqlite3.SQLITE_NOTADB: ": it is no database of SQLite; move it away, or set [ledger] url to another file",
+    sqlite3.SQLITE_NOTADB: "it is no database of SQLite; move it away, or set [ledger] url to another file",
     sqlite3.SQLITE_CORRUPT: (
-        ": it is damaged; move it away, and a new one is begun (`sqlite3 FILE .recover` saves what can be read)"
+        "it is damaged; move it away, and a new one is begun (`sqlite3 FILE .recover` saves what can be read)"
     ),
-    sqlite3.SQLITE_FULL: ": free some space on that disk, or set [ledger] url to a file on another",
-    sqlite3.SQLITE_IOERR: ": the disk failed, or is full; WAL needs a local one, not a network's (sqlite.org/wal.html)",
-    sqlite3.SQLITE_READONLY: ": let this user write the file and its folder, or set [ledger] url to another file",
-    sqlite3.SQLITE_CANTOPEN: ": let this user write the file and its folder, or set [ledger] url to another file",
-    sqlite3.SQLITE_PERM: ": let this user write the file and its folder, or set [ledger] url to another file",
-    sqlite3.SQLITE_BUSY: ": another process has been writing to it for long; end that one, or try again",
-    sqlite3.SQLITE_LOCKED: ": another process has been writing to it for long; end that one, or try again",
+    sqlite3.SQLITE_FULL: "free some space on that disk, or set [ledger] url to a file on another",
+    sqlite3.SQLITE_IOERR: "the disk failed, or is full; WAL needs a local one, not a network's (sqlite.org/wal.html)",
+    sqlite3.SQLITE_READONLY: "let this user write the file and its folder, or set [ledger] url to another file",
+    sqlite3.SQLITE_CANTOPEN: "let this user write the file and its folder, or set [ledger] url to another file",
+    sqlite3.SQLITE_PERM: "let this user write the file and its folder, or set [ledger] url to another file",
+    sqlite3.SQLITE_BUSY: "another process has been writing to it for long; end that one, or try again",
+    sqlite3.SQLITE_LOCKED: "another process has been writing to it for long; end that one, or try again",
 }
 
 
 def _make(path: Path) -> None:
     """The folder and an empty file, both for their owner only. SQLite gives its other files the same mode."""
+    path = Path(os.path.realpath(path))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.is_dir():
-            raise StoreError(f"the ledger cannot be {path}: that is a folder; name a file in it")
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        if path.is_dir():
+            raise StoreError(f"the ledger cannot be {path}: that is a folder; name a file in it")
+    except (FileExistsError, NotADirectoryError) as error:
+        wrong = next((one for one in path.parents if one.exists() and not one.is_dir()), path.parent)
+        raise StoreError(
+            f"the ledger at {path} cannot be made: {wrong} is no folder; set [ledger] url to another file"
+        ) from error
     except OSError as error:
         raise StoreError(
             f"the ledger at {path} cannot be made: {error.strerror or error}; "

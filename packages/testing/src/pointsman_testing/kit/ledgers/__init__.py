@@ -17,6 +17,7 @@ from pointsman.telemetry import AttemptRecord
 
 from ..overriding import Overridable
 from ..speech import expect
+from .crash import expect_all_there, killed_while_writing
 from .entries import BEGINNING, TARGETS, entry
 from .reference import ReferenceLedger
 from .walk import compare, walk
@@ -226,6 +227,11 @@ class LedgerConformance(Overridable):
         with again() as ledger:
             (total,) = ledger.totals(ALL)
         expect((total.calls, total.cost) == (75, Exact(75)), f"of 75 calls that four wrote at once there are {total}")
+
+    def test_what_a_killed_process_has_written_is_there(self, url: str, again: Callable[[], Ledger]) -> None:
+        written = killed_while_writing(url, ["a", "b"], Random(1))  # noqa: S311
+        expect(len(written) > 2, "two processes wrote next to nothing: what they printed is above")
+        expect_all_there(again, written)
 
     def test_is_of_no_use_after_it_was_closed(self, ledger: Ledger) -> None:
         ledger.close()
