@@ -5,7 +5,6 @@ The oracle is what providers saw and would bill, not our own records. All but th
 
 from __future__ import annotations
 
-import gc
 import logging
 import tempfile
 from collections import Counter, defaultdict
@@ -253,7 +252,6 @@ def test_calls_attempts_and_money_are_conserved(
                 check(world, vendors, ledger)
     finally:
         logging.disable(logging.NOTSET)
-        gc.collect()
 
 
 def check(world: World, vendors: list[Vendor], ledger: Ledger) -> None:
