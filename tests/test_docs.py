@@ -34,6 +34,8 @@ from pointsman.config.prices import PriceSettings
 from pointsman.config.settings import Limit
 from pointsman.cost import FLOOR_CHARACTERS_PER_TOKEN
 from pointsman.engine.terms import OnBreak
+from pointsman.ledger import DIMENSIONS
+from pointsman.ledger.rows import COLUMNS
 from pointsman.plugins import Kind
 from pointsman.pricebook import PriceLayer
 from pointsman.telemetry import Outcome, Role
@@ -269,6 +271,12 @@ def test_prices_page_lists_every_setting_and_every_layer() -> None:
     assert [row[1] for row in table("docs/prices.md", "place") if row[1]] == list(get_args(PriceLayer))
     chapter = text("docs/configuration.md").partition("### `[prices.")[2].partition("\n##")[0]
     assert all(f"`{name}`" in chapter for name in PriceSettings.model_fields)
+
+
+def test_ledger_page_lists_every_column() -> None:
+    assert [row[0] for row in table("docs/ledger.md", "column of a call")] == list(COLUMNS["calls"])
+    assert [row[0] for row in table("docs/ledger.md", "column of an attempt")] == list(COLUMNS["attempts"])
+    assert all(f"`{dimension}`" in text("docs/ledger.md") for dimension in (*DIMENSIONS, "tag:NAME"))
 
 
 def test_hooks_page_lists_what_a_request_asks_and_an_answer_says() -> None:

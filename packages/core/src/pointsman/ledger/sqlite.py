@@ -15,7 +15,7 @@ from . import Ledger
 from .sql import SqlConnection, SqlDialect, SqlLedger
 
 APPLICATION = 0x506F696E
-"""``application_id`` of our files, in which ``file`` reads "Poin"."""
+"""``application_id`` of our files: the first letters of the name."""
 BUSY = 10.0
 """Seconds to wait while another process writes. Each of ours writes for milliseconds."""
 _SYNC = {"normal": "NORMAL", "full": "FULL"}

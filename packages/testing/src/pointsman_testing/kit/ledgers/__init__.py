@@ -171,8 +171,8 @@ class LedgerConformance(Overridable):
     def test_refuses_what_it_cannot_understand(self, ledger: Ledger) -> None:
         day = datetime(2026, 12, 1)
         questions: dict[str, Callable[[], object]] = {
-            "a dimension that there is not": lambda: ledger.totals(ALL, ["modle"]),
-            "a condition on a dimension that there is not": lambda: ledger.totals(LedgerQuery(where={"modle": "x"})),
+            "a dimension that there is not": lambda: ledger.totals(ALL, ["colour"]),
+            "a condition on a dimension that there is not": lambda: ledger.totals(LedgerQuery(where={"colour": "x"})),
             "a moment without a time zone": lambda: ledger.totals(LedgerQuery(since=day)),
             "a purge before a moment without a time zone": lambda: ledger.purge(day),
             "a day that is none": lambda: ledger.totals(LedgerQuery(where={"day": "yesterday"})),
