@@ -22,6 +22,14 @@ def speed(timings: Timings) -> str:
     return f"{1 / timings.tpot:.0f} tok/s" if timings.tpot else f"{UNKNOWN} tok/s"
 
 
+def size(count: int) -> str:
+    """Bytes: ``3.4 MB``."""
+    amount, units = float(count), ["bytes", "kB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.{0 if units[0] == 'bytes' else 1}f} {units[0]}"
+
+
 def tokens(usage: Usage | None) -> str:
     """Of the answer: ``85 tokens``; a count of ours is marked as the lower bound that it is."""
     if usage is None:

@@ -7,9 +7,8 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from ..context import remember
 
@@ -35,7 +34,7 @@ def opened(chosen: str | None) -> Generator[Place]:
     Looking makes no file. Raises `StoreError` if it cannot be opened, `ConfigError` if the settings are wrong.
     """
     from pointsman.client import AsyncClient
-    from pointsman.config import ledger_url
+    from pointsman.config import ledger_file, ledger_url, without_password
     from pointsman.ledgers import open_ledger
 
     client = AsyncClient()
@@ -44,8 +43,8 @@ def opened(chosen: str | None) -> Generator[Place]:
     if url is None:
         yield Place(None, "", "None is kept: [ledger] url is none. pointsman config unset ledger.url keeps one.")
         return
-    file = _file(url)
-    where = f" in {file or _without_password(url)}"
+    file = ledger_file(url)
+    where = f" in {file or without_password(url)}"
     advice = "Calls are recorded as they end: ask something, such as pointsman chat 'Hi', then look again."
     if chosen and file is not None and not file.exists():
         from pointsman import StoreError
@@ -60,16 +59,3 @@ def opened(chosen: str | None) -> Generator[Place]:
 
 def _as_url(text: str) -> str:
     return text if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text) else f"sqlite:{quote(os.path.abspath(text))}"
-
-
-def _file(url: str) -> Path | None:
-    """The file behind a ``sqlite:`` URL."""
-    parts = urlsplit(url)
-    return Path(unquote(parts.path)).expanduser().absolute() if parts.scheme == "sqlite" and parts.path else None
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    name, _, host = parts.netloc.rpartition("@")
-    user = f"{name.partition(':')[0]}@" if name else ""
-    return f"{parts.scheme}://{user}{host}{parts.path}" if parts.netloc else url

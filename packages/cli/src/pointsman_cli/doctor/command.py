@@ -12,7 +12,7 @@ from ..context import debug_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @debug_option
 def doctor(live: bool, as_json: bool) -> None:
-    """Check versions, plugins, files, keys, providers, the policy, the network's settings and the terminal.
+    """Check versions, plugins, files, keys, providers, the policy, the ledger, the network's settings and the terminal.
 
     Each check says ok, warn or fail, and what to do next. One that fails keeps no other from being made. A key is never
     shown. Without --live nothing is sent.

@@ -14,7 +14,7 @@ from ..exits import Exit
 from ..listing import show_states
 from ..settings.situation import Situation, unheard
 from ..terminal import out
-from . import machine, setup
+from . import ledger, machine, setup
 from .findings import Check
 
 MEND = "mend what it names, and run pointsman doctor again"
@@ -45,6 +45,7 @@ def _all(situation: Situation, *, live: bool, debug: bool) -> Iterator[Check]:
         ("variables", partial(setup.variables, situation)),
         ("plugins", partial(setup.plugins, situation)),
         ("providers", partial(setup.providers, situation)),
+        ("ledger", partial(ledger.ledger, situation, live=live)),
         ("policy", partial(setup.policy, situation)),
         ("proxies", partial(machine.proxies, situation.environ)),
         ("terminal", partial(machine.terminal, situation.environ)),

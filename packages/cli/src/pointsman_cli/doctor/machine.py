@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from pointsman.config import without_password
 from pointsman.config.layers import KEYS_FILE, PROJECT_FILE
 from pointsman.config.settings import files as all_files
 
@@ -66,7 +67,10 @@ def _privacy(kind: str, path: Path, table: Mapping[str, Any], situation: Situati
     mode = path.stat().st_mode if os.name == "posix" else 0
     if kind == PROJECT_FILE and secrets:
         said = f"{path} holds {', '.join(secrets)}: a project's file is read by whoever gets the project"
-        yield Check(kind, "warn", said, f"pointsman keys set {secrets[0].split('.')[1]}, and remove it there")
+        command = f"pointsman keys set {secrets[0].split('.')[1]}"
+        if secrets[0] == "ledger.url":
+            command = "export POINTSMAN_LEDGER_URL=..."
+        yield Check(kind, "warn", said, f"{command}, and remove it there")
     elif secrets and mode & 0o077 and kind != KEYS_FILE:
         said = f"{path} holds {', '.join(secrets)}, and others can read it"
         yield Check(kind, "warn", said, f"chmod 600 {path}")
@@ -76,10 +80,15 @@ def _privacy(kind: str, path: Path, table: Mapping[str, Any], situation: Situati
 
 def _secrets(table: Mapping[str, Any], situation: Situation) -> list[str]:
     """The settings in a file that hold a key, by name."""
+    found: list[str] = []
+    match table.get("ledger"):
+        case {"url": str(url)} if without_password(url) != url:
+            found.append("ledger.url")
+        case _:
+            pass
     providers = table.get("providers")
     if not isinstance(providers, Mapping):
-        return []
-    found: list[str] = []
+        return found
     for name, settings in cast(Mapping[str, Any], providers).items():
         if isinstance(settings, Mapping):
             keys = [("providers", name, setting) for setting in cast(Mapping[str, Any], settings)]

@@ -12,7 +12,7 @@ from typing import Any, cast
 from pydantic import BaseModel, SecretStr
 
 from pointsman import ConfigError, PluginError
-from pointsman.config import Origin
+from pointsman.config import Origin, without_password
 from pointsman.config.layers import Key, Value
 from pointsman.config.providers import collect, is_secret
 from pointsman.config.settings import NAMED, SECTIONS
@@ -122,7 +122,8 @@ def in_force(situation: Situation) -> Iterator[Setting]:
         found: BaseModel = getattr(situation.settings, section)
         for name, value in found:
             origin = said[section, name].origin if (section, name) in said else DEFAULT
-            yield Setting(key=(section, name), value=_json(value), origin=origin)
+            shown = without_password(value) if (section, name) == ("ledger", "url") and value else value
+            yield Setting(key=(section, name), value=_json(shown), origin=origin)
     for target, limit in situation.settings.limits.items():
         for name, value in limit:
             key = ("limits", target, name)

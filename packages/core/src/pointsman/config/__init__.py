@@ -5,7 +5,7 @@
 """
 
 from .layers import Origin
-from .ledger import ledger_url, without_password
+from .ledger import ledger_file, ledger_url, without_password
 from .providers import Configured, configure, own_variable
 from .secrets import RedactingLog, Redactor
 from .settings import Engine, Routing, Settings
@@ -19,6 +19,7 @@ __all__ = [
     "Routing",
     "Settings",
     "configure",
+    "ledger_file",
     "ledger_url",
     "own_variable",
     "without_password",

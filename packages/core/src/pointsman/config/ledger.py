@@ -52,6 +52,12 @@ def default_file(settings: Settings) -> Path | None:
     return user_data_path("pointsman") / "ledger.db"
 
 
+def ledger_file(url: str) -> Path | None:
+    """The file behind a ``sqlite:`` URL; None for a ledger that is elsewhere."""
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)).expanduser().absolute() if parts.scheme == "sqlite" and parts.path else None
+
+
 def without_password(url: str) -> str:
     """`url` as it may be shown."""
     parts = urlsplit(url)
