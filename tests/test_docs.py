@@ -244,7 +244,7 @@ def test_errors_module_draws_its_own_tree() -> None:
     assert drawn == [error.__name__ for error in tree(errors.PointsmanError)]
 
 
-@pytest.mark.parametrize("section", ["engine", "routing", "plugins"])
+@pytest.mark.parametrize("section", ["engine", "routing", "plugins", "ledger"])
 def test_configuration_page_lists_every_setting(section: str) -> None:
     model = type(getattr(pointsman.Settings.of({}), section))
     chapter = text("docs/configuration.md").partition(f"### `[{section}]`")[2].partition("\n##")[0]

@@ -119,8 +119,9 @@ def test_demo_takes_nothing_of_its_user(run: Any, nowhere: Path, stranger: Any) 
         "SAMBANOVA_API_KEY": "sk-mine-and-not-for-the-demo",
         "HTTP_PROXY": "http://192.0.2.1:3128",
     }
-    done = run("demo", env=env)
+    done = run("demo", env={**env, "XDG_DATA_HOME": str(nowhere / "data")})
     assert (done.returncode, done.stderr) == (0, "")
+    assert not (nowhere / "data").exists(), "what the lab answers is no spending, and is not in the ledger"
 
 
 def test_demo_at_another_speed_says_so(run: Any) -> None:
