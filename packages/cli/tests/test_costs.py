@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from pointsman.ledgers import open_ledger
 
 from pointsman import (
     AtLeast,
@@ -29,6 +28,7 @@ from pointsman import (
     Unknown,
     Usage,
 )
+from pointsman.ledgers import open_ledger
 from pointsman_cli.costs.exporting import cell
 from pointsman_cli.costs.words import count as shortened
 

@@ -15,6 +15,7 @@ from . import words
 
 if TYPE_CHECKING:
     from pointsman import Ledger, LedgerQuery
+    from pointsman.engine.roster import Roster
 
 NOTHING = Exact(0)
 
@@ -37,11 +38,12 @@ class Elsewhere:
         """For a person."""
         if not self.compared:
             return [f"elsewhere: nothing to compare with {self.target}: of no answer are the tokens known"]
+        as_of = f" of {self.price.as_of}" if self.price.as_of else ""
         left = f"; {self.left_out} left out, whose tokens nobody counted" if self.left_out else ""
         return [
             f"elsewhere: {words.money(self.cost)} at {self.target} for what cost {words.money(self.paid)}: "
             f"{words.of(self.compared, 'answer')} compared{left}",
-            f"  at its price of {self.price.as_of}, {self.price.source}. The tokens are those of the models that "
+            f"  at its price{as_of}, {self.price.source}. The tokens are those of the models that "
             "answered: another cuts text otherwise, and says more or less. Failed attempts are in neither sum.",
         ]
 
@@ -57,47 +59,44 @@ class Elsewhere:
         }
 
 
-def compared(ledger: Ledger, query: LedgerQuery, targets: Sequence[str]) -> list[Elsewhere]:
-    """The answers that `query` means, priced at each of `targets`.
+def priced(targets: Sequence[str], roster: Roster) -> list[Elsewhere]:
+    """Each of `targets`, with its price of today. Raises `ConfigError` for one that has no price for tokens."""
+    found: list[Elsewhere] = []
+    for text in dict.fromkeys(targets):
+        try:
+            target = Target.parse(text)
+        except ValueError as error:
+            raise ConfigError(f"--if {text}: {error}") from None
+        price = roster.prices(target.provider).find(target)
+        if price is None:
+            raise ConfigError(
+                f"--if {target}: nobody knows a price of it, so that nothing can be compared; "
+                f'set one as [prices."{target}"], or see pointsman models {target.provider} --offline'
+            )
+        if price.second:
+            raise ConfigError(
+                f"--if {target}: it is billed by the second, and how long it would have taken, no count of tokens says"
+            )
+        found.append(Elsewhere(target=target, price=price))
+    return found
+
+
+def compare(ledger: Ledger, query: LedgerQuery, others: Sequence[Elsewhere]) -> None:
+    """Add to each of `others` the answers that `query` means.
 
     Each answer is priced by itself, since a price may depend on how long the prompt is. Embeddings are no answers,
-    unless the query asks for them. Raises `ConfigError` for a target without a price for tokens.
+    unless the query asks for them.
     """
-    found = [Elsewhere(target=target, price=_price(target)) for target in map(_target, targets)]
     where = {"outcome": "finished", "operation": "chat", **query.where}
-    for row in ledger.rows("attempts", replace(query, where=where)):
+    for row in ledger.rows("attempts", replace(query, where=where)) if others else ():
         usage, paid = _usage(row), _cost(row)
-        for one in found:
+        for one in others:
             if usage is None:
                 one.left_out += 1
             else:
                 one.compared += 1
                 one.cost += one.price.of(usage)
                 one.paid += paid
-    return found
-
-
-def _target(text: str) -> Target:
-    try:
-        return Target.parse(text)
-    except ValueError as error:
-        raise ConfigError(f"--if {text}: {error}") from None
-
-
-def _price(target: Target) -> Price:
-    from pointsman.client import AsyncClient
-
-    from ..context import remember
-
-    client = AsyncClient()
-    remember(client)
-    price = client.roster.prices(target.provider).find(target)
-    if price is None:
-        raise ConfigError(
-            f"--if {target}: nobody knows a price of it, so that nothing can be compared; "
-            f"pointsman models {target.provider} --offline -v lists those that are known"
-        )
-    return price
 
 
 def _usage(row: Mapping[str, Any]) -> Usage | None:

@@ -14,6 +14,7 @@ from ..context import remember
 
 if TYPE_CHECKING:
     from pointsman import Ledger
+    from pointsman.engine.roster import Roster
 
 
 @dataclass(frozen=True)
@@ -27,35 +28,41 @@ class Place:
     """What makes it have something in it."""
 
 
+def known_here() -> Roster:
+    """The providers, stores and settings of this place."""
+    from pointsman.client import AsyncClient
+
+    client = AsyncClient()
+    remember(client)
+    return client.roster
+
+
 @contextmanager
-def opened(chosen: str | None) -> Generator[Place]:
+def opened(chosen: str | None, roster: Roster | None = None) -> Generator[Place]:
     """Open the ledger at `chosen`, a URL or the path of a file, else the one that clients keep.
 
     Looking makes no file. Raises `StoreError` if it cannot be opened, `ConfigError` if the settings are wrong.
     """
-    from pointsman.client import AsyncClient
+    from pointsman import StoreError, open_ledger
     from pointsman.config import ledger_file, ledger_url, without_password
-    from pointsman.ledgers import open_ledger
 
-    client = AsyncClient()
-    remember(client)
-    url = _as_url(chosen) if chosen else ledger_url(client.roster.settings)
+    roster = roster or known_here()
+    url = _as_url(chosen) if chosen else ledger_url(roster.settings)
     if url is None:
         yield Place(None, "", "None is kept: [ledger] url is none. pointsman config unset ledger.url keeps one.")
         return
     file = ledger_file(url)
     where = f" in {file or without_password(url)}"
-    advice = "Calls are recorded as they end: ask something, such as pointsman chat 'Hi', then look again."
     if chosen and file is not None and not file.exists():
-        from pointsman import StoreError
-
         raise StoreError(f"there is no ledger{where}: correct --ledger, or leave it out for the one that is kept")
+    advice = "Calls are recorded as they end: ask something, such as pointsman chat 'Hi', then look again."
     if file is not None and not file.exists():
         yield Place(None, where, advice)
         return
-    with open_ledger(url, plugins=client.roster.plugins) as ledger:
+    with open_ledger(url, plugins=roster.plugins) as ledger:
         yield Place(ledger, where, advice)
 
 
 def _as_url(text: str) -> str:
+    """A URL as it is. A drive's letter is no scheme."""
     return text if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text) else f"sqlite:{quote(os.path.abspath(text))}"

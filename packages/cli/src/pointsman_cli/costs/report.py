@@ -17,8 +17,8 @@ from ..listing import say, wrapped
 from ..terminal import colours, is_terminal, out, show, width
 from . import words
 from .choice import shown
-from .elsewhere import Elsewhere, compared
-from .opening import Place, opened
+from .elsewhere import Elsewhere, compare, priced
+from .opening import Place, known_here, opened
 from .picture import Bar, Line, draw
 from .table import show_table
 
@@ -47,25 +47,28 @@ def report_costs(
 ) -> None:
     """Read the ledger, and print what is in it."""
     pictured = not as_json and is_terminal(sys.stdout)
-    with opened(url) as place:
+    roster = known_here()
+    others = priced(targets, roster)
+    with opened(url, roster) as place:
         if place.ledger is None:
-            report = _nothing(query, by or DEFAULT_BY)
+            report = _nothing(query, by or DEFAULT_BY, others)
         else:
-            report = _gathered(place.ledger, query, by, targets, pictured=pictured)
+            report = _gathered(place.ledger, query, by, others, pictured=pictured)
         if as_json:
             out(dumps(_json(report)))
         elif report.total.attempts:
-            _show(report, pictured=pictured, named=bool(by))
+            _show(report, pictured=pictured)
         if not report.total.attempts:
             _tell_why(place, query)
 
 
 def _gathered(
-    ledger: Ledger, query: LedgerQuery, by: Sequence[str], targets: Sequence[str], *, pictured: bool
+    ledger: Ledger, query: LedgerQuery, by: Sequence[str], others: Sequence[Elsewhere], *, pictured: bool
 ) -> Report:
     stacked = [one for one in by if one != "day"][:1] if "day" in by else [] if by else ["provider"]
     wanted = pictured and (not by or ("day" in by and len(by) <= 2))
     (total,) = ledger.totals(query)
+    compare(ledger, query, others)
     groups = ledger.totals(query, by or DEFAULT_BY)
     return Report(
         query=query,
@@ -74,18 +77,18 @@ def _gathered(
         total=total,
         outcomes=ledger.totals(query, ["outcome"]),
         days=ledger.totals(query, ["day", *stacked]) if wanted and total.attempts else [],
-        elsewhere=compared(ledger, query, targets) if targets else [],
+        elsewhere=others,
     )
 
 
-def _nothing(query: LedgerQuery, by: Sequence[str]) -> Report:
+def _nothing(query: LedgerQuery, by: Sequence[str], others: Sequence[Elsewhere]) -> Report:
     """Of no ledger at all."""
     from pointsman import Exact, LedgerTotal, Usage
 
     none = LedgerTotal(
         key=(), calls=0, attempts=0, failed=0, usage=Usage(), uncounted=0, cost=Exact(0), unpriced=0, bounded=0
     )
-    return Report(query=query, by=by, groups=[], total=none, outcomes=[], days=[], elsewhere=[])
+    return Report(query=query, by=by, groups=[], total=none, outcomes=[], days=[], elsewhere=others)
 
 
 def _tell_why(place: Place, query: LedgerQuery) -> None:
@@ -116,7 +119,7 @@ def _said(query: LedgerQuery) -> str:
 # For a person ---------------------------------------------------------------------------------------------------------
 
 
-def _show(report: Report, *, pictured: bool, named: bool) -> None:
+def _show(report: Report, *, pictured: bool) -> None:
     if pictured:
         out(wrapped(f"Costs {_said(report.query)} (days are UTC's)", "", "  "))
         lines = picture(report.days, report.query, width(most=100))
