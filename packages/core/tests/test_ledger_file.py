@@ -20,6 +20,7 @@ from random import Random
 import pytest
 
 from pointsman import ConfigError, LedgerQuery, SqlLedger, StoreError, open_ledger
+from pointsman.ledger.queries import Names, listed
 from pointsman.ledger.schema import STEPS
 from pointsman.ledger.sqlite import SqliteDialect
 from pointsman_testing.kit.ledgers.entries import entry
@@ -205,6 +206,20 @@ def test_who_only_opens_a_ledger_writes_nothing(file: Path) -> None:
     before = file.read_bytes()
     ids(file)
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("where", [{}, {"outcome": "finished", "operation": "chat"}, {"provider": "a", "tag:t": "x"}])
+def test_each_page_of_rows_begins_where_the_last_one_ended(file: Path, where: dict[str, str]) -> None:
+    """Whatever is wanted of them: else a long ledger takes a time that grows with the square of its length."""
+    dialect = SqliteDialect(file)
+    query = LedgerQuery(since=datetime(2026, 1, 1, tzinfo=UTC), where=where)
+    page = listed("attempts", query, Names(dialect.prefix, dialect.tag), (0, "a", 1), 500)
+    connection = dialect.connect()
+    plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {page.sql}", page.values)]
+    connection.close()
+    assert plan[0].startswith("SEARCH c USING")
+    assert "calls_began" in plan[0]
+    assert plan[1].startswith("SEARCH a USING")
 
 
 def test_another_that_writes_for_long_is_not_waited_for_for_ever(file: Path) -> None:

@@ -96,7 +96,11 @@ def totalled(query: LedgerQuery, by: Sequence[Dimension], names: Names) -> State
 
 
 def listed(table: Table, query: LedgerQuery, names: Names, after: Sequence[Any] | None, limit: int) -> Statement:
-    """The next rows after one whose key was `after`; each row is its key, then its columns."""
+    """The next rows after one whose key was `after`; each row is its key, then its columns.
+
+    Calls are read in the order of their index, from `after` on. SQLite would rather look through all attempts for each
+    page, if they have a condition: ``CROSS JOIN`` keeps it from that, and is a join like any other to PostgreSQL.
+    """
     mine = table[0]
     key = ["c.began", "c.call_id", *(["a.attempt"] if table == "attempts" else [])]
     where = _conditions(query, names, table)
@@ -106,7 +110,8 @@ def listed(table: Table, query: LedgerQuery, names: Names, after: Sequence[Any] 
         values += tuple(after)
     source = f"{names.prefix}calls c"
     if table == "attempts":
-        source += f" JOIN {names.prefix}attempts a ON a.call_id = c.call_id"
+        source += f" CROSS JOIN {names.prefix}attempts a"
+        sql = f" WHERE a.call_id = c.call_id{sql.replace(' WHERE', ' AND', 1)}"
     columns = ", ".join([*key, *(f"{mine}.{name}" for name in COLUMNS[table])])
     return Statement(
         f"SELECT {columns} FROM {source}{sql} ORDER BY {', '.join(key)} LIMIT {limit}",  # noqa: S608
