@@ -20,6 +20,12 @@ from pointsman_openai.known_prices import price_of
 OPENAI, GOOGLE = "https://api.openai.com/v1", "https://generativelanguage.googleapis.com/v1beta/openai"
 
 
+def providers() -> list[Any]:
+    snapshot = known_prices._snapshot()
+    assert snapshot is not None
+    return snapshot().providers
+
+
 @cache
 def known() -> list[tuple[str, str]]:
     """Models that have a price here, with an address of their vendor."""
@@ -32,11 +38,9 @@ def known() -> list[tuple[str, str]]:
         "x-ai": "https://api.x.ai/v1",
         "openrouter": "https://openrouter.ai/api/v1",
     }
-    found = known_prices._providers()
-    assert found is not None
     return [
         (addresses[vendor.id], model.id)
-        for vendor in found
+        for vendor in providers()
         if vendor.id in addresses
         for model in vendor.models
         if price_of(addresses[vendor.id], model.id)
@@ -142,12 +146,22 @@ def test_what_is_kept_longer_in_a_cache_is_dearer_so_that_writing_has_no_price()
     assert (both.cache_write, one.cache_write) == (None, Decimal("1.25"))
 
 
+def test_data_that_a_program_has_renewed_is_used_at_once() -> None:
+    from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
+
+    before = price_of(OPENAI, "gpt-4o-mini")
+    try:
+        set_custom_snapshot(DataSnapshot([one for one in providers() if one.id != "openai"], from_auto_update=True))
+        assert price_of(OPENAI, "gpt-4o-mini") is None
+    finally:
+        set_custom_snapshot(None)
+    assert price_of(OPENAI, "gpt-4o-mini") == before
+
+
 def test_a_price_for_some_hours_of_the_day_is_none() -> None:
-    snapshot = known_prices._providers()
-    assert snapshot is not None
     by_the_clock = [
         (vendor, model)
-        for vendor in snapshot
+        for vendor in providers()
         for model in vendor.models
         if isinstance(model.prices, list) and any(hasattr(one.constraint, "start_time") for one in model.prices)
     ]
@@ -165,6 +179,6 @@ def test_the_book_of_a_compatible_server_has_it_by_the_address() -> None:
 
 def test_without_the_package_nothing_is_known_and_nothing_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "genai_prices.data_snapshot", None)
-    known_prices._providers.cache_clear()
+    known_prices._snapshot.cache_clear()
     assert price_of(OPENAI, "gpt-4o-mini") is None
-    known_prices._providers.cache_clear()
+    known_prices._snapshot.cache_clear()

@@ -122,10 +122,12 @@ class Price:
 
 
 def _owed(tier: Price | PriceTier, usage: Usage) -> Decimal:
-    """For a million times what was counted. Of a vendor that counts more parts than the whole has, no part is free."""
+    """For a million times what was counted."""
     cached = tier.input if tier.cached_input is None else tier.cached_input
     written = tier.input if tier.cache_write is None else tier.cache_write
-    fresh = max(0, usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens)
+    fresh = (
+        usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
+    )  # `Usage` sees to it that it fits.
     asked = fresh * tier.input + usage.cached_input_tokens * cached + usage.cache_write_tokens * written
     return asked + usage.output_tokens * tier.output
 

@@ -11,7 +11,8 @@ model with a suffix (``org/model:novita``) says which. A price that this module 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -34,8 +35,34 @@ _NOT_RIGHT = frozenset({"modal"})
 def price_of(base_url: str, model: str) -> Price | None:
     """The list price of `model` at the server; None if the package is not there, or does not know it."""
     host = urlsplit(base_url).hostname or ""
-    if _LOCAL.fullmatch(host) or "." not in host or (providers := _providers()) is None:
+    if _LOCAL.fullmatch(host) or "." not in host or (snapshot := _snapshot()) is None:
         return None
+    return _answers.of(snapshot(), host, base_url, model)
+
+
+class _Answers:
+    """What was asked before, since looking it up takes up to a millisecond. It holds for a day, and for the data."""
+
+    _MOST = 4096
+
+    def __init__(self) -> None:
+        self._data: Any = None
+        self._day: date | None = None
+        self._known: dict[tuple[str, str], Price | None] = {}
+
+    def of(self, data: Any, host: str, base_url: str, model: str) -> Price | None:
+        day = datetime.now(UTC).date()
+        if data is not self._data or day != self._day or len(self._known) >= self._MOST:
+            self._data, self._day, self._known = data, day, {}
+        if (base_url, model) not in self._known:
+            self._known[base_url, model] = _looked_up(data.providers, host, base_url, model)
+        return self._known[base_url, model]
+
+
+_answers = _Answers()
+
+
+def _looked_up(providers: list[Any], host: str, base_url: str, model: str) -> Price | None:
     if host == _HF:
         model, _, served = model.rpartition(":")
         found = [one for one in providers if served and one.id == f"huggingface_{served}"]
@@ -48,19 +75,21 @@ def price_of(base_url: str, model: str) -> Price | None:
 
 
 @cache
-def _providers() -> list[Any] | None:
+def _snapshot() -> Callable[[], Any] | None:
+    """What hands out its data, which a program may have renewed meanwhile."""
     try:
         from genai_prices.data_snapshot import get_snapshot
     except ImportError:
         return None
-    return get_snapshot().providers
+    return get_snapshot
 
 
 def _price(known: Any, provider: Any) -> Price | None:
-    if any(_by_the_clock(one) for one in (known.prices if isinstance(known.prices, list) else [])):
+    conditional: list[Any] = known.prices if isinstance(known.prices, list) else []
+    if any(map(_by_the_clock, conditional)):
         return None
-    now = known.get_prices(datetime.now(UTC))
-    said = {name: value for name, value in vars(now).items() if value is not None and not name.startswith("_")}
+    now: dict[str, Any] = vars(known.get_prices(datetime.now(UTC)))
+    said = {name: value for name, value in now.items() if value is not None and not name.startswith("_")}
     odd = [name for name in said if name not in _RATES and not _HARMLESS.fullmatch(name)]
     if odd or "input_mtok" not in said:
         return None

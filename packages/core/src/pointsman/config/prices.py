@@ -39,25 +39,19 @@ def _usd(value: object) -> Decimal:
 Usd = Annotated[Decimal, BeforeValidator(_usd)]
 
 
-class _Rates(BaseModel):
+class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    input: Usd | None = None
-    """USD for a million tokens."""
-    output: Usd | None = None
-    cached_input: Usd | None = None
-    """Input that comes from the vendor's cache. Default: like other input."""
-    cache_write: Usd | None = None
-    """Input that is written to it. Default: nobody knows, and at least like other input."""
 
-
-class TierSettings(_Rates):
+class TierSettings(_Table):
     """A table of `tiers`."""
 
     tokens: int
     """The tier is of requests with so much input or more, and it holds for the whole of them."""
     input: Usd
     output: Usd
+    cached_input: Usd | None = None
+    cache_write: Usd | None = None
 
 
 def _tiers(value: object) -> tuple[TierSettings, ...]:
@@ -87,9 +81,16 @@ def _told(problem: Mapping[str, Any]) -> str:
             return f"{setting} {without_label(problem['msg'])}"
 
 
-class PriceSettings(_Rates):
+class PriceSettings(_Table):
     """``[prices."PROVIDER/MODEL"]``, or ``[prices."PROVIDER"]`` for all its models. It replaces what others say."""
 
+    input: Usd | None = None
+    """USD for a million tokens."""
+    output: Usd | None = None
+    cached_input: Usd | None = None
+    """Input that comes from the vendor's cache. Default: like other input."""
+    cache_write: Usd | None = None
+    """Input that is written to it. Default: nobody knows, and at least like other input."""
     request: Usd | None = None
     """USD for a request, whatever it has used."""
     second: Usd | None = None
