@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -134,6 +135,27 @@ def test_tables_of_another_program_are_left_alone(server: Any, url: str) -> None
     for _ in range(2):
         assert "the schema holds tables of another program: choose another with ?schema=NAME" in failing(url)
     assert server.execute(f"SELECT to_regclass('{name}.calls')") == [(None,)]
+
+
+def test_every_text_is_kept_whatever_a_database_or_a_client_is_in_by_default(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``initdb`` in the C locale makes a database in SQL_ASCII, whose texts the driver takes for bytes."""
+    server.execute("CREATE DATABASE plain ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    url, (one,) = server.url("plain"), some("☃")
+    with open_ledger(url) as ledger:
+        for _ in range(2):
+            ledger.write([replace(one, call=replace(one.call, task="日本", tags={"ü": "☃"}))])
+        assert [total.key for total in ledger.totals(ALL, ["task", "tag:ü"])] == [("日本", "☃")]
+    assert ids(url) == ["☃"]
+
+
+def test_a_database_that_cannot_hold_every_text_is_refused(server: Any) -> None:
+    server.execute("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    assert "its database is in LATIN1, which cannot hold every text; create one in UTF-8" in failing(
+        server.url("latin")
+    )
 
 
 def test_who_locks_the_tables_is_not_waited_for_for_ever(

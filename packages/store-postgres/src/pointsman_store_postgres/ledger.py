@@ -45,7 +45,7 @@ class PostgresDialect(SqlDialect):
     tag = "c.tags ->> CAST(? AS TEXT)"
 
     def __init__(self, address: Mapping[str, Any], schema: str = SCHEMA) -> None:
-        self._address = {**NETWORK, **address}
+        self._address = {**NETWORK, **address, "client_encoding": "UTF8"}
         self._schema = schema
         self.prefix = f"{schema}."
         limits = f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"
@@ -68,6 +68,13 @@ class PostgresDialect(SqlDialect):
     def connect(self) -> SqlConnection:
         connection = psycopg.connect(**self._address, autocommit=True, prepare_threshold=None)
         connection.adapters.register_loader("jsonb", TextLoader)
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding not in ("UTF8", "SQL_ASCII"):  # The latter takes bytes as they are.
+            connection.close()
+            raise StoreError(
+                f"the ledger at {self} cannot be used: its database is in {encoding}, which cannot hold every text; "
+                "create one in UTF-8 (createdb -E UTF8 -T template0 NAME), and name that in [ledger] url"
+            )
         return connection
 
     def version(self, connection: SqlConnection) -> int:
