@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 LIMIT = 50.0
 """Microseconds, from DESIGN: recording costs the request path no more."""

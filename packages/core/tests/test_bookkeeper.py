@@ -205,21 +205,6 @@ def test_what_could_not_be_written_to_the_end_is_counted_once(
     assert said[1] == f"3 calls are missing in the ledger /data/ledger.db: {FULL}"
 
 
-def test_a_ledger_that_is_busy_for_a_moment_is_not_worth_a_word(
-    fake: Fake, keep: Keep, caplog: pytest.LogCaptureFixture
-) -> None:
-    busy = StoreError("/data/ledger.db is locked by another process", retryable=True)
-    fake.fault = busy
-    book = keep()
-    book.put(entry("a"))
-    with pytest.raises(StoreError, match="locked"):
-        book.flush()
-    fake.fault = None
-    book.close()
-    assert fake.ids == ["a"]
-    assert not caplog.records
-
-
 def test_a_backlog_has_an_end_and_what_is_beyond_it_is_counted(
     fake: Fake, keep: Keep, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +236,30 @@ def test_one_call_that_cannot_be_written_costs_no_other(
     assert fake.ids == list("01245")
     assert "the call 3 cannot be written: ValueError: it holds half a surrogate pair" in caplog.text
     assert "1 call is missing in the ledger /data/ledger.db" in caplog.text
+
+
+def test_a_call_that_cannot_be_written_is_lost_once_though_the_ledger_fails_meanwhile(
+    fake: Fake, keep: Keep, caplog: pytest.LogCaptureFixture
+) -> None:
+    write, full = fake.write, True
+
+    def moody(entries: Sequence[LedgerEntry]) -> None:
+        if full and [one.call.call_id for one in entries] == ["2"]:
+            raise StoreError(FULL)
+        write(entries)
+
+    fake.write, fake.refuses = moody, "1"  # type: ignore[method-assign]
+    book = keep()
+    for number in range(4):
+        book.put(entry(str(number)))
+    with pytest.raises(StoreError, match="free some space"):
+        book.flush()
+    full = False
+    with pytest.raises(StoreError, match="1 call is missing"):
+        book.flush()
+    book.close()
+    assert fake.ids == list("023")
+    assert "1 call is missing" in caplog.text
 
 
 @pytest.mark.parametrize("raised", [RuntimeError("a bug"), SystemExit(3), KeyboardInterrupt()])

@@ -261,3 +261,25 @@ with pointsman.Client(plugins=plugins) as client:
     assert total(found).calls == 1
     if os.name == "posix":
         assert found.stat().st_mode & 0o077 == 0
+
+
+def test_neither_the_start_nor_the_first_answer_pays_for_the_ledger(file: Path) -> None:
+    code = f"""
+import sys, threading
+import anyio, pointsman
+from pointsman_testing import ScriptedProvider
+plugins = pointsman.Plugins.of(providers={{"a": ScriptedProvider("a", default="well")}})
+
+async def main():
+    settings = pointsman.Settings.of({{"ledger": {{"url": "sqlite:{file}"}}}})
+    async with pointsman.AsyncClient(settings=settings, plugins=plugins) as client:
+        async with client.stream("hi") as reply:
+            [text async for text in reply.text_stream]
+            print("sqlite3" in sys.modules, threading.active_count())
+        await client.flush()
+        print("sqlite3" in sys.modules)
+
+anyio.run(main)
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("False 1\nTrue\n", "")

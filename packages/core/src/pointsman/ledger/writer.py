@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -22,8 +22,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 """Seconds until a ledger that failed is tried again, and after many failures."""
 MOST_SAID = 5
 """Different things that are said of a ledger: of one that fails in ever new words, the first of them."""
-PATIENCE = 3
-"""Failures in a row from which on it is told that a ledger is busy, which passes."""
 
 log = logging.getLogger("pointsman")
 
@@ -37,6 +35,8 @@ class Writer:
         self._keep_days = keep_days
         self._ledger: Ledger | None = None
         self._waiting: deque[LedgerEntry] = deque()
+        self._singly = 0
+        """So many are written one by one, after they could not be together."""
         self._failures = 0
         self._said: set[str] = set()
         self._purged: datetime | None = None
@@ -57,13 +57,10 @@ class Writer:
     def write(self) -> StoreError | None:
         """Write all that waits. What kept it from that, if anything did; then the rest still waits."""
         try:
-            while self._waiting:
-                if self._ledger is None:
-                    self._ledger = self._open()
-                batch = list(islice(self._waiting, BATCH))
-                self._write(self._ledger, batch)
-                for _ in batch:
-                    self._waiting.popleft()
+            if self._waiting and self._ledger is None:
+                self._ledger = self._open()
+            while self._waiting and self._ledger is not None:
+                self._write_some(self._ledger)
         except BaseException as error:  # In this thread nothing else could stop it, or hear of it.
             self._failures += 1
             self.retry_at = time.monotonic() + min(FIRST_PAUSE * 2 ** min(self._failures - 1, 30), LONGEST_PAUSE)
@@ -88,7 +85,7 @@ class Writer:
 
     def close(self) -> None:
         """Close the ledger. What still waits is lost."""
-        self.lose(len(self._waiting))
+        self.lost += len(self._waiting)
         self._waiting.clear()
         ledger, self._ledger = self._ledger, None
         if ledger is not None:
@@ -97,29 +94,26 @@ class Writer:
             except BaseException as error:
                 self._say(self._as_ours(error))
 
-    def lose(self, count: int, why: StoreError | None = None) -> None:
-        """So many calls will not be written."""
-        self.lost += count
-        if why is not None:
-            self.fault = why
-            self._say(why)
-
-    def _write(self, ledger: Ledger, entries: Sequence[LedgerEntry]) -> None:
+    def _write_some(self, ledger: Ledger) -> None:
+        """Write a batch. If it is refused though the ledger is well, one of them may be the cause: they go singly then."""
+        batch = list(islice(self._waiting, 1 if self._singly else BATCH))
         try:
-            ledger.write(entries)
+            ledger.write(batch)
         except StoreError:
             raise
         except Exception as error:
-            if len(entries) > 1:  # It may be about one of them; all the others are to be kept.
-                for entry in entries:
-                    self._write(ledger, [entry])
+            if len(batch) > 1:
+                self._singly = len(batch)
                 return
-            call = entries[0].call.call_id
-            fault = StoreError(f"the call {call} cannot be written: {type(error).__name__}: {error}")
-            fault.__cause__ = error
-            self.lose(1)
-            self.fault = fault
-            self._say_once("a call that cannot be written", "the ledger %s: %s", self._where, fault, cause=error)
+            self._give_up(batch[0], error)
+        for _ in batch:
+            self._waiting.popleft()
+        self._singly = max(0, self._singly - len(batch))
+
+    def _give_up(self, entry: LedgerEntry, error: Exception) -> None:
+        self.lost += 1
+        self.fault = StoreError(f"the call {entry.call.call_id} cannot be written: {type(error).__name__}: {error}")
+        self._say_once("a call that cannot be written", "the ledger %s: %s", self._where, self.fault, cause=error)
 
     def _as_ours(self, error: BaseException) -> StoreError:
         if isinstance(error, StoreError):
@@ -130,8 +124,6 @@ class Writer:
         return ours
 
     def _say(self, fault: StoreError) -> None:
-        if fault.retryable and self._failures < PATIENCE:
-            return
         text = "%s (answers go on; what they cost is written once the ledger can be, up to a limit)"
         self._say_once(str(fault), text, fault, cause=None)
 
