@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from ..context import debug_option
 from .choice import conditions, dimensions, query, tags
+
+if TYPE_CHECKING:
+    from pointsman.ledger import Table
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _ledger = click.option("--ledger", "url", metavar="URL", help="Another ledger than the one that is set.")
@@ -109,7 +112,7 @@ def export(table: str, form: str, output: str | None, texts: bool, url: str | No
     """  # noqa: D301  (click wants the backspace)
     from .exporting import export_rows
 
-    export_rows(url, query(**which, days=None), table, form, output, texts=texts)
+    export_rows(url, query(**which, days=None), cast("Table", table), form, output, texts=texts)
 
 
 @costs.command()

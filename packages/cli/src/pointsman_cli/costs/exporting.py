@@ -6,11 +6,14 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO
 
+import click
+
+from ..as_json import dumps
 from ..listing import say
 from ..terminal import harmless, is_terminal, wipe
 from . import words
@@ -26,25 +29,27 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 (https://owasp.org/www-community/attacks/CSV_Injection)."""
 
 
-def export_rows(url: str | None, query: LedgerQuery, table: str, form: str, output: str | None, *, texts: bool) -> None:
+def export_rows(
+    url: str | None, query: LedgerQuery, table: Table, form: str, output: str | None, *, texts: bool
+) -> None:
     """Write them to `output`, or stdout. A file is replaced by a whole one, or left as it was."""
+    from pointsman.ledger.rows import names
+
+    columns = [name for name in names(table) if texts or name not in TEXTS]
     with opened(url) as place, _target(output) as write:
-        if place.ledger is None:
-            rows: Iterator[Row] = iter(())
-        else:
-            rows = place.ledger.rows(cast("Table", table), query)
+        rows: Iterator[Row] = place.ledger.rows(table, query) if place.ledger else iter(())
+        line = _csv(write, columns) if form == "csv" else _jsonl(write, columns)
         found = kept = 0
-        lines = _csv(write) if form == "csv" else _jsonl(write)
         for row in rows:
             found += 1
             kept += any(row.get(name) is not None for name in TEXTS)
-            lines({name: value for name, value in row.items() if texts or name not in TEXTS})
+            line(row)
     if not found:
         say(f"No row{place.where} fits. {'' if place.ledger else place.advice}".rstrip())
     elif output is not None:
         say(f"{words.of(found, 'row')} in {output}.")
     if texts and found and not kept:
-        say("None of them has a text: none was kept.")
+        say("None of them has a text: [ledger] texts = true keeps those of calls from then on.")
 
 
 def cell(value: Any) -> str:
@@ -58,26 +63,20 @@ def cell(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _csv(write: Callable[[str], None]) -> Callable[[Row], None]:
+def _csv(write: Callable[[str], None], columns: Sequence[str]) -> Callable[[Row], None]:
+    """Beginning with their names, also if no row follows."""
+
     class Out:
         def write(self, text: str) -> None:
             write(text.removesuffix("\r\n") + "\n")
 
     writer = csv.writer(Out())  # Which puts a cell in quotes for each character that ends a line of its own.
-    begun = False
-
-    def line(row: Row) -> None:
-        nonlocal begun
-        if not begun:
-            writer.writerow(row)
-            begun = True
-        writer.writerow(map(cell, row.values()))
-
-    return line
+    writer.writerow(columns)
+    return lambda row: writer.writerow([cell(row[name]) for name in columns])
 
 
-def _jsonl(write: Callable[[str], None]) -> Callable[[Row], None]:
-    return lambda row: write(json.dumps(dict(row), separators=(", ", ": "), allow_nan=False) + "\n")
+def _jsonl(write: Callable[[str], None], columns: Sequence[str]) -> Callable[[Row], None]:
+    return lambda row: write(f"{dumps({name: row[name] for name in columns})}\n")
 
 
 @contextmanager
@@ -88,19 +87,22 @@ def _target(output: str | None) -> Generator[Callable[[str], None]]:
         yield lambda text: _put(sys.stdout, harmless(text) if safe else text)
         sys.stdout.flush()
         return
-    path = Path(os.path.realpath(output))
-    if path.exists() and not path.is_file():  # /dev/stderr, a named pipe: nothing to be replaced.
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield lambda text: _put(file, text)
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path = Path(output)
+    replaced = path.is_file() or not path.exists()  # Not /dev/stderr, or a named pipe.
+    path = Path(os.path.realpath(output)) if replaced else path
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part") if replaced else path
     try:
-        with draft.open("x", encoding="utf-8", newline="") as file:
+        file = draft.open("x" if replaced else "w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise click.FileError(output, error.strerror or str(error)) from None
+    try:
+        with file:
             yield lambda text: _put(file, text)
-        draft.replace(path)
+        if replaced:
+            draft.replace(path)
     finally:
-        with suppress(OSError):
-            draft.unlink()
+        if replaced:
+            draft.unlink(missing_ok=True)
 
 
 def _put(file: TextIO, text: str) -> None:

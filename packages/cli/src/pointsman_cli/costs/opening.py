@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import click
+
 from ..context import remember
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def opened(chosen: str | None, roster: Roster | None = None) -> Generator[Place]
     from pointsman.config import ledger_file, ledger_url, without_password
 
     roster = roster or known_here()
-    url = _as_url(chosen) if chosen else ledger_url(roster.settings)
+    url = ledger_url(roster.settings) if chosen is None else _as_url(chosen)
     if url is None:
         yield Place(None, "", "None is kept: [ledger] url is none. pointsman config unset ledger.url keeps one.")
         return
@@ -56,6 +58,8 @@ def opened(chosen: str | None, roster: Roster | None = None) -> Generator[Place]
     if chosen and file is not None and not file.exists():
         raise StoreError(f"there is no ledger{where}: correct --ledger, or leave it out for the one that is kept")
     advice = "Calls are recorded as they end: ask something, such as pointsman chat 'Hi', then look again."
+    if url.startswith("memory:"):
+        advice = "That one is gone with each process: keep one in a file, such as sqlite:ledger.db."
     if file is not None and not file.exists():
         yield Place(None, where, advice)
         return
@@ -64,5 +68,6 @@ def opened(chosen: str | None, roster: Roster | None = None) -> Generator[Place]
 
 
 def _as_url(text: str) -> str:
-    """A URL as it is. A drive's letter is no scheme."""
+    if not text.strip():
+        raise click.UsageError("--ledger names nothing: write a URL, or the path of a file")
     return text if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text) else f"sqlite:{quote(os.path.abspath(text))}"
