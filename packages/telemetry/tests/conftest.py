@@ -32,11 +32,18 @@ from pointsman import (
 )
 from pointsman_testing import VIRTUAL_BACKENDS, ScriptedProvider, virtual_backend
 
-PRICE = Price(input=Decimal(2), output=Decimal(6), as_of=date(2026, 11, 1), source="https://example.com/prices")
+PRICE = Price(
+    input=Decimal(2),
+    cached_input=Decimal(1),
+    cache_write=Decimal(3),
+    output=Decimal(6),
+    as_of=date(2026, 11, 1),
+    source="https://example.com/prices",
+)
 USAGE = Usage(
     input_tokens=1000, cached_input_tokens=200, cache_write_tokens=100, output_tokens=101, reasoning_tokens=40
 )
-"""By `PRICE`: (1000 x 2 + 101 x 6) / 1,000,000 = 0.002606 USD."""
+"""By `PRICE`: (700 x 2 + 200 x 1 + 100 x 3 + 101 x 6) / 1,000,000 = 0.002506 USD."""
 DONE = Finished("stop", USAGE)
 Story: TypeAlias = Callable[..., Awaitable[list[CallRecord]]]
 

@@ -172,7 +172,7 @@ async def test_an_answer_is_told_in_the_words_of_the_conventions(story: Any, tel
         "gen_ai.response.time_to_first_chunk": pytest.approx(0.5),
         "pointsman.provider": "hf",
         "pointsman.outcome": "finished",
-        "pointsman.cost.usd": pytest.approx(float(calls[0].cost.known)),
+        "pointsman.cost.usd": pytest.approx(0.002506),
         "pointsman.cost.complete": True,
     }
     assert about(tree.call) == shared | {
@@ -244,6 +244,17 @@ async def test_attributes_are_of_the_conventions_or_begin_with_our_name(story: A
     await story(telemetry.sink)
     used = {name for one in telemetry.spans for name in about(one) if not name.startswith("pointsman.")}
     assert used == STANDARD - {"gen_ai.response.model"}, "that one only where a target stands for several"
+
+
+async def test_which_model_it_was_is_told_where_the_target_stands_for_several(
+    client: Callable[..., AsyncClient], providers: Mapping[str, Any], telemetry: Telemetry
+) -> None:
+    providers["hf"].scripts.append(["Hello", Finished("stop", served="m-2026-11")])
+    async with client(telemetry.sink) as one:
+        await one.chat("hi", model="hf/m")
+    (tree,) = trees(telemetry)
+    assert about(tree.attempts[0])["gen_ai.response.model"] == "m-2026-11"
+    assert about(tree.attempts[0])["gen_ai.request.model"] == "m"
 
 
 # Metrics -------------------------------------------------------------------------------------------------------------
