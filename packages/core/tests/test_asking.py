@@ -181,6 +181,8 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("tool_choice", "hi", {"tool_choice": 5}, "tool_choice is a text, not an int"),
     ("extra", "hi", {"extra": [1]}, "extra is a mapping, not a list"),
     ("tags", "hi", {"tags": "a"}, "tags is a mapping, not a str"),
+    ("a tag", "hi", {"tags": {"n": 5}}, "tags are texts, each under a name that is one: not an int under 'n'"),
+    ("a tag's name", "hi", {"tags": {5: "n"}}, "tags are texts, each under a name that is one: not a str under 5"),
     ("require", "hi", {"require": 5}, "require is a list, not an int"),
     ("priority", "hi", {"priority": "fast"}, "priority is one of balanced, speed, quality, cost, not 'fast'"),
     ("task", "hi", {"task": 5}, "task is a text, not an int"),

@@ -152,3 +152,22 @@ def test_the_same_without_a_loop() -> None:
     plugins = Plugins.of(providers={"a": Embedder("a")})
     with Client(settings=Settings.of(), plugins=plugins) as one:
         assert one.embed(["abc"], model="a/small").vectors == ((3.0,),)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"deadline": 0}, "deadline must be more than 0 seconds, not 0"),
+        ({"deadline": "5"}, "deadline is a number, not a str"),
+        ({"tags": {"n": 5}}, "tags are texts, each under a name that is one: not an int under 'n'"),
+        ({"tags": [("n", "5")]}, "tags is a mapping, not a list"),
+    ],
+)
+async def test_options_that_mean_nothing_are_refused_before_anybody_is_asked(
+    options: dict[str, Any], said: str
+) -> None:
+    a = Embedder("a")
+    async with client(a) as one:
+        with pytest.raises(InvalidRequest, match=said):
+            await one.embed("x", model="a/m", **options)
+    assert a.asked == []

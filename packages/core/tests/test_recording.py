@@ -15,8 +15,10 @@ import pytest
 
 from pointsman import (
     AsyncClient,
+    ChatRequest,
     Client,
     Finished,
+    InvalidRequest,
     Ledger,
     LedgerQuery,
     LedgerTotal,
@@ -80,6 +82,20 @@ async def test_closing_writes_and_flushing_does_so_before(file: Path) -> None:
         assert (row["provider"], row["tags"], row["outcome"]) == ("a", {"team": "blue"}, "finished")
         await client.chat("hi")
     assert total(file).calls == 2
+
+
+async def test_tags_are_those_that_a_call_was_made_with(file: Path) -> None:
+    """Who asks in a loop may use one mapping for all; and the ledger writes later."""
+    tags = {"round": ""}
+    ask = ChatRequest(messages=(user("hi"),), tags=tags)
+    async with AsyncClient(settings=settings(file), plugins=plugins(ScriptedProvider("a", default="well"))) as client:
+        for number in range(3):
+            tags["round"] = f"{number}"
+            await client.chat(ask)
+            await client.chat("hi", tags=tags)
+            with pytest.raises(InvalidRequest):
+                await client.embed("hi", model="a/m", tags=tags)
+    assert [row["tags"]["round"] for row in rows(file)] == [*"000111222"]
 
 
 def test_the_same_without_a_loop(file: Path) -> None:

@@ -43,8 +43,9 @@ def as_request(prompt: Prompt, options: Options, settings: Container[str] = ()) 
     return request
 
 
-def as_embed_request(texts: object, model: str) -> EmbedRequest:
-    """The request to embed `texts` with `model`. Raises `InvalidRequest` for what are no texts."""
+def as_embed_request(texts: object, model: str, deadline: object = None) -> EmbedRequest:
+    """The request to embed `texts` with `model`. Raises `InvalidRequest` for what are no texts, or no seconds."""
+    _check_more_than_none("deadline", deadline)
     listed = cast(tuple[object, ...], (texts,) if isinstance(texts, str) else _items("texts", texts))
     for number, text in enumerate(listed, 1):
         if not isinstance(text, str):
@@ -56,11 +57,23 @@ def as_embed_request(texts: object, model: str) -> EmbedRequest:
     return EmbedRequest(model, cast(tuple[str, ...], listed))
 
 
+def as_tags(tags: object) -> dict[str, str]:
+    """The tags of a call, which are its own from now on: what its caller does to them afterwards is for the next.
+
+    Raises `InvalidRequest` for what are none.
+    """
+    given = {**_table("tags", tags)}
+    for name, value in cast(dict[object, object], given).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise InvalidRequest(f"tags are texts, each under a name that is one: not {kind_of(value)} under {name!r}")
+    return given
+
+
 def _asked(prompt: object) -> ChatRequest:
     if isinstance(prompt, ChatRequest):
         if prompt.model:
             raise InvalidRequest("a ChatRequest leaves its model empty: name a target with model= in the call")
-        return prompt
+        return replace(prompt, tags=as_tags(prompt.tags)) if prompt.tags else prompt
     if isinstance(prompt, str):
         return ChatRequest(messages=(user(prompt),))
     if not isinstance(prompt, Iterable) or isinstance(prompt, bytes | Mapping):
@@ -89,9 +102,7 @@ def _check(request: ChatRequest, given: Mapping[str, Any]) -> None:
         ("deadline", request.deadline),
         *((name, given.get(name)) for name in ("first_token", "stall", "min_speed")),
     ):
-        if not _check_number(name, seconds):
-            unit = "characters a second" if name == "min_speed" else "seconds"
-            raise InvalidRequest(f"{name} must be more than 0 {unit}, not {seconds}")
+        _check_more_than_none(name, seconds)
     _check_number("max_wait", given.get("max_wait"), least=0)
     for name, allowed in (("priority", get_args(Priority)), ("on_break", ("raise", "restart", "continue"))):
         word = given.get(name, getattr(request, name, None))
@@ -122,6 +133,12 @@ def _check_message(number: int, message: object) -> None:
             raise InvalidRequest(
                 f"message {number} holds half of a surrogate pair, which cannot be sent: decode it anew"
             )
+
+
+def _check_more_than_none(name: str, value: object) -> None:
+    if not _check_number(name, value):
+        unit = "characters a second" if name == "min_speed" else "seconds"
+        raise InvalidRequest(f"{name} must be more than 0 {unit}, not {value}")
 
 
 def _check_number(name: str, value: object, least: float | None = None, most: float | None = None) -> bool:
@@ -211,7 +228,7 @@ _READ: Mapping[str, Callable[[str, Any], Any]] = {
     "require": _capabilities,
     "tools": _tools,
     "extra": _table,
-    "tags": _table,
+    "tags": lambda _, value: as_tags(value),
     "response_schema": _json_schema,
 }
 

@@ -16,7 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
-from .asking import as_embed_request, as_request, kind_of, schema_reader
+from .asking import as_embed_request, as_request, as_tags, kind_of, schema_reader
 from .config import Engine, Settings, ledger_url, without_password
 from .engine.checks import check_all
 from .engine.clock import loop_clock
@@ -188,14 +188,15 @@ class AsyncClient:
         target, *others = decision.order
         if others:
             raise InvalidRequest("texts are embedded by one model: vectors of two cannot be compared")
-        request = as_embed_request(texts, target.model)
+        request = as_embed_request(texts, target.model, deadline)
+        tags = as_tags({} if tags is None else tags)
         one = Embedding(request, target, connections, self._clock, self._roster.redactor.error)
         call_id = uuid.uuid4().hex
         try:
             self._recorder.begin(call_id)
             return await one.run(deadline)
         finally:
-            self._recorder.embedding(call_id, one, decision, tags or {}, at)
+            self._recorder.embedding(call_id, one, decision, tags, at)
 
     async def connect(self, provider: str) -> HookCallables:
         """What an open provider can do, wrappers included: its health, its models; and its session, for what no hook
