@@ -87,6 +87,8 @@ def test_what_is_special_in_a_path_is_percent_encoded(tmp_path: Path) -> None:
         "sqlite://ledger.db": "names a host, 'ledger.db': write sqlite:///PATH, or sqlite:PATH if it is relative",
         "sqlite:x.db?synk=full": "there is no option 'synk', only 'sync'; did you mean 'sync'?",
         "sqlite:x.db?sync=off": "sync is 'normal' or 'full', not 'off'",
+        "sqlite:~nobody-has-this-name/x.db": "names no file: Could not determine home directory",
+        "sqlite:/a%00b.db": "names no file: it has a null character in it",
         "memory:x": "memory: names no place and has no options",
         "sqlit:x.db": "did you mean 'sqlite'?",
     }.items(),

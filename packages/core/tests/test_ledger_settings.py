@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pointsman import AsyncClient, ConfigError, Plugins, Settings
+from pointsman import AsyncClient, ConfigError, Plugins, Settings, open_ledger
 from pointsman.config import ledger_url, without_password
 from pointsman.config.layers import PROJECT_FILE, USER_FILE, Origin
 
@@ -63,10 +64,17 @@ def test_a_project_may_decide_of_its_own_folder(tmp_path: Path, table: dict[str,
         {"url": "sqlite:~/l.db"},
         {"url": "sqlite:sub/%2e%2e/%2e%2e/l.db"},
         {"url": "sqlite://host/l.db"},
+        {"url": "sqlite:sub#/../../l.db"},
+        {"url": "sqlite:a%00b.db"},
+        {"url": "sqlite:link/l.db"},
         {"texts": True},
     ],
 )
-def test_a_project_may_not_decide_of_anything_else(tmp_path: Path, table: dict[str, Any]) -> None:
+def test_a_project_may_not_decide_of_anything_else(
+    tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path.parent)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"\[ledger\] (url|texts) from project file .*may be a stranger's"):
         ledger_url(project(tmp_path, table))
 
@@ -95,6 +103,32 @@ async def test_what_is_wrong_is_told_when_the_client_opens(table: dict[str, Any]
     assert "[ledger]" in str(raised.value)
 
 
-def test_a_password_is_not_shown() -> None:
-    assert without_password("postgres://ada:pa%40ss@host:5432/db?x=1") == "postgres://ada@host:5432/db?x=1"
-    assert without_password("sqlite:/a/b@c.db") == "sqlite:/a/b@c.db"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    {
+        "postgres://ada:pa%40ss@host:5432/db?x=1": "postgres://ada@host:5432/db?x=1",
+        "sqlite:/a/b@c.db": "sqlite:/a/b@c.db",
+        "sqlite:///a:b@c.db": "sqlite:///a:b@c.db",
+        "postgres://host:5432/db": "postgres://host:5432/db",
+        "postgres:///db?user=ada&password=s3cret&x=1": "postgres:///db?user=ada&password=[redacted]&x=1",
+        **{f"postgres://ada:s3{sign}cret@host/db": "postgres://ada@host/db" for sign in "#/?@[:"},
+    }.items(),
+)
+def test_a_password_is_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+async def test_nor_does_it_need_to_be_well_formed_for_a_client_to_open() -> None:
+    table = {"url": "postgres://ada:s3[cret@host/db"}
+    async with AsyncClient(settings=Settings.of({"ledger": table}), plugins=Plugins.of()):
+        pass
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are bytes elsewhere")
+def test_a_home_whose_name_is_no_text_keeps_a_ledger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home = os.fsdecode(bytes(tmp_path) + b"/\xff")
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name: Path(home) / name)
+    url = ledger_url(Settings.discover(folder=tmp_path))
+    assert url == f"sqlite:{tmp_path}/%FF/pointsman/ledger.db"
+    open_ledger(url).close()
+    assert (Path(home) / "pointsman/ledger.db").exists()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from ..errors import ConfigError
 from .layers import PROJECT_FILE
@@ -34,7 +35,7 @@ def ledger_url(settings: Settings) -> str | None:
     if chosen.url is not None and origin is not None:
         url = _anchored(chosen.url, Path(origin.where).parent) if origin.kind.endswith("file") else chosen.url
     elif (file := default_file(settings)) is not None:
-        url = f"sqlite:{quote(str(file))}"
+        url = f"sqlite:{_quoted(file)}"
     else:
         return None
     if chosen.sync == "normal" or not url.startswith("sqlite:"):
@@ -59,28 +60,42 @@ def ledger_file(url: str) -> Path | None:
 
 
 def without_password(url: str) -> str:
-    """`url` as it may be shown."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{user.partition(':')[0]}@{host}").geturl()
+    """`url` as it may be shown. A password may hold what should have been percent-encoded, so that no parser finds it."""
+    return _PASSWORD.sub("[redacted]", _USER.sub(r"\1@", url))
+
+
+_USER = re.compile(r"(?<=://)([^:@/?#]*):.*@", re.DOTALL)
+_PASSWORD = re.compile(r"(?<=password=)[^&]+", re.IGNORECASE)
+"""libpq takes it among the options, too."""
 
 
 def _anchored(url: str, folder: Path) -> str:
     """A relative ``sqlite:`` path in a file of settings is relative to that file."""
-    parts = urlsplit(url)
-    if parts.scheme != "sqlite" or parts.netloc or not parts.path or parts.path.startswith(("/", "~")):
+    scheme, _, rest = url.partition(":")
+    path, mark, options = rest.partition("?")
+    if scheme != "sqlite" or not path or path.startswith(("/", "~")):
         return url
-    return parts._replace(path=quote(str(folder / unquote(parts.path)))).geturl()
+    return f"sqlite:{_quoted(folder.absolute() / _unquoted(path))}{mark}{options}"
 
 
 def _harmless(url: str | None, folder: Path) -> bool:
-    """Whether a file in `folder` may say so of itself, whoever wrote it."""
+    """Whether a file in `folder` may say so of itself, whoever wrote it: a link in there leads somewhere, too."""
     if url is None:
         return False
-    parts = urlsplit(_anchored(url, folder))
-    if url == "none" or parts.scheme == "memory":
+    scheme, _, rest = _anchored(url, folder).partition(":")
+    if url == "none" or scheme == "memory":
         return True
-    inside = Path(os.path.normpath(unquote(parts.path))).is_relative_to(folder)
-    return parts.scheme == "sqlite" and not parts.netloc and inside
+    path = _unquoted(rest.partition("?")[0])
+    if scheme != "sqlite" or path.startswith("~") or "\0" in path:
+        return False
+    if path.startswith("//") and not path.startswith("///"):  # It names a host.
+        return False
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _quoted(path: Path) -> str:
+    return quote(os.fsencode(path))
+
+
+def _unquoted(path: str) -> str:
+    return unquote(path, errors="surrogateescape")

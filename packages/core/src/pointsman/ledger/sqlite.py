@@ -181,7 +181,14 @@ def sqlite_ledger(url: str) -> Ledger:
     sync = options.get("sync", "normal")
     if sync not in _SYNC:
         raise ConfigError(f"{url!r}: sync is 'normal' or 'full', not {sync!r}")
-    return SqlLedger(SqliteDialect(Path(unquote(path)).expanduser().absolute(), sync=sync))
+    name = unquote(path, errors="surrogateescape")
+    try:
+        if "\0" in name:
+            raise RuntimeError("it has a null character in it")
+        file = Path(name).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigError(f"{url!r} names no file: {str(error).rstrip('.')}") from None
+    return SqlLedger(SqliteDialect(file, sync=sync))
 
 
 def memory_ledger(url: str) -> Ledger:
