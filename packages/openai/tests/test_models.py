@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -51,6 +51,12 @@ def priced(asked: str, answered: str, cached: str | None = None) -> Price:
 )  # fmt: skip
 def test_entries(entry: dict[str, Any], model: ModelInfo) -> None:
     assert read({"object": "list", "data": [entry]}) == read([entry]) == [model]
+
+
+def test_a_listed_price_is_exact_in_a_program_that_rounds_its_decimals() -> None:
+    with localcontext(Context(prec=2)):
+        (model,) = read([{"id": "a", "pricing": {"prompt": "0.00000125", "completion": "0.000012345"}}])
+    assert model.price == priced("1.25", "12.345")
 
 
 JSON = st.recursive(

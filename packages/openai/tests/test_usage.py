@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +246,18 @@ def test_embeddings_have_no_output() -> None:
 )
 def test_a_bill_counts_if_its_unit_is_known(told: dict[str, Any], expected: Cost) -> None:
     assert read_bill(told) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"cost_in_usd_ticks": 49_123_456}, Exact("0.0049123456")),
+        ({"cost": 0.123456, "cost_details": {"upstream_inference_cost": 0.654321}}, Exact("0.777777")),
+    ],
+)
+def test_a_bill_is_exact_in_a_program_that_rounds_its_decimals(told: dict[str, Any], expected: Cost) -> None:
+    with localcontext(Context(prec=3)):
+        assert read_bill(told) == expected
 
 
 @given(st.dictionaries(st.sampled_from(("cost", "cost_details", "cost_in_usd_ticks", "is_byok")), NUMBERS | DETAILS))

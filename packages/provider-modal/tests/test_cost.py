@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any, TypeAlias
 
 import anyio
@@ -82,6 +82,11 @@ def test_a_price_that_the_user_has_set_has_no_date_of_ours() -> None:
 def test_every_gpu_costs_as_often_as_it_is_there(name: str, count: int, lower: bool) -> None:
     one = gpu_price(name.lower() if lower else name)
     assert gpu_price(f"{name}:{count}") == (None if one is None else one * count)
+
+
+def test_several_gpus_cost_no_more_in_a_program_that_rounds_its_decimals() -> None:
+    with localcontext(Context(prec=3)):
+        assert gpu_price("H100:8") == Decimal("0.008776")
 
 
 @given(st.lists(st.sampled_from(sorted(BROAD | NARROW)), min_size=1))

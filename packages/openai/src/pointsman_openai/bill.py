@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from pointsman import AtLeast, Cost, Exact, Unknown
 
 from .shapes import fields, number
 
+MONEY = Context(prec=60)
+"""Arithmetic on money, whatever the context of the thread that asks."""
 _TICKS = 10**10
 """xAI's, in a USD: $0.004910 is 49,100,000 (BerriAI/litellm#37407)."""
 _MOST = 10**6
@@ -25,7 +27,7 @@ def read_bill(value: Any) -> Cost:
     usage = fields(value)
     ticks, cost = _amount(usage.get("cost_in_usd_ticks"), _MOST * _TICKS), usage.get("cost")
     if ticks is not None:
-        return Exact(ticks / _TICKS)
+        return Exact(MONEY.divide(ticks, _TICKS))
     if (total := _amount(fields(cost).get("total_cost"))) is not None:
         return Exact(total)
     billed = _amount(cost)
@@ -33,7 +35,7 @@ def read_bill(value: Any) -> Cost:
         return Unknown
     upstream = _amount(details.get("upstream_inference_cost"))
     if usage.get("is_byok") is True or (upstream or 0) > billed:
-        return AtLeast(billed) if upstream is None else Exact(billed + upstream)
+        return AtLeast(billed) if upstream is None else Exact(MONEY.add(billed, upstream))
     return Exact(billed)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pointsman import ModelInfo, Price
 
+from .bill import MONEY
 from .shapes import fields, items, number, string
 
 
@@ -44,7 +45,7 @@ def _price(value: Any, today: date, source: str) -> Price | None:
         output=answered,
         cached_input=_per_million(pricing.get("input_cache_read")),
         cache_write=_per_million(pricing.get("input_cache_write")),
-        request=(_per_million(pricing.get("request")) or Decimal(0)) / 1_000_000,
+        request=MONEY.divide(_per_million(pricing.get("request")) or Decimal(0), 1_000_000),
         as_of=today,
         source=source,
     )
@@ -55,7 +56,7 @@ def _per_million(value: Any) -> Decimal | None:
     if number(value) is None:
         return None
     try:
-        usd = Decimal(str(value).strip()) * 1_000_000
+        usd = MONEY.multiply(Decimal(str(value).strip()), 1_000_000)
     except InvalidOperation:
         return None
     return usd if usd >= 0 else None

@@ -12,6 +12,8 @@ from .catalogue import Catalogue
 from .config import FAMILY, POLICIES, HuggingFaceConfig, divided
 
 _HOUR = 3600
+_DOWN = Context(prec=40, rounding=ROUND_FLOOR)
+"""A lower bound must stay one."""
 _SPANS = 64
 """How many spans of time are remembered for an endpoint."""
 
@@ -42,7 +44,7 @@ class Meter:
         if timings.ttft is not None:
             owed = self._charge(endpoint, now - (timings.e2e - timings.ttft), now)
         price = self.hourly.get(target)
-        return Unknown if price is None else AtLeast(price * Decimal(str(owed)) / _HOUR)
+        return Unknown if price is None else AtLeast(_DOWN.divide(_DOWN.multiply(price, Decimal(str(owed))), _HOUR))
 
     def _charge(self, endpoint: str, begin: float, end: float) -> float:
         """How much of a span was not charged before; from now on it is."""
@@ -92,7 +94,7 @@ def price_of(config: HuggingFaceConfig, model: str) -> Price | None:
     )
     if hour is None:
         return None
-    second, nothing = Context(prec=40, rounding=ROUND_FLOOR).divide(hour, _HOUR), Decimal(0)
+    second, nothing = _DOWN.divide(hour, _HOUR), Decimal(0)
     source = "endpoint_prices of this provider's settings"
     return Price(input=nothing, output=nothing, second=second, as_of=None, source=source)
 

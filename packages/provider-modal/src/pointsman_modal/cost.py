@@ -56,7 +56,7 @@ def gpu_price(name: str) -> Decimal | None:
     if colon and not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
         raise ValueError(f"{name!r}: after the colon stands how many, from 1 to {most}")
     price = GPUS[kind]
-    return None if price is None else price * int(text or 1)
+    return None if price is None else _DOWN.multiply(price, int(text or 1))
 
 
 def region_times(regions: Sequence[str]) -> Decimal:
