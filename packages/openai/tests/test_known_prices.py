@@ -97,11 +97,31 @@ def test_it_says_who_said_so() -> None:
         ("http://gpu-box:8080/v1", "gpt-4o"),
         ("https://api.sambanova.ai/v1", "gpt-oss-120b"),
         ("https://my-gateway.example/v1", "gpt-4o"),
+        ("https://api.openai.com.my-gateway.example/v1", "gpt-4o"),  # Hosts that only begin like a vendor's.
+        ("https://api.openai.community/v1", "gpt-4o"),
+        ("https://api.moonshot.my-gateway.example/v1", "kimi-k2"),
         (OPENAI, "nobody-has-heard-of-it"),
     ],
 )
 def test_where_it_is_not_right_it_is_not_asked(address: str, model: str) -> None:
     assert price_of(address, model) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "vendor"),
+    [
+        ("HTTPS://API.OpenAI.com/v1", "openai"),
+        ("https://api.openai.com:443", "openai"),
+        ("https://api.moonshot.cn/v1", "moonshot"),
+        ("https://api.minimax.io/v1", "minimax"),
+        ("https://mine.openai.azure.com/openai", "azure"),
+        ("https://api.arcee.ai/v1", "arcee"),
+        (GOOGLE, "google"),
+    ],
+)
+def test_a_host_is_the_vendors_however_it_is_written(address: str, vendor: str) -> None:
+    found = [one for one in providers() if vendor in one.id]
+    assert any(price_of(address, model.id) for one in found for model in one.models)
 
 
 def test_a_model_at_the_router_with_a_suffix_is_that_providers() -> None:

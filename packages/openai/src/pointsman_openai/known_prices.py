@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 
 from pointsman import Price, PriceTier
 
+from .bill import MONEY
+
 _RATES = {
     "input_mtok": "input",
     "output_mtok": "output",
@@ -29,6 +31,9 @@ _RATES = {
 _HARMLESS = re.compile(r"requests_kcount|cache_write_1h_mtok|.*(audio|video|document|search|mchars|text_messages).*")
 """Of what is never in a chat of ours, or is read apart. Whatever else is billed would change what a chat costs."""
 _HF, _LOCAL = "router.huggingface.co", re.compile(r"localhost|.*\.local|[\d.]+|\[?[\da-f:]+\]?")
+_END = r"(?:(?<=\.)[a-z]+)?(?:(?<=/)|(?=[:/]|$))"
+"""Behind a pattern of theirs: the host ends there, or after the domain that the pattern leaves open. Theirs match the
+beginning alone, so ``api.openai.com`` would be ``api.openai.com.example.net``, too."""
 _NOT_RIGHT = frozenset({"modal"})
 
 
@@ -67,7 +72,11 @@ def _looked_up(providers: list[Any], host: str, base_url: str, model: str) -> Pr
         model, _, served = model.rpartition(":")
         found = [one for one in providers if served and one.id == f"huggingface_{served}"]
     else:
-        found = [one for one in providers if re.match(one.api_pattern, base_url) and one.id not in _NOT_RIGHT]
+        found = [
+            one
+            for one in providers
+            if re.match(f"(?:{one.api_pattern}){_END}", base_url, re.IGNORECASE) and one.id not in _NOT_RIGHT
+        ]
     for provider in found[:1]:
         known = provider.find_model(model, all_providers=providers)
         return None if known is None else _price(known, provider)
@@ -99,7 +108,7 @@ def _price(known: Any, provider: Any) -> Price | None:
     urls = ", ".join(provider.pricing_urls or ())
     return Price(
         **_rates(said, 0),
-        request=_at(said.get("requests_kcount", Decimal(0)), 0) / 1000,
+        request=MONEY.divide(_at(said.get("requests_kcount", Decimal(0)), 0), 1000),
         # A tier of theirs begins above its number.
         tiers=tuple(PriceTier(tokens=start + 1, **_rates(said, start + 1)) for start in starts),
         as_of=None,
