@@ -290,6 +290,19 @@ def test_what_it_would_have_cost_elsewhere(invoke: Invoke, kept: Any, valid: Any
     assert "of the models that answered" in text
 
 
+def test_a_floor_is_no_count_to_compare_by(invoke: Invoke, kept: Any) -> None:
+    kept([call((A, "finished", AtLeast("0.05"), tokens(100, 20, estimated=True)))])
+    (one,) = found(invoke("costs", "--json", "--if", "sambanova/gpt-oss-120b"))["elsewhere"]
+    assert (one["compared"], one["left_out"]) == (0, 1)
+
+
+def test_a_price_of_ones_own_needs_no_date_to_compare_by(invoke: Invoke, kept: Any, tmp_path: Path) -> None:
+    kept()
+    (tmp_path / "pointsman.toml").write_text('[prices."sambanova/mine"]\ninput = 1\noutput = 2\n')
+    text = invoke("costs", "--if", "sambanova/mine").stdout
+    assert "at its price without a date, project file" in text
+
+
 def test_nothing_to_compare_is_said(invoke: Invoke, kept: Any) -> None:
     kept()
     done = invoke("costs", "--where", "provider=free", "--if", "sambanova/gpt-oss-120b")

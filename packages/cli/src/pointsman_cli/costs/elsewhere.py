@@ -38,12 +38,12 @@ class Elsewhere:
         """For a person."""
         if not self.compared:
             return [f"elsewhere: nothing to compare with {self.target}: of no answer are the tokens known"]
-        as_of = f" of {self.price.as_of}" if self.price.as_of else ""
+        dated = f"of {self.price.as_of}" if self.price.as_of else "without a date"
         left = f"; {self.left_out} left out, whose tokens nobody counted" if self.left_out else ""
         return [
             f"elsewhere: {words.money(self.cost)} at {self.target} for what cost {words.money(self.paid)}: "
             f"{words.of(self.compared, 'answer')} compared{left}",
-            f"  at its price{as_of}, {self.price.source}. The tokens are those of the models that "
+            f"  at its price {dated}, {self.price.source}. The tokens are those of the models that "
             "answered: another cuts text otherwise, and says more or less. Failed attempts are in neither sum.",
         ]
 
@@ -100,8 +100,8 @@ def compare(ledger: Ledger, query: LedgerQuery, others: Sequence[Elsewhere]) -> 
 
 
 def _usage(row: Mapping[str, Any]) -> Usage | None:
-    """The tokens of an exported row."""
-    if row["input_tokens"] is None:
+    """The tokens of an exported row, as its vendor has counted them."""
+    if row["input_tokens"] is None or row["estimated"]:  # A floor of ours: what it would cost is anybody's guess.
         return None
     return Usage(
         input_tokens=row["input_tokens"],
@@ -109,7 +109,6 @@ def _usage(row: Mapping[str, Any]) -> Usage | None:
         cache_write_tokens=row["cache_write_tokens"],
         output_tokens=row["output_tokens"],
         reasoning_tokens=row["reasoning_tokens"],
-        estimated=row["estimated"],
     )
 
 
