@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from pointsman import Price, PriceTier
@@ -94,10 +94,11 @@ def _snapshot() -> Callable[[], Any] | None:
 
 
 def _price(known: Any, provider: Any) -> Price | None:
-    conditional: list[Any] = known.prices if isinstance(known.prices, list) else []
+    prices: object = known.prices
+    conditional = cast("list[Any]", prices) if isinstance(prices, list) else []
     if any(map(_by_the_clock, conditional)):
         return None
-    now: dict[str, Any] = vars(known.get_prices(datetime.now(UTC)))
+    now = cast("dict[str, Any]", vars(known.get_prices(datetime.now(UTC))))
     said = {name: value for name, value in now.items() if value is not None and not name.startswith("_")}
     odd = [name for name in said if name not in _RATES and not _HARMLESS.fullmatch(name)]
     if odd or "input_mtok" not in said:
