@@ -95,7 +95,7 @@ class Writer:
                 self._say(self._as_ours(error))
 
     def _write_some(self, ledger: Ledger) -> None:
-        """Write a batch. If it is refused though the ledger is well, one of them may be the cause: they go singly then."""
+        """Write a batch. If it is refused though the ledger is well, one may be the cause: they go singly then."""
         batch = list(islice(self._waiting, 1 if self._singly else BATCH))
         try:
             ledger.write(batch)
