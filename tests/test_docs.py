@@ -26,6 +26,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
+import click
 import pytest
 
 import pointsman
@@ -39,6 +40,7 @@ from pointsman.ledger.rows import COLUMNS
 from pointsman.plugins import Kind
 from pointsman.pricebook import PriceLayer
 from pointsman.telemetry import Outcome, Role
+from pointsman_cli.app import cli
 from pointsman_testing.mishaps import MISHAPS
 
 ROOT = Path(__file__).parent.parent
@@ -146,18 +148,20 @@ def test_toml_examples_are_settings_or_a_manifest(page: str) -> None:
 
 
 def commands() -> dict[str, set[str]]:
-    """Every verb of `pointsman` in a shell example, with the options that it is shown with."""
+    """Every verb of `pointsman` in a shell example, and every one below it, with the options that it is shown with."""
     found: dict[str, set[str]] = {}
     for page in pages_with("sh"):
         for _, source in blocks(page, "sh"):
-            for verb, rest in re.findall(r"^(?:.*uv run )?pointsman (\w+)([^#\n]*)", source, re.MULTILINE):
-                found.setdefault(verb, set()).update(re.findall(r"(?<= )--?\w[\w-]*", rest))
+            for verb, rest in re.findall(r"^(?:.*uv run )?pointsman (\w+)([^#|\n]*)", source, re.MULTILINE):
+                below = getattr(cli.get_command(click.Context(cli), verb), "commands", {})
+                line = " ".join([verb, *(word for word in rest.split()[:1] if word in below)])
+                found.setdefault(line, set()).update(re.findall(r"(?<= )--?\w[\w-]*", rest))
     return found
 
 
-@pytest.mark.parametrize(("verb", "options"), sorted(commands().items()))
-def test_shell_examples_are_understood(verb: str, options: set[str]) -> None:
-    command = [sys.executable, "-m", "pointsman_cli", verb, "--help"]
+@pytest.mark.parametrize(("line", "options"), sorted(commands().items()))
+def test_shell_examples_are_understood(line: str, options: set[str]) -> None:
+    command = [sys.executable, "-m", "pointsman_cli", *line.split(), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert options <= set(re.findall(r"--?\w[\w-]*", done.stdout))

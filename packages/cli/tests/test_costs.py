@@ -237,7 +237,6 @@ def test_what_fits_nothing_says_what_there_is(invoke: Invoke, kept: Any) -> None
         (["--if", "a"], "--if a"),
         (["--if", "nobody/x"], "nobody"),
         (["--if", "sambanova/no-such-model"], "nobody knows a price of it"),
-        (["--if", "modal/qwen2.5-coder:7b"], "it is billed by the second"),
         (["purge", "--before", "soon"], "--before: 'soon' is no time"),
         (["purge", "--before", "today"], "add --yes"),
         (["purge"], "--before"),
@@ -301,6 +300,28 @@ def test_a_price_of_ones_own_needs_no_date_to_compare_by(invoke: Invoke, kept: A
     (tmp_path / "pointsman.toml").write_text('[prices."sambanova/mine"]\ninput = 1\noutput = 2\n')
     text = invoke("costs", "--if", "sambanova/mine").stdout
     assert "at its price without a date, project file" in text
+
+
+def test_a_price_by_the_second_says_nothing_of_tokens(invoke: Invoke, kept: Any, tmp_path: Path) -> None:
+    kept()
+    (tmp_path / "pointsman.toml").write_text('[prices."sambanova/mine"]\nsecond = 0.001\n')
+    done = invoke("costs", "--if", "sambanova/mine")
+    assert done.exit_code == 2
+    assert "it is billed by the second" in done.stderr
+
+
+def test_a_price_of_ones_own_is_compared_tier_by_tier(invoke: Invoke, kept: Any, tmp_path: Path, valid: Any) -> None:
+    """Each answer in the tier of its own prompt."""
+    kept()
+    (tmp_path / "pointsman.toml").write_text(
+        '[prices."sambanova/mine"]\ninput = 1\noutput = 2\n'
+        '[[prices."sambanova/mine".tiers]]\ntokens = 1000\ninput = 3\noutput = 4\n'
+    )
+    done = invoke("costs", "--json", "--if", "sambanova/mine")
+    valid("costs.json", found(done))
+    # Two prompts of 1000 tokens are in the second tier: 2000 x 3 + 300 x 4. The third is not: 10 x 1 + 10 x 2.
+    assert found(done)["elsewhere"][0]["cost"] == {"usd": "0.00723", "complete": True}
+    assert "at its price" in invoke("costs", "--if", "sambanova/mine").stdout
 
 
 def test_nothing_to_compare_is_said(invoke: Invoke, kept: Any) -> None:
