@@ -89,7 +89,7 @@ async def day(folder: Path) -> AsyncGenerator[tuple[AsyncClient, dict[str, Vendo
 
 
 async def live_through(client: AsyncClient, vendors: dict[str, Vendor]) -> None:
-    """Ten calls."""
+    """Eleven calls."""
     sambanova, hf, ollama = vendors["sambanova"], vendors["hf"], vendors["ollama"]
 
     # 1. Priced, 300 of 1,000 tokens from the cache.
@@ -138,18 +138,24 @@ async def live_through(client: AsyncClient, vendors: dict[str, Vendor]) -> None:
         async for _ in reply.text_stream:
             break
 
+    # 10. Left by its reader, too, on the machine of one's own, which is free whatever was made of it.
+    ollama.script(Answer("never to be read to its end").stall(after=3))
+    async with client.stream("hello", model=OLLAMA) as reply:
+        async for _ in reply.text_stream:
+            break
+
 
 HEDGED = 20
 """So many answers of a target must be known before another is asked beside it."""
 
 
 async def hedge(client: AsyncClient, vendors: dict[str, Vendor]) -> None:
-    """Call 10: sambanova is late, hf is asked beside it, and its answer is taken."""
+    """One more: sambanova is late, hf is asked beside it, and its answer is taken."""
     vendors["sambanova"].script(*[counted(10, 10)] * HEDGED, replace(counted(10, 10), wait=600.0))
     for _ in range(HEDGED):
         await client.chat("again", model=SAMBANOVA)
     vendors["hf"].script(counted(10, 10))
-    reply = await client.chat("ten", model=[SAMBANOVA, HF])
+    reply = await client.chat("late", model=[SAMBANOVA, HF])
     assert [one.outcome for one in reply.attempts] == ["lost", "finished"]
 
 
@@ -166,13 +172,13 @@ async def test_the_total_of_a_mixed_day_is_the_one_on_paper(tmp_path: Path) -> N
     # Millionths of a dollar:
     #   sambanova  one      700 x 0.22 + 300 x 0.11 + 500 x 0.59 = 154 + 33 + 295 = 482
     #              again    20 x (10 x 0.22 + 10 x 0.59)         = 20 x 8.1       = 162
-    #              ten      what the loser cost: nobody knows                              644, at least
+    #              late     what the loser cost: nobody knows                              644, at least
     #   hf         two      2000 x 0.50 + 100 x 1.50             = 1000 + 150     = 1150
     #              six      100 x 0.50 + 10 x 1.50               = 50 + 15        = 65
-    #              ten      10 x 0.50 + 10 x 1.50                = 5 + 15         = 20
+    #              late     10 x 0.50 + 10 x 1.50                = 5 + 15         = 20
     #              embed    4 x 0.25, at least                   = 1
     #              seven    refused, free                                               1236, at least
-    #   ollama     three    a machine of one's own                                 =         0
+    #   ollama     three, hello: a machine of one's own                                 =         0
     #   modal      four     10 x 0.10 + 30 x 0.30                = 1 + 9          = 10
     #              eight    4 x 0.10 + 2 x 0.30, at least        = 0.4 + 0.6      = 1       11, at least
     #   blaxel     five, nine: nobody knows
@@ -186,11 +192,11 @@ async def test_the_total_of_a_mixed_day_is_the_one_on_paper(tmp_path: Path) -> N
         "blaxel": Unknown,
     }
     assert whole.cost == AtLeast("0.001891")
-    assert whole.calls == HEDGED + 11
-    assert (whole.unpriced, whole.bounded) == (3, 2)  # five, nine, ten; eight, embed
+    assert whole.calls == HEDGED + 12
+    assert (whole.unpriced, whole.bounded) == (3, 2)  # five, nine, late; eight, embed
     assert {name: total.attempts for name, total in by_provider.items()} == seen
     assert by_team == {
         "red": Exact("0.000547"),  # one, three, six: 482 + 0 + 65
         "blue": Exact("0.001150"),
-        None: AtLeast("0.000194"),  # again, ten, embed, four, eight: 162 + 20 + 1 + 10 + 1
+        None: AtLeast("0.000194"),  # again, late, embed, four, eight: 162 + 20 + 1 + 10 + 1
     }

@@ -176,8 +176,8 @@ class LoopThread:
         return done
 
     def _beside(self, caller: Context) -> Context:
-        """`caller`, in which the loop knows itself. What else is in it (a trace, say) is as the caller has it, also where
-        the thread was born with another.
+        """`caller`, in which the loop knows itself. What else is in it (a trace, say) is as the caller has it, where
+        the thread was born with another, too.
         """
         for variable, value in self._own.items():
             caller.run(variable.set, value)

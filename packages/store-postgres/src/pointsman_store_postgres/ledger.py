@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.string import TextLoader
 
 from pointsman import ConfigError, Ledger, SqlConnection, SqlDialect, SqlLedger, StoreError
@@ -66,7 +66,7 @@ class PostgresDialect(SqlDialect):
         return f"postgres://{user}{host}{port}/{self._address.get('dbname', '')}"
 
     def connect(self) -> SqlConnection:
-        connection = psycopg.connect(**self._address, autocommit=True, prepare_threshold=None)
+        connection = psycopg.connect(make_conninfo(**self._address), autocommit=True, prepare_threshold=None)
         connection.adapters.register_loader("jsonb", TextLoader)
         encoding = connection.info.parameter_status("server_encoding")
         if encoding not in ("UTF8", "SQL_ASCII"):  # The latter takes bytes as they are.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import ConfigError
 from .layers import PROJECT_FILE
@@ -60,7 +60,7 @@ def ledger_file(url: str) -> Path | None:
 
 
 def without_password(url: str) -> str:
-    """`url` as it may be shown. A password may hold what should have been percent-encoded, so that no parser finds it."""
+    """`url` as it may be shown. A password may hold what should have been percent-encoded, and no parser find it."""
     return _PASSWORD.sub("[redacted]", _USER.sub(r"\1@", url))
 
 

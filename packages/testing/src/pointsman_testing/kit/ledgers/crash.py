@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from random import Random
 
@@ -48,7 +48,7 @@ except StoreError as error:
 
 
 @contextmanager
-def writers(url: str, names: list[str]) -> Iterator[list[subprocess.Popen[str]]]:
+def writers(url: str, names: list[str]) -> Generator[list[subprocess.Popen[str]]]:
     """A process for each of `names` that writes calls whose ids begin with it, and prints an id once it is written."""
     running: list[subprocess.Popen[str]] = []
     try:
