@@ -64,8 +64,8 @@ class Bill:
             return None
 
     def unfinished(self, attempt: Attempt, hooks: HookCallables | None, ended: float, *, acts: bool = False) -> Cost:
-        """Nothing if it was refused with a status, never opened, or is free; at least what had arrived; else nobody
-        knows.
+        """Nothing if it was refused with a status or never opened, or if nothing costs anything there; at least what had
+        arrived; else nobody knows.
 
         Who `acts` may fail with a status after it has worked.
         """
@@ -73,7 +73,9 @@ class Bill:
         refused = error is not None and error.status is not None and not (acts and error.begun)
         if hooks is None or (refused and attempt.first_output is None):
             return Exact(0)
-        began = attempt.first_output is not None
-        known = self.finished(attempt, hooks, self.floor(attempt), ended).known if began else Unknown.known
         price = self.price(attempt, hooks)
-        return Exact(0) if price is not None and price.free and not known else AtLeast(known)
+        free = price is not None and price.free
+        if attempt.first_output is None and not free:
+            return Unknown
+        cost = self.finished(attempt, hooks, self.floor(attempt), ended)
+        return cost if free and not cost.known else AtLeast(cost.known)
