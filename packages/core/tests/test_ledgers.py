@@ -8,7 +8,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman import Ledger, open_ledger
@@ -37,6 +37,7 @@ def in_file(folder: str) -> Callable[[], Ledger]:
     return lambda: open_ledger(f"sqlite:{folder}/ledger.db")
 
 
+@settings(max_examples=max(8, settings().max_examples // 3))  # Files are made, and closed, and made.
 @given(dice=st.randoms(use_true_random=False), steps=st.integers(1, 12))
 def test_a_file_says_what_the_reference_says(dice: Random, steps: int) -> None:
     with TemporaryDirectory() as folder:

@@ -22,7 +22,10 @@ class TestPostgres(LedgerConformance):
         return str(server.new_schema())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=max(8, settings().max_examples // 3),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(dice=st.randoms(use_true_random=False), steps=st.integers(1, 8))
 def test_a_schema_says_what_the_reference_says(server: Any, dice: Random, steps: int) -> None:
     url = server.new_schema()

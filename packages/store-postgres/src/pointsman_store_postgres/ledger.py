@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,9 @@ NETWORK: Mapping[str, Any] = {
     "tcp_user_timeout": 25_000,  # milliseconds
 }
 """So that a server which is no longer there is noticed within half a minute. What the URL says goes before."""
+
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+"""What it says of a lost connection, our error says; without a handler Python would print it, too."""
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 

@@ -49,7 +49,7 @@ def walk(open_ledger: Callable[[], Ledger], dice: Random, steps: int, *, lasting
                     ledgers[here].write(again)
                     reference.write(again)
                 case "purge":
-                    before = START + timedelta(hours=dice.randrange(24 * DAYS))
+                    before = _moment(dice, reference)
                     seen, due = ledgers[here].purge(before), reference.purge(before)
                     expect(seen == due, f"purge({before}) says that it forgot {seen} calls, and there were {due}")
                 case _ if lasting:
@@ -57,18 +57,29 @@ def walk(open_ledger: Callable[[], Ledger], dice: Random, steps: int, *, lasting
                     ledgers[here] = open_ledger()
                 case _:
                     pass
-            compare(ledgers[dice.randrange(len(ledgers))], reference, question(dice), dimensions(dice))
+            compare(ledgers[dice.randrange(len(ledgers))], reference, question(dice, reference), dimensions(dice))
     finally:
         for ledger in ledgers:
             ledger.close()
 
 
-def question(dice: Random) -> LedgerQuery:
+def question(dice: Random, reference: ReferenceLedger) -> LedgerQuery:
     """Some query."""
     names = [name for name in VALUES if dice.randrange(10) == 0]
-    hours = sorted(dice.randrange(24 * DAYS) for _ in range(2))
-    since, until = (START + timedelta(hours=hour) if dice.randrange(3) == 0 else None for hour in hours)
-    return LedgerQuery(since=since, until=until, where={name: dice.choice(VALUES[name]) for name in names})
+    first, last = sorted(_moment(dice, reference) for _ in range(2))
+    return LedgerQuery(
+        since=dice.choice((None, None, first)),
+        until=dice.choice((None, None, last)),
+        where={name: dice.choice(VALUES[name]) for name in names},
+    )
+
+
+def _moment(dice: Random, reference: ReferenceLedger) -> datetime:
+    """Some moment; half of them are a call's own, which is where bounds are got wrong."""
+    began = [entry.call.at for entry in reference.calls.values()]
+    if began and dice.randrange(2):
+        return datetime.fromtimestamp(dice.choice(began), UTC)
+    return START + timedelta(hours=dice.randrange(24 * DAYS))
 
 
 def dimensions(dice: Random) -> list[str]:
