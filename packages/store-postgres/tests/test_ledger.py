@@ -21,7 +21,7 @@ from hypothesis import settings
 
 import pointsman_store_postgres.ledger as room
 from pointsman import ConfigError, LedgerEntry, LedgerQuery, Plugins, SqlLedger, StoreError, open_ledger
-from pointsman_store_postgres.ledger import postgres_ledger
+from pointsman_store_postgres.ledger import PostgresDialect, postgres_ledger
 from pointsman_testing.kit.ledgers.crash import expect_all_there, killed_while_writing, writers
 from pointsman_testing.kit.ledgers.entries import entry
 
@@ -116,6 +116,21 @@ def test_who_is_not_let_in_is_told_what_to_look_at(server: Any) -> None:
     with open_ledger(f"{server.url(user=f'locked:{SECRET}')}?schema=theirs") as ledger:
         assert "horse" not in repr(ledger)
         ledger.write(some("a"))
+
+
+@pytest.mark.parametrize(
+    ("said", "step"),
+    {
+        "FATAL: the database system is starting up": "the server is starting or stopping: wait for it",
+        "FATAL: the database system is not yet accepting connections": "the server is starting or stopping",
+        "FATAL: sorry, too many clients already": "allow the server more connections",
+        "FATAL: remaining connection slots are reserved": "allow the server more connections",
+        "timeout expired": "see that the server runs and can be reached from here",
+    }.items(),
+)
+def test_what_cannot_be_shown_here_has_its_next_step_too(said: str, step: str) -> None:
+    """The server's words while a connection is made, as postgres.c and postmaster.c of 15 have them."""
+    assert step in str(PostgresDialect({}).explain(psycopg.OperationalError(said)))
 
 
 def test_who_may_make_no_schema_can_be_given_one(server: Any, url: str) -> None:

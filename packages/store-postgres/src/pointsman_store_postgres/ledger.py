@@ -49,7 +49,7 @@ class PostgresDialect(SqlDialect):
     tag = "c.tags ->> CAST(? AS TEXT)"
 
     def __init__(self, address: Mapping[str, Any], schema: str = SCHEMA) -> None:
-        self._address = {**NETWORK, **address, "client_encoding": "UTF8"}
+        self._address: dict[str, Any] = {**NETWORK, **address, "client_encoding": "UTF8"}
         self._schema = schema
         self.prefix = f"{schema}."
         limits = f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"
@@ -104,7 +104,9 @@ class PostgresDialect(SqlDialect):
     def _next(self, error: Exception, said: str) -> str:
         """What to do about it. While a connection is made there are no codes, only words, in the server's language."""
         code = getattr(error, "sqlstate", None)
-        steps = _BY_CODE.get(code or "") or next((steps for words, steps in _BY_WORDS.items() if words in said), None)
+        steps = _BY_CODE.get(code or "") or next(
+            (step for words, step in _BY_WORDS.items() if re.search(words, said)), None
+        )
         if steps is None and isinstance(error, psycopg.OperationalError):
             steps = "see that the server runs and can be reached from here"
         return f"; {steps}" if steps else ""
@@ -123,11 +125,12 @@ _BY_CODE = {  # postgresql.org/docs/current/errcodes-appendix.html
     "57014": f"it took more than {STATEMENT_SECONDS} s: ask for less at once, or see what else the server does",
 }
 _BY_WORDS = {
-    "authentication failed": _BY_CODE["28P01"],
-    "no password supplied": "put the password into [ledger] url, PGPASSWORD or ~/.pgpass",
-    "role": "create that user (createuser), or name another in [ledger] url",
-    "database": _BY_CODE["3D000"],
-    "too many": _BY_CODE["53300"],
+    r"authentication failed": _BY_CODE["28P01"],
+    r"no password supplied": "put the password into [ledger] url, PGPASSWORD or ~/.pgpass",
+    r'role ".*" does not exist': "create that user (createuser), or name another in [ledger] url",
+    r'database ".*" does not exist': _BY_CODE["3D000"],
+    r"the database system is": "the server is starting or stopping: wait for it",
+    r"too many|connection slots": _BY_CODE["53300"],
 }
 
 
