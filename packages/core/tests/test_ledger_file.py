@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any, cast
 
 import pytest
 
@@ -260,6 +261,19 @@ def test_after_the_file_was_taken_away_a_new_one_is_begun(file: Path, how: str) 
         assert ids(file) == ["c"]
 
 
+def test_a_file_that_is_moved_while_several_write_to_it_keeps_what_they_wrote(file: Path) -> None:
+    """Who has not noticed yet writes on into the old one, whose log had the name that the new one's has."""
+    with open_ledger(f"sqlite:{file}") as first, open_ledger(f"sqlite:{file}") as second:
+        first.write(some("c"))
+        second.write(some("d"))
+        file.rename(file.with_name("old.db"))
+        first.write(some("e"))
+        first.write(some("f"))
+        second.write(some("g"))
+    assert ids(file) == ["e", "f", "g"]
+    assert ids(file.with_name("old.db")) == ["a", "b", "c", "d"]
+
+
 def test_a_process_that_was_forked_has_a_connection_of_its_own(file: Path) -> None:
     code = """
 import os, pickle, sys
@@ -321,6 +335,21 @@ def test_a_ledger_of_every_version_is_brought_to_this_one(tmp_path: Path, versio
         assert (str(total.cost), total.usage.input_tokens) == ("$0.25", 7)
         ledger.write(some("new"))
     assert ids(file) == ["new", "old"]
+
+
+def test_a_file_that_another_process_begins_meanwhile_is_no_other_programs(tmp_path: Path) -> None:
+    dialect = SqliteDialect(tmp_path / "ledger.db")
+    connection = dialect.connect()
+
+    class Slow:
+        def execute(self, sql: str) -> object:
+            cursor = connection.execute(sql)
+            open_ledger(f"sqlite:{tmp_path}/ledger.db").close()
+            return cursor
+
+    assert dialect.version(cast(Any, Slow())) == 0
+    assert dialect.version(connection) == len(STEPS)
+    connection.close()
 
 
 @pytest.mark.parametrize("size", [0, None])

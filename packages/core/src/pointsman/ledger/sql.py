@@ -82,6 +82,10 @@ class SqlDialect(ABC):
         """Whether this connection leads nowhere any more, so that another must be made."""
         return False
 
+    def leave(self, connection: SqlConnection) -> None:
+        """Close it, lost or not."""
+        connection.close()
+
     def give_back(self, connection: SqlConnection) -> None:  # noqa: B027  (most databases see to it themselves)
         """After calls were forgotten: let others have the space."""
 
@@ -258,7 +262,7 @@ class SqlLedger:
         connection, self._connection = self._connection, None
         if connection is not None and self._process == os.getpid():
             with suppress(*self._dialect.failures):
-                connection.close()
+                self._dialect.leave(connection)
 
     @contextmanager
     def _explained(self) -> Generator[None]:

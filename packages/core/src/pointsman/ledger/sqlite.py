@@ -6,7 +6,8 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
@@ -77,11 +78,11 @@ class SqliteDialect(SqlDialect):
                 time.sleep(0.005)
 
     def version(self, connection: SqlConnection) -> int:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        # In one statement, since another process may make the tables between two.
+        sql = "SELECT * FROM (SELECT COUNT(*) FROM sqlite_master), pragma_application_id, pragma_user_version"
+        tables, application, version = connection.execute(sql).fetchone()
         if application == APPLICATION:
             return int(version)
-        (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         if application or version or tables:
             raise StoreError(f"{self} is the database of another program: set [ledger] url to another file")
         return 0
@@ -93,6 +94,13 @@ class SqliteDialect(SqlDialect):
     def lost(self, connection: SqlConnection) -> bool:
         """The file was moved away or deleted: what is written to it now, nobody will find."""
         return self._path is not None and _identity(self._path) != self._identity
+
+    def leave(self, connection: SqlConnection) -> None:
+        """SQLite leaves what is in the log there if the file was moved, where nobody would look for it."""
+        with suppress(sqlite3.Error):
+            if self.lost(connection):
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        connection.close()
 
     def give_back(self, connection: SqlConnection) -> None:
         assert isinstance(connection, sqlite3.Connection)
@@ -130,8 +138,8 @@ def _make(path: Path) -> None:
     path = Path(os.path.realpath(path))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        if not path.exists():
+            _begin(path)
         if path.is_dir():
             raise StoreError(f"the ledger cannot be {path}: that is a folder; name a file in it")
     except (FileExistsError, NotADirectoryError) as error:
@@ -144,6 +152,34 @@ def _make(path: Path) -> None:
             f"the ledger at {path} cannot be made: {error.strerror or error}; "
             "let this user write that folder, or set [ledger] url to another file"
         ) from error
+
+
+def _begin(path: Path) -> None:
+    """An empty file. Where one was moved away, others may still write to that one, in files beside it that have kept
+    their names: the new one must have its own, or what they write is lost.
+    """
+    with _alone_in(path.parent):
+        if not path.exists():
+            for beside in ("-wal", "-shm"):
+                Path(f"{path}{beside}").unlink(missing_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Generator[None]:
+    """No two processes are in here at once; where there are no such locks (Windows), no open file can be moved."""
+    lock = None
+    with suppress(OSError, ImportError):
+        from fcntl import LOCK_EX, flock
+
+        lock = os.open(folder, os.O_RDONLY)
+        flock(lock, LOCK_EX)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
