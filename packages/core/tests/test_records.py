@@ -121,6 +121,27 @@ async def test_a_call_says_what_was_asked_who_answered_and_when() -> None:
     assert call.cost == call.attempts[0].cost == Exact(5)
 
 
+FREE = Price(input=Decimal(0), output=Decimal(0), as_of=None, source="a machine of one's own")
+
+
+@pytest.mark.parametrize("script", [["well", Hang()], [Hang()], [Unavailable("cut")]])
+@pytest.mark.parametrize(("price", "complete"), [(FREE, True), (PRICE, False)])
+async def test_where_nothing_costs_anything_what_was_cut_off_costs_nothing_either(
+    script: list[Any], price: Price, complete: bool
+) -> None:
+    """What is known to be free is not called unpriced."""
+    kept, a = Kept(), Priced("a", script)
+    object.__setattr__(a.spec, "models", tuple(ModelInfo(id=model.id, price=price) for model in a.spec.models))
+    async with client(kept, a, retries=0) as one:
+        with anyio.move_on_after(5):
+            with pytest.raises((Unavailable, anyio.get_cancelled_exc_class())):
+                await one.chat("hi")
+            await anyio.lowlevel.checkpoint()
+    (call,) = kept.calls
+    assert call.cost.complete is call.attempts[0].cost.complete is complete
+    assert (call.cost == Exact(0)) is complete
+
+
 async def test_a_call_without_an_answer_names_nobody() -> None:
     kept = Kept()
     async with client(kept, Priced("a", [Unavailable("down", status=503)]), retries=0) as one:
