@@ -64,8 +64,8 @@ class Bill:
             return None
 
     def unfinished(self, attempt: Attempt, hooks: HookCallables | None, ended: float, *, acts: bool = False) -> Cost:
-        """Nothing if it was refused with a status or never opened, or if nothing costs anything there; at least what had
-        arrived; else nobody knows.
+        """Nothing if it was refused with a status or never opened, or if nothing costs anything there; at least what
+        had arrived; else nobody knows.
 
         Who `acts` may fail with a status after it has worked.
         """
