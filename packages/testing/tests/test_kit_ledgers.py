@@ -12,7 +12,8 @@ import pytest
 
 from pointsman import Cost, LedgerEntry, LedgerQuery, LedgerTotal
 from pointsman.ledger import Table
-from pointsman_testing.kit.ledgers import ReferenceLedger, walk
+from pointsman_testing.kit.facts import facts_of
+from pointsman_testing.kit.ledgers import LedgerConformance, ReferenceLedger, walk
 
 
 class Honest(ReferenceLedger):
@@ -89,3 +90,12 @@ def test_the_reference_is_what_the_reference_says() -> None:
 def test_what_a_ledger_does_wrong_is_noticed(kind: type[Honest]) -> None:
     with pytest.raises(AssertionError, match=r"should be|forgot"):
         try_out(kind)
+
+
+class Kept(LedgerConformance):
+    scheme = "memory"
+
+
+def test_a_card_says_that_it_is_a_ledgers() -> None:
+    facts = facts_of(Kept)
+    assert (facts["kind"], facts["name"], facts["package"]) == ("ledger", "memory", "pointsman")

@@ -9,6 +9,14 @@ from pointsman import CAPABILITIES, Plugins, PointsmanError
 
 from .base import ProviderSetting
 
+_KINDS = {
+    "provider": ("provider", "pointsman.providers"),
+    "policy": ("policy", "pointsman.policies"),
+    "wrapper": ("wrapper", "pointsman.wrappers"),
+    "scheme": ("ledger", "pointsman.stores"),
+}
+"""By what a class says, which kind it is about, and in which group of entry points that stands."""
+
 HERE = __name__.rpartition(".")[0]
 
 
@@ -33,9 +41,9 @@ def deleted_from(tests: type) -> set[str]:
 
 def facts_of(tests: type) -> dict[str, Any]:
     """What stands above the results on a card."""
-    kind = next((kind for kind in ("provider", "policy", "wrapper") if hasattr(tests, kind)), "provider")
-    name = str(getattr(tests, kind, tests.__name__))
-    group = {"provider": "pointsman.providers", "policy": "pointsman.policies", "wrapper": "pointsman.wrappers"}[kind]
+    said = next((name for name in _KINDS if hasattr(tests, name)), "provider")
+    kind, group = _KINDS[said]
+    name = str(getattr(tests, said, tests.__name__))
     dists = [entry.dist for entry in entry_points(group=group, name=name) if entry.dist]
     facts: dict[str, Any] = {
         "kind": kind,

@@ -25,6 +25,16 @@ from .walk import compare, walk
 __all__ = ["LedgerConformance", "ReferenceLedger", "walk"]
 
 ALL = LedgerQuery()
+TEXTS = {
+    "empty": "",
+    "a statement": "'; DROP TABLE calls; --",
+    "marks for values": "?%s{}$1",
+    "a NUL": "a\0b",
+    "half a surrogate pair": "\ud800",
+    "9,000 bytes": "☃" * 3_000,
+    "JSON": '{"a": "\\"}',
+    "NULL": "NULL",
+}
 
 
 class LedgerConformance(Overridable):
@@ -100,9 +110,7 @@ class LedgerConformance(Overridable):
         ids = [row["call_id"] for row in ledger.rows("attempts", ALL)]
         expect(len(set(ids)) == len(ids) == 1_100, f"rows of 1,100 calls are {len(ids)}, of {len(set(ids))} calls")
 
-    @pytest.mark.parametrize(
-        "text", ["", "'; DROP TABLE calls; --", "?%s{}$1", "a\0b", "\ud800", "☃" * 3_000, '{"a": "\\"}', "NULL"]
-    )
+    @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
     def test_keeps_any_text(self, ledger: Ledger, text: str) -> None:
         """Of what no database can keep as text, something else may stand there, but it can be asked for."""
         one = call("text", costs=[Exact(1)])
