@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman import AtLeast, Cost, Exact, Price, PriceBook, Target, Timings, Unknown, Usage
-from pointsman_hf import HuggingFaceConfig
+from pointsman import AtLeast, Cost, Exact, Plugins, Price, PriceBook, Settings, Target, Timings, Unknown, Usage
+from pointsman.engine.roster import Roster
+from pointsman_hf import SPEC, HuggingFaceConfig
 from pointsman_hf.catalogue import Catalogue, read_catalogue
 from pointsman_hf.config import divided, pinned
 from pointsman_hf.prices import Meter, live_cost, price_of, pricing, users_own
@@ -150,7 +151,7 @@ def test_the_users_own_price_wins() -> None:
         {"id": "a/b", "providers": [{"provider": "groq", "status": "live", "pricing": {"input": 1, "output": 1}}]}
     )
     usage = Usage(input_tokens=1_000_000)
-    by_model = pricing(PriceBook(({Target("hf", "a/b"): mine},)), lambda: found, Meter(lambda: 0.0))
+    by_model = pricing(PriceBook(({Target("hf", "a/b"): mine},), SPEC.variant_of), lambda: found, Meter(lambda: 0.0))
     by_provider = pricing(PriceBook(({Target("hf", "a/b:groq"): mine},)), lambda: found, Meter(lambda: 0.0))
     without = pricing(PriceBook(), lambda: found, Meter(lambda: 0.0))
     asked = Target("hf", "a/b:groq")
@@ -162,11 +163,25 @@ def test_the_users_own_price_wins() -> None:
     assert without(end, usage, None) == without(end, usage, Timings(e2e=1.0)) == Unknown
 
 
+def test_the_book_says_the_price_that_an_answer_costs() -> None:
+    """The price beside a cost in the ledger, and in `pointsman prices`, is the one that made it."""
+    mine = {"hf/a/b": {"input": 7, "output": 7}}
+    book = Roster(Settings.of({"prices": mine}), Plugins.installed()).prices("hf")
+    asked = Target("hf", "a/b:groq")
+    book.live[asked] = Price(input=Decimal(1), output=Decimal(1), as_of=TODAY, source="the list")
+    price = book.find(asked)
+    assert price is not None
+    cost = pricing(book, Catalogue, Meter(lambda: 0.0))
+    usage = Usage(input_tokens=1_000_000)
+    assert price.of(usage) == cost(asked, usage, None) == Exact(7)
+
+
 def test_of_the_users_own_prices_the_nearest_wins() -> None:
     def mine(usd: int) -> Price:
         return Price(input=Decimal(usd), output=Decimal(usd), as_of=None, source="a contract")
 
-    book = PriceBook(({Target("hf", "*"): mine(1), Target("hf", "a/b"): mine(2), Target("hf", "a/c:groq"): mine(3)},))
+    said = {Target("hf", "*"): mine(1), Target("hf", "a/b"): mine(2), Target("hf", "a/c:groq"): mine(3)}
+    book = PriceBook((said,), SPEC.variant_of)
     models = ("a/b:groq", "a/b", "a/c:groq", "a/c:novita", "endpoint:x")
     found = [users_own(book, Target("hf", model)) for model in models]
     assert found == [mine(2), mine(2), mine(3), mine(1), mine(1)]

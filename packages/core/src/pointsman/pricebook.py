@@ -36,6 +36,8 @@ class PriceBook:
 
     own: tuple[Mapping[Target, Price], ...] = ()
     """The user's; earlier ones win. A price of ``provider/*`` holds for those that have none there."""
+    variant_of: Callable[[str], str] | None = None
+    """From a model to the one whose price of the user's holds for it, too, if it has none: see `ProviderSpec`."""
     table: Mapping[Target, Price] = field(default_factory=dict[Target, Price])
     package: Callable[[Target, ModelInfo | None], Price | None] | None = None
     """Answers from what the vendor's list said of the model, if that was heard."""
@@ -54,7 +56,8 @@ class PriceBook:
 
     def quotes(self, target: Target) -> Iterator[Quote]:
         """All that is said, the one that is in force first."""
-        for named in (target, Target(target.provider, EVERY)):
+        whole = self.variant_of(target.model) if self.variant_of else target.model
+        for named in (target, Target(target.provider, whole), Target(target.provider, EVERY)):
             own = next((layer[named] for layer in self.own if named in layer), None)
             if own is not None:
                 yield Quote(own, "user")

@@ -193,6 +193,9 @@ class ProviderSpec(Generic[ConfigT]):
     price_of: Callable[[ConfigT, ModelInfo], Price | None] | None = None
     """What else the package knows of prices, from the configuration and what is known of the model: its name, and more
     where the vendor has listed it. Asked last, and often; it opens nothing."""
+    variant_of: Callable[[str], str] | None = None
+    """From a model to the one that it is a form of, else to itself: ``org/model`` for ``org/model:groq``. What the user
+    has set as the price of that holds for it, too."""
     default_models: tuple[str, ...] = ()
     """Where a request may go by itself, best first."""
     hosts: tuple[str, ...] = ()

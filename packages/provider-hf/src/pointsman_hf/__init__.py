@@ -22,7 +22,7 @@ from pointsman import (
     hookimpl,
 )
 
-from .config import FAMILY, HOSTS, HuggingFaceConfig
+from .config import FAMILY, HOSTS, HuggingFaceConfig, divided
 from .token import stored
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ SPEC = ProviderSpec(
     help='Make a fine-grained token with "Make calls to Inference Providers" at https://huggingface.co/settings/tokens,'
     " and set HF_TOKEN, or run `hf auth login`.",
     price_of=_price_of,
+    variant_of=lambda model: divided(model)[0],
     families={
         FAMILY: Family(
             terminal=Terminal.FINISH_REASON,

@@ -77,11 +77,8 @@ def pricing(book: PriceBook, catalogue: Callable[[], Catalogue], meter: Meter) -
 
 def users_own(book: PriceBook, target: Target) -> Price | None:
     """What the user says: of the target, of its model whoever serves it, or of all that is Hugging Face's."""
-    for model in (target.model, divided(target.model)[0], "*"):
-        for layer in book.own:
-            if (price := layer.get(Target(target.provider, model))) is not None:
-                return price
-    return None
+    quote = book.quote(target)
+    return quote.price if quote and quote.layer == "user" else None
 
 
 def price_of(config: HuggingFaceConfig, model: str) -> Price | None:

@@ -93,10 +93,11 @@ class Roster:
         Raises `ConfigError` for a price that is set wrong, and like `declared`.
         """
         if name not in self._books:
-            models = self.declared(name).spec.models
+            spec = self.declared(name).spec
             self._books[name] = book = PriceBook(
                 own=(self._own_prices(name),),
-                table={Target(name, model.id): model.price for model in models if model.price},
+                variant_of=spec.variant_of,
+                table={Target(name, model.id): model.price for model in spec.models if model.price},
                 package=self._price_of,
             )
             if path := self._price_list(name):
