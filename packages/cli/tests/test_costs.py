@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -373,6 +374,13 @@ def test_a_cell_is_no_formula(invoke: Invoke, kept: Any, text: str) -> None:
 def test_other_cells_are_as_they_are() -> None:
     values = [None, "", "a=b", "0.000000000001", 7, 0.5, True, {"a": "=1"}]
     assert [cell(one) for one in values] == ["", "", "a=b", "0.000000000001", "7", "0.5", "true", '{"a":"=1"}']
+
+
+def test_what_a_killed_export_left_is_in_nobodys_way(invoke: Invoke, kept: Any, tmp_path: Path) -> None:
+    """In a container every process may have the same number."""
+    kept()
+    (tmp_path / f".out.csv.{os.getpid()}.part").touch()
+    assert invoke("costs", "export", "-o", "out.csv").exit_code == 0
 
 
 def test_a_file_that_is_there_is_replaced_whole_or_not_at_all(invoke: Invoke, kept: Any, tmp_path: Path) -> None:

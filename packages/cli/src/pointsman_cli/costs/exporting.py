@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -90,7 +91,7 @@ def _target(output: str | None) -> Generator[Callable[[str], None]]:
     path = Path(output)
     replaced = path.is_file() or not path.exists()  # Not /dev/stderr, or a named pipe.
     path = Path(os.path.realpath(output)) if replaced else path
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part") if replaced else path
+    draft = path.with_name(f".{path.name}.{token_hex(4)}.part") if replaced else path
     try:
         file = draft.open("x" if replaced else "w", encoding="utf-8", newline="")
     except OSError as error:
