@@ -141,6 +141,8 @@ def test_a_number_and_its_text_are_the_same_price(usd: Decimal) -> None:
         ({"output": 1}, "has output without input"),
         ({}, "says no price"),
         ({"as_of": "2026-11-01"}, "says no price"),
+        ({"request": 1, "as_of": 20261101}, "as_of (from argument): is a day, such as 2026-11-01, not 20261101"),
+        ({"request": 1, "as_of": 0}, "not 0"),
         ({"request": 1, "cached_input": 1}, "write input and output, too"),
         ({"inptu": 1, "output": 1}, "has no setting 'inptu' (from argument)"),
         ({"input": 1, "output": 1, "tiers": 5}, "is a list of tables"),
@@ -202,6 +204,14 @@ async def test_without_an_environment_no_file_is_read_or_written(tmp_path: Path)
     if os.name == "posix":
         assert pricelist.folder(at_home()) is not None
     assert pricelist.folder(at_home(POINTSMAN_CACHE=str(tmp_path))) == tmp_path / "prices"
+
+
+def test_the_home_of_nobody_is_a_setting_that_is_wrong(tmp_path: Path) -> None:
+    nobody = "~nobody-of-this-name/x"
+    with pytest.raises(ConfigError, match=r"POINTSMAN_CACHE is '~nobody-of-this-name/x'.*write the whole path"):
+        pricelist.folder({"POINTSMAN_CACHE": nobody})
+    with pytest.raises(ConfigError, match="POINTSMAN_CONFIG is"):
+        Settings.discover(environ={"POINTSMAN_CONFIG": nobody})
 
 
 def test_another_address_is_another_list(tmp_path: Path) -> None:

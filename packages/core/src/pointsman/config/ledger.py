@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import ConfigError
+from ..home import expanded
 from .layers import PROJECT_FILE
 from .settings import Settings
 
@@ -56,7 +57,7 @@ def default_file(settings: Settings) -> Path | None:
 def ledger_file(url: str) -> Path | None:
     """The file behind a ``sqlite:`` URL; None for a ledger that is elsewhere."""
     parts = urlsplit(url)
-    return Path(unquote(parts.path)).expanduser().absolute() if parts.scheme == "sqlite" and parts.path else None
+    return expanded(unquote(parts.path), "the ledger").absolute() if parts.scheme == "sqlite" and parts.path else None
 
 
 def without_password(url: str) -> str:

@@ -36,6 +36,13 @@ def _usd(value: object) -> Decimal:
     return usd
 
 
+def _day(value: object) -> object:
+    """A number would be read as seconds since 1970."""
+    if not isinstance(value, date | str | None):
+        raise ValueError(f"is a day, such as 2026-11-01, not {value!r}")
+    return value
+
+
 Usd = Annotated[Decimal, BeforeValidator(_usd)]
 
 
@@ -97,7 +104,7 @@ class PriceSettings(_Table):
     """USD for a second in which a machine of one's own answers one request."""
     tiers: Annotated[tuple[TierSettings, ...], BeforeValidator(_tiers)] = ()
     """What longer prompts cost."""
-    as_of: date | None = None
+    as_of: Annotated[date | None, BeforeValidator(_day)] = None
     """The day on which it was so."""
     source: str | None = None
     """Who says so. Default: the file."""

@@ -23,6 +23,7 @@ from pydantic import (
 
 from ..cost import Price
 from ..errors import ConfigError, did_you_mean
+from ..home import expanded
 from ..types import Target
 from .complaints import complaint
 from .layers import (
@@ -340,7 +341,7 @@ def files(environ: Mapping[str, str], folder: Path | None = None) -> list[Origin
 def user_file(environ: Mapping[str, str]) -> Path:
     """The user's own configuration file, whether it exists or not."""
     if chosen := environ.get("POINTSMAN_CONFIG"):
-        return Path(chosen).expanduser()
+        return expanded(chosen, "POINTSMAN_CONFIG")
     from platformdirs import user_config_path
 
     return user_config_path("pointsman") / "config.toml"

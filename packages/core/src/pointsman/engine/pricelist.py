@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cost import Price, price_as_json, price_of_json
+from ..home import expanded
 
 log = logging.getLogger("pointsman")
 
@@ -27,10 +28,11 @@ _VERSION = 1
 
 def folder(environ: Mapping[str, str]) -> Path | None:
     """Where they are kept: ``POINTSMAN_CACHE``, else in the user's cache folder. None if the environment has neither
-    that nor this process's own home, as in a program that hands over an environment of its own making.
+    that nor this process's own home, as in a program that hands over an environment of its own making. Raises
+    `ConfigError` for the home of somebody who is not there.
     """
     if chosen := environ.get("POINTSMAN_CACHE"):
-        return Path(chosen).expanduser() / "prices"
+        return expanded(chosen, "POINTSMAN_CACHE") / "prices"
     home = "USERPROFILE" if os.name == "nt" else "HOME"
     if not environ.get(home) or environ[home] != os.environ.get(home):
         return None
