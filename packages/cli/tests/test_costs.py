@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -29,9 +30,12 @@ from pointsman import (
     Unknown,
     Usage,
 )
+from pointsman.ledger import DIMENSIONS
 from pointsman.ledgers import open_ledger
 from pointsman_cli.costs.exporting import cell
+from pointsman_cli.costs.when import WAYS
 from pointsman_cli.costs.words import count as shortened
+from pointsman_testing import Answer, Fault, Vendor
 
 Invoke = Callable[..., Result]
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -180,6 +184,20 @@ def test_days_stand_in_their_order(invoke: Invoke, kept: Any) -> None:
     assert list(spent(done).values()) == ["0.1", "0.37", None, "0"]
 
 
+def test_what_was_asked_is_in_the_total(run: Any, place: Path, a: Vendor, b: Vendor, tmp_path: Path) -> None:
+    """From one process to the next: a price, a tag, and a target that failed before another answered."""
+    with (place / "pointsman.toml").open("a") as file:
+        file.write('[prices."b/m1"]\ninput = 2\noutput = 5\n')
+    env = {"POINTSMAN_LEDGER_URL": f"sqlite:{tmp_path / 'mine.db'}"}
+    a.script(Fault(500))
+    b.script(Answer("Here.", counts=Usage(input_tokens=1000, output_tokens=100)))
+    done = run("chat", "--tag", "team=search", "-m", "a/m1", "-m", "b/m1", "Where?", env=env)
+    assert (done.returncode, done.stdout) == (0, "Here.\n")
+    groups = json.loads(run("costs", "--by", "tag:team", "--by", "model", "--json", env=env).stdout)["groups"]
+    assert {one["key"]["model"]: one["cost"]["usd"] for one in groups} == {"a/m1": "0", "b/m1": "0.0025"}
+    assert {one["key"]["tag:team"] for one in groups} == {"search"}
+
+
 # Nothing, and what is wrong -------------------------------------------------------------------------------------------
 
 
@@ -281,7 +299,7 @@ def test_what_it_would_have_cost_elsewhere(invoke: Invoke, kept: Any, valid: Any
     valid("costs.json", found(done))
     (one,) = found(done)["elsewhere"]
     # 1000 + 1000 + 10 in at $0.22, and 100 + 200 + 10 out at $0.59 a million; its cached input costs as any other.
-    assert one["price"]["input"], one["price"]["output"] == ("0.22", "0.59")
+    assert (one["price"]["input"], one["price"]["output"]) == ("0.22", "0.59")
     assert one["cost"] == {"usd": "0.0006251", "complete": True}
     assert one["paid"] == {"usd": "0.4", "complete": True}
     assert (one["compared"], one["left_out"]) == (3, 1)
@@ -432,6 +450,45 @@ def test_a_terminal_shows_a_picture_first(terminal: Any, kept: Any, columns: int
     assert [line for line in screen.text.splitlines() if len(line) > columns and " " in line.strip()] == []
     assert screen.text.index("█ b  ▓ a") < screen.text.index("b/m1") < screen.text.index("≥ $0.47 for 5 calls")
     assert "?: not all of it is known" in screen.text
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "costs.md"
+OCTOBER = [
+    call(
+        (
+            target,
+            "finished",
+            Exact(Decimal(mill * (3 + day * share % 7)) / 1000),
+            tokens(90 * mill, 20 * mill, mill),
+        ),
+        days_ago=(TODAY - datetime(2026, 10, day, tzinfo=UTC)).days,
+    )
+    for day in range(1, 32)
+    if day % 7 not in (3, 4)
+    for target, mill, share in (("sambanova/gpt-oss-120b", 12, 3), ("hf/openai/gpt-oss-120b", 7, 5))
+]
+TROUBLE = [
+    (("blaxel/sandbox-openai", "finished", Unknown, tokens(400, 90)), 20),
+    (("sambanova/gpt-oss-120b", "cancelled", AtLeast("0.0052"), tokens(300, 20, estimated=True)), 22),
+]
+OCTOBER += [call(one, days_ago=(TODAY - datetime(2026, 10, day, tzinfo=UTC)).days) for one, day in TROUBLE]
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
+def test_the_page_shows_what_is_shown(terminal: Any, kept: Any) -> None:
+    kept(OCTOBER)
+    line = ["costs", "--since", "2026-10", "--until", "2026-10"]
+    shown = terminal(*line, columns=76, env={"NO_COLOR": "1"}).text
+    assert f"```text\n$ pointsman {' '.join(line)}\n{shown}```\n" in PAGE.read_text("utf-8")
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
+def test_the_page_tells_of_whatever_may_be_said() -> None:
+    page = PAGE.read_text("utf-8")
+    for name in DIMENSIONS:
+        assert f"`{name}`" in page
+    for way in re.split(", | or ", WAYS):
+        assert f"`{way}`" in page
 
 
 def test_colours_and_ascii(terminal: Any, kept: Any) -> None:
