@@ -108,7 +108,7 @@ def test_shells_complete_verbs_without_importing_them(invoke: Invoke) -> None:
     env = {"_POINTSMAN_COMPLETE": "bash_complete", "COMP_WORDS": "pointsman p", "COMP_CWORD": "1"}
     code = "from pointsman_cli.main import main; main()"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["plain,plugins", "plain,providers"]
+    assert done.stdout.split() == ["plain,plugins", "plain,prices", "plain,providers"]
 
 
 # Verbs of other packages --------------------------------------------------------------------------------------------
