@@ -57,6 +57,10 @@ def counted(asked: int, answered: int, cached: int = 0) -> Answer:
     return Answer("It is done.", counts=usage)
 
 
+HEDGED = 20
+"""So many answers of a target must be known before another is asked beside it."""
+
+
 @asynccontextmanager
 async def day(folder: Path) -> AsyncGenerator[tuple[AsyncClient, dict[str, Vendor]]]:
     """The five providers' labs, and a client that keeps a ledger."""
@@ -82,7 +86,7 @@ async def day(folder: Path) -> AsyncGenerator[tuple[AsyncClient, dict[str, Vendo
             "providers": providers,
             "prices": PRICES,
             "ledger": {"url": f"sqlite:///{folder / 'day.db'}"},
-            "engine": {"hedge": 1.0, "retries": 0},
+            "engine": {"hedge": 1 / HEDGED, "retries": 0},  # One for all of the day: a busy machine makes others late.
         }
         async with AsyncClient(settings=Settings.of(table)) as client:
             yield client, vendors
@@ -149,10 +153,6 @@ async def live_through(client: AsyncClient, vendors: dict[str, Vendor]) -> None:
     async with client.stream("hello", model=OLLAMA) as reply:
         async for _ in reply.text_stream:
             break
-
-
-HEDGED = 20
-"""So many answers of a target must be known before another is asked beside it."""
 
 
 async def hedge(client: AsyncClient, vendors: dict[str, Vendor]) -> None:

@@ -184,18 +184,21 @@ def test_days_stand_in_their_order(invoke: Invoke, kept: Any) -> None:
     assert list(spent(done).values()) == ["0.1", "0.37", None, "0"]
 
 
-def test_what_was_asked_is_in_the_total(run: Any, place: Path, a: Vendor, b: Vendor, tmp_path: Path) -> None:
-    """From one process to the next: a price, a tag, and a target that failed before another answered."""
+def test_what_was_asked_is_in_the_total(
+    invoke: Invoke, place: Path, a: Vendor, b: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its price, its tag, and a target that failed before another answered."""
     with (place / "pointsman.toml").open("a") as file:
         file.write('[prices."b/m1"]\ninput = 2\noutput = 5\n')
-    env = {"POINTSMAN_LEDGER_URL": f"sqlite:{tmp_path / 'mine.db'}"}
+    monkeypatch.setenv("POINTSMAN_LEDGER_URL", f"sqlite:{place / 'mine.db'}")
     a.script(Fault(500))
     b.script(Answer("Here.", counts=Usage(input_tokens=1000, output_tokens=100)))
-    done = run("chat", "--tag", "team=search", "-m", "a/m1", "-m", "b/m1", "Where?", env=env)
-    assert (done.returncode, done.stdout) == (0, "Here.\n")
-    groups = json.loads(run("costs", "--by", "tag:team", "--by", "model", "--json", env=env).stdout)["groups"]
-    assert {one["key"]["model"]: one["cost"]["usd"] for one in groups} == {"a/m1": "0", "b/m1": "0.0025"}
-    assert {one["key"]["tag:team"] for one in groups} == {"search"}
+    done = invoke("chat", "--tag", "team=search", "-m", "a/m1", "-m", "b/m1", "Where?")
+    assert (done.exit_code, done.stdout) == (0, "Here.\n")
+    assert spent(invoke("costs", "--by", "tag:team", "--by", "model", "--json")) == {
+        "search/a/m1": "0",
+        "search/b/m1": "0.0025",
+    }
 
 
 # Nothing, and what is wrong -------------------------------------------------------------------------------------------
