@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pointsman import AsyncClient, ConfigError, Plugins, Settings, open_ledger
-from pointsman.config import ledger_url, without_password
+from pointsman.config import ledger_file, ledger_url, without_password
 from pointsman.config.layers import PROJECT_FILE, USER_FILE, Origin
 
 
@@ -122,6 +122,19 @@ async def test_nor_does_it_need_to_be_well_formed_for_a_client_to_open() -> None
     table = {"url": "postgres://ada:s3[cret@host/db"}
     async with AsyncClient(settings=Settings.of({"ledger": table}), plugins=Plugins.of()):
         pass
+
+
+@pytest.mark.parametrize("path", ["what#is it.db", "per%25cent.db", "//{folder}/x.db"])
+def test_the_file_of_a_url_is_the_one_that_is_opened(
+    tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:{path.format(folder=tmp_path)}"
+    file = ledger_file(url)
+    assert file is not None
+    assert not file.exists()
+    open_ledger(url).close()
+    assert file.exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names of files are bytes elsewhere")

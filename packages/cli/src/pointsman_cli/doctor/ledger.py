@@ -27,6 +27,7 @@ def ledger(situation: Situation, *, live: bool) -> Iterator[Check]:
     settings = situation.settings
     try:
         url = ledger_url(settings)
+        file = None if url is None else ledger_file(url)
     except ConfigError as error:
         yield Check("ledger", "fail", error.message, remedy(error.message, settings) or ELSEWHERE)
         return
@@ -34,7 +35,6 @@ def ledger(situation: Situation, *, live: bool) -> Iterator[Check]:
         origin = settings.origin(*URL)
         yield Check("ledger", "ok", f"none is kept, by {origin}: {unset_command(URL, origin)} keeps one")
         return
-    file = ledger_file(url)
     if file is None and not live:
         yield Check("ledger", "ok", f"{without_password(url)}, which only --live asks")
     elif file is not None and not file.exists():

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from ..errors import ConfigError
-from ..home import expanded
 from .layers import PROJECT_FILE
 from .settings import Settings
 
@@ -55,9 +54,12 @@ def default_file(settings: Settings) -> Path | None:
 
 
 def ledger_file(url: str) -> Path | None:
-    """The file behind a ``sqlite:`` URL; None for a ledger that is elsewhere."""
-    parts = urlsplit(url)
-    return expanded(unquote(parts.path), "the ledger").absolute() if parts.scheme == "sqlite" and parts.path else None
+    """The file behind a ``sqlite:`` URL; None if the ledger is elsewhere. Raises `ConfigError` as opening it does."""
+    if not url.startswith("sqlite:"):
+        return None
+    from ..ledger.sqlite import sqlite_file
+
+    return sqlite_file(url)[0]
 
 
 def without_password(url: str) -> str:

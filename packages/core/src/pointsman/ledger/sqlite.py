@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from ..errors import ConfigError, StoreError, did_you_mean
+from ..home import expanded
 from . import Ledger
 from .sql import SqlConnection, SqlDialect, SqlLedger
 
@@ -201,6 +202,12 @@ def sqlite_ledger(url: str) -> Ledger:
     even a power failure may cost anything. Raises `ConfigError` for a URL that is none of these, `StoreError` if the
     file cannot be used now.
     """
+    file, sync = sqlite_file(url)
+    return SqlLedger(SqliteDialect(file, sync=sync))
+
+
+def sqlite_file(url: str) -> tuple[Path, str]:
+    """The file that such a URL names, and its ``sync``. Raises `ConfigError`."""
     rest = url.partition(":")[2]
     path, _, query = rest.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
@@ -218,13 +225,9 @@ def sqlite_ledger(url: str) -> Ledger:
     if sync not in _SYNC:
         raise ConfigError(f"{url!r}: sync is 'normal' or 'full', not {sync!r}")
     name = unquote(path, errors="surrogateescape")
-    try:
-        if "\0" in name:
-            raise RuntimeError("it has a null character in it")
-        file = Path(name).expanduser().absolute()
-    except RuntimeError as error:
-        raise ConfigError(f"{url!r} names no file: {str(error).rstrip('.')}") from None
-    return SqlLedger(SqliteDialect(file, sync=sync))
+    if "\0" in name:
+        raise ConfigError(f"{url!r} names no file: there is a null character in it")
+    return expanded(name, "the ledger").absolute(), sync
 
 
 def memory_ledger(url: str) -> Ledger:
