@@ -39,6 +39,7 @@ def shows_everything(text: str) -> None:
     assert "10 times faster" in said
     assert "prepared texts" in said
     assert "unknown, not 0" in said
+    assert "as of None" not in said
 
 
 def test_demo_without_a_terminal(run: Any) -> None:

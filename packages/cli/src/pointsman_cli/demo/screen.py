@@ -168,7 +168,7 @@ def _what_it_means(stage: Stage, client: AsyncClient, known: Mapping[str, bool])
         if paces[target.provider] != target.provider
     )
     priced = [(target, client.roster.prices(target.provider).find(target)) for target in stage.targets]
-    dated = [f"{target} as of {price.as_of}" for target, price in priced if price]
+    dated = [f"{target} as of {price.as_of}" for target, price in priced if price and price.as_of]
     booked = {target.provider for target, price in priced if price} | stage.local
     listed = [f"what {name}'s simulated list says" for name, told in known.items() if told and name not in booked]
     unknown = [name for name, told in known.items() if not told]
