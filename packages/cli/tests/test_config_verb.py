@@ -8,6 +8,7 @@ import stat
 import sys
 import tomllib
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,26 @@ def test_limits_are_set_shown_and_unset(invoke: Invoke, own: Path, valid: Any) -
     assert "limits" not in invoke("config").stdout
 
 
+def test_a_price_is_written_as_a_whole(invoke: Invoke, own: Path, valid: Any) -> None:
+    name = 'prices."sambanova/a.b"'
+    half = invoke("config", "set", f"{name}.input", "0.2")
+    assert half.exit_code == 2
+    assert f"pointsman config set '{name}' '{{ input = 1, output = 4 }}'" in half.stderr
+    done = invoke("config", "set", name, "{ input = 0.2, output = 1, as_of = 2026-11-01 }", "--json")
+    assert done.exit_code == 0, done.output
+    valid("change.json", json.loads(done.stdout))
+    assert settings(done)[f"{name}.input"]["value"] == 0.2
+    assert own.read_text().startswith(f"[{name}]\n")
+    assert tomllib.loads(own.read_text()) == {
+        "prices": {"sambanova/a.b": {"input": 0.2, "output": 1, "as_of": date(2026, 11, 1)}}
+    }
+    assert f"{name} = {{ input = 3, output = 4 }}" in invoke("config", "set", name, "{ input = 3, output = 4 }").stderr
+    assert invoke("config", "set", f"{name}.input", "2").exit_code == 0
+    assert invoke("config", "get", f"{name}.input").stdout == "2\n"
+    assert invoke("config", "unset", name).exit_code == 0
+    assert "prices" not in invoke("config").stdout
+
+
 def test_a_limit_keeps_its_provider(invoke: Invoke, own: Path) -> None:
     write(own, '[providers.lan]\nplugin = "openai-compatible"\n[limits."lan/x"]\nrpm = 5\n')
     done = invoke("config", "unset", "providers.lan")
@@ -163,6 +184,13 @@ def test_a_new_file_is_the_users_alone(invoke: Invoke, own: Path) -> None:
         ('limits."a/m1".rpm.x', "3", "no table"),
         ('limits."a/m1"', "3", 'limits."a/m1" is a table'),
         ("limits", "3", "limits.sambanova"),
+        ("limits", "{ sambanova = { rpm = 3 } }", "limits.sambanova"),
+        ("engine", "{ stall = 3 }", "is a table"),
+        ("providers.sambanova", "{ base_url = 'http://x' }", "is a table"),
+        ('prices."a/m1"', "{ input = 3 }", "has input without output"),
+        ('prices."a/m1"', "{ inptu = 3, output = 1 }", "did you mean 'input'"),
+        ('prices."a/m1"', "{ input = 3", "or write the whole of it"),
+        ('prices."sambanvoa/m"', "{ input = 3, output = 4 }", "did you mean 'sambanova'"),
         ("limit.a.rpm", "3", "did you mean 'limits'"),
         ('limits."sambanvoa/m".rpm', "3", "did you mean 'sambanova'"),
         ("providers.sambanova.base_ulr", "http://x", "did you mean 'base_url'"),

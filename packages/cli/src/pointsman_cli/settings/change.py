@@ -11,11 +11,12 @@ from pointsman import ConfigError, PointsmanError
 from pointsman.config import Origin, Settings
 from pointsman.config.layers import Key
 from pointsman.config.providers import read_text
+from pointsman.config.settings import NAMED
 
 from ..as_json import dumps
 from ..listing import say
 from ..terminal import out
-from .names import Setting, checked, depth_of, dotted, holds_a_key, model_of, parse
+from .names import Setting, checked, depth_of, dotted, holds_a_key, in_force, model_of, parse
 from .show import find, missing_file, own_file, written
 from .situation import Situation, unheard
 from .toml_file import TomlFile, alone_in, at, write
@@ -30,7 +31,8 @@ def set_setting(name: str, text: str, *, project: bool, as_json: bool) -> None:
     with alone_in(path.resolve().parent):
         before = Situation.now(lenient=True)
         file = TomlFile(path)
-        key = checked(parse(name), before)
+        key = parse(name)
+        checked(key, before, whole_tables=_may_be_whole(key) and _table(text) is not None)
         if not before.usable:
             raise ConfigError(f"{before.problems()[0]}. Mend that first: pointsman config edit, or unset")
         if holds_a_key(key, before):
@@ -42,7 +44,7 @@ def set_setting(name: str, text: str, *, project: bool, as_json: bool) -> None:
         done = changed != file.text
         if done:
             write(file.path, changed, mode=new_mode(file.path, project=project))
-    tell(key, origin, after, changed=done, as_json=as_json, said=f"{dotted(key)} = {written(value)}")
+    tell(key, origin, after, changed=done, as_json=as_json, said=f"{dotted(key)} = {_said(value, text)}")
 
 
 def unset_setting(name: str, *, project: bool, as_json: bool) -> None:
@@ -84,9 +86,10 @@ def tell(
     key: Key, origin: Origin, after: Situation, *, changed: bool, as_json: bool, said: str, removed: bool = False
 ) -> None:
     """What was done, and whether it is in force."""
-    setting = _now(key, after)
+    settings = _now(key, after)
+    setting = settings[0] if settings else None
     if as_json:
-        shown = [setting.as_json()] if setting else []
+        shown = [one.as_json() for one in settings]
         out(dumps({"file": origin.where, "changed": changed, "settings": shown}))
     else:
         say(f"{origin.where}: {said}" if changed else f"{origin.where} says so already: {said}")
@@ -143,11 +146,18 @@ def _fitting(file: TomlFile, origin: Origin, key: Key, text: str, before: Situat
         else:
             return changed, value
     assert refused is not None
+    if key[0] == "prices" and len(key) == depth_of(key) and key[1] not in before.settings.prices:
+        begun = (
+            f"a new price is written at once: pointsman config set '{dotted(key[:2])}' '{{ input = 1, output = 4 }}'"
+        )
+        raise ConfigError(f"{refused.message}; {begun}")
     raise refused
 
 
 def _forms(key: Key, text: str, situation: Situation) -> list[Any]:
     """What `text` may mean, likeliest first: a number or a switch, a list or a table, itself."""
+    if len(key) < depth_of(key):
+        return [_table(text)]
     if text.strip() == "[]":  # As an empty list is shown. Others are divided by commas, without brackets.
         return [cast("list[str]", []), text]
     model = model_of(key, situation)
@@ -163,16 +173,37 @@ def _forms(key: Key, text: str, situation: Situation) -> list[Any]:
     return [value, text] if not isinstance(value, str) else [text]
 
 
-def _now(key: Key, situation: Situation) -> Setting | None:
+def _may_be_whole(key: Key) -> bool:
+    """Whether it is a limit or a price, which may be written as a whole: half a price is none."""
+    return key[0] in NAMED and len(key) == 2
+
+
+def _table(text: str) -> dict[str, Any] | None:
+    """The inline table that `text` writes; None if it is none."""
     try:
-        return find(dotted(key), situation)
-    except PointsmanError:  # What else is wrong is not this setting's affair, and it may be a table.
+        value: Any = tomllib.loads(f"value = {text}")["value"] if text.lstrip().startswith("{") else None
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
         return None
+    return cast("dict[str, Any] | None", value)
+
+
+def _said(value: Any, text: str) -> str:
+    return text.strip() if isinstance(value, dict) else written(value)
+
+
+def _now(key: Key, situation: Situation) -> list[Setting]:
+    """What is in force of it: of a limit or a price as a whole all of its settings."""
+    try:
+        if _may_be_whole(key):
+            return [one for one in in_force(situation) if one.key[:2] == key]
+        return [find(dotted(key), situation)]
+    except PointsmanError:  # What else is wrong is not this setting's affair, and it may be a table.
+        return []
 
 
 def _elsewhere(key: Key, situation: Situation) -> str:
-    found = _now(key, situation)
-    return f": it comes from {found.origin}" if found and found.origin.kind != "default" else ""
+    found = [one.origin for one in _now(key, situation) if one.origin.kind != "default"]
+    return f": it comes from {found[0]}" if found else ""
 
 
 def _keys_set(key: Key) -> str:

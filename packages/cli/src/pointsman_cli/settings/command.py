@@ -84,6 +84,7 @@ def set_(key: str, value: str, project: bool, as_json: bool) -> None:
       pointsman config set engine.stall 30
       pointsman config set routing.targets sambanova/gpt-oss-120b,lan/qwen3-32b
       pointsman config set 'limits."sambanova/gpt-oss-120b".rpm' 60
+      pointsman config set 'prices."lan/qwen3-32b"' '{ input = 0.20, output = 0.50 }'
       pointsman config set providers.ollama.keep_alive -- -1    (a value that begins with -)
     """  # noqa: D301  (click wants the backspace)
     from .change import set_setting

@@ -76,7 +76,10 @@ def checked(key: Key, situation: Situation, *, whole_tables: bool = False) -> Ke
         if whole_tables:
             return key
         there = ", ".join(dotted((*key, name)) for name in _inside(key, situation)) or f"{section}.NAME.SETTING"
-        raise ConfigError(f"{dotted(key)} is a table: name a setting in it, of {there}")
+        whole = (
+            "; or write the whole of it, as in '{ NAME = VALUE, NAME = VALUE }'" if section in NAMED and key[1:] else ""
+        )
+        raise ConfigError(f"{dotted(key)} is a table: name a setting in it, of {there}{whole}")
     names = _inside(key[: depth - 1], situation)
     if names and key[depth - 1] not in names:
         near = did_you_mean(key[depth - 1], names)

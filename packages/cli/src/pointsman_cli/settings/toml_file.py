@@ -33,7 +33,8 @@ class TomlFile:
             table = document
             for depth, name in enumerate(key[:-1]):
                 if name not in table:
-                    table[name] = tomlkit.table(is_super_table=depth < len(key) - 2)
+                    inner = len(key) - (1 if isinstance(value, dict) and len(key) == 2 else 2)
+                    table[name] = tomlkit.table(is_super_table=depth < inner)
                 table = table[name]
             table[key[-1]] = value
 
