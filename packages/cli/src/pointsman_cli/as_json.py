@@ -46,6 +46,7 @@ def usage(value: Usage | None) -> Json | None:
     return {
         "input_tokens": value.input_tokens,
         "cached_input_tokens": value.cached_input_tokens,
+        "cache_write_tokens": value.cache_write_tokens,
         "output_tokens": value.output_tokens,
         "reasoning_tokens": value.reasoning_tokens,
         "estimated": value.estimated,
