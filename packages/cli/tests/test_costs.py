@@ -133,6 +133,7 @@ def test_the_total_has_all_and_says_what_is_not_in_it(invoke: Invoke, kept: Any,
     assert total["cost"] == {"usd": "0.47", "complete": False}  # 0.10 + 0.02 + 0.30 + 0.05 + 0
     assert (total["calls"], total["attempts"], total["failed"]) == (5, 6, 2)
     assert (total["unpriced"], total["bounded"], total["uncounted"]) == (1, 1, 1)
+    assert total["usage"]["cache_write_tokens"] == 0
     assert spent(done) == {"b/m1": "0.35", "a/m1": "0.12", "free/x": None, "local/y": "0"}
     assert list(spent(done))[:2] == ["b/m1", "a/m1"]  # The dearest first.
     outcomes = {one["key"]["outcome"]: one["cost"] for one in found(done)["outcomes"]}
@@ -427,7 +428,7 @@ def test_calls_are_forgotten(invoke: Invoke, kept: Any, valid: Any) -> None:
     assert found(done)["purged"] == 1
     assert found(invoke("costs", "--json"))["total"]["calls"] == 4
     assert "2 calls forgotten." in invoke("costs", "purge", "--before", "2d", "--yes").stderr
-    assert "There is none before" in invoke("costs", "purge", "--before", "2d", "--yes").stderr
+    assert "No call began before" in invoke("costs", "purge", "--before", "2d", "--yes").stderr
 
 
 def test_before_calls_are_forgotten_it_asks(invoke: Invoke, kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -492,6 +493,18 @@ def test_the_page_tells_of_whatever_may_be_said() -> None:
         assert f"`{name}`" in page
     for way in re.split(", | or ", WAYS):
         assert f"`{way}`" in page
+
+
+@pytest.mark.parametrize(
+    ("by", "legend"),
+    [(["outcome"], "█ finished"), (["day"], "█ b  ▓ a"), (["model", "outcome", "day"], "█ b/m1  ▓ a/m1")],
+)
+def test_the_picture_is_divided_by_what_comes_first_beside_the_day(
+    terminal: Any, kept: Any, by: list[str], legend: str
+) -> None:
+    kept()
+    screen = terminal("costs", *(part for one in by for part in ("--by", one)), env={"NO_COLOR": "1"})
+    assert screen.text.index("0 └") < screen.text.index(legend) < screen.text.index("≥ $0.47 for 5 calls")
 
 
 def test_colours_and_ascii(terminal: Any, kept: Any) -> None:

@@ -40,5 +40,5 @@ def purge_calls(url: str | None, before: str, *, yes: bool, as_json: bool) -> No
         say(
             f"{words.of(forgotten, 'call')} forgotten."
             if forgotten
-            else f"There is none before {at:%Y-%m-%d %H:%M} UTC."
+            else f"No call began before {at:%Y-%m-%d %H:%M} UTC: nothing was forgotten."
         )

@@ -65,8 +65,7 @@ def report_costs(
 def _gathered(
     ledger: Ledger, query: LedgerQuery, by: Sequence[str], others: Sequence[Elsewhere], *, pictured: bool
 ) -> Report:
-    stacked = [one for one in by if one != "day"][:1] if "day" in by else [] if by else ["provider"]
-    wanted = pictured and (not by or ("day" in by and len(by) <= 2))
+    stacked = next((one for one in by if one != "day"), "provider")
     (total,) = ledger.totals(query)
     compare(ledger, query, others)
     groups = ledger.totals(query, by or DEFAULT_BY)
@@ -76,7 +75,7 @@ def _gathered(
         groups=groups if "day" in by else sorted(groups, key=lambda one: -one.cost.known),
         total=total,
         outcomes=ledger.totals(query, ["outcome"]),
-        days=ledger.totals(query, ["day", *stacked]) if wanted and total.attempts else [],
+        days=ledger.totals(query, ["day", stacked]) if pictured and total.attempts else [],
         elsewhere=others,
     )
 
@@ -149,7 +148,7 @@ def picture(days: Sequence[LedgerTotal], query: LedgerQuery, columns: int) -> li
         return []
     bars: Mapping[date, Bar] = {
         day: Bar(
-            {words.value(one.key[1] if len(one.key) > 1 else "cost"): one.cost.known for one in several},
+            {words.value(one.key[1]): one.cost.known for one in several},
             any(not one.cost.complete for one in several),
         )
         for day, several in dated.items()
