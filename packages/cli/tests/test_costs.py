@@ -226,11 +226,11 @@ def test_an_empty_ledger_says_so(invoke: Invoke, kept: Any) -> None:
     assert "No call is recorded yet" in done.stderr
 
 
-def test_where_none_is_kept_it_says_how_one_is(invoke: Invoke, kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_none_is_kept_it_says_who_says_so(invoke: Invoke, kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POINTSMAN_LEDGER_URL", "none")
     done = invoke("costs")
     assert (done.exit_code, done.stdout) == (0, "")
-    assert "ledger.url" in done.stderr
+    assert "[ledger] url is none, from environment POINTSMAN_LEDGER_URL" in done.stderr
 
 
 def test_what_fits_nothing_says_what_there_is(invoke: Invoke, kept: Any) -> None:

@@ -51,7 +51,8 @@ def opened(chosen: str | None, roster: Roster | None = None) -> Generator[Place]
     roster = roster or known_here()
     url = ledger_url(roster.settings) if chosen is None else _as_url(chosen)
     if url is None:
-        yield Place(None, "", "None is kept: [ledger] url is none. pointsman config unset ledger.url keeps one.")
+        origin = roster.settings.origin("ledger", "url")
+        yield Place(None, "", f"No ledger is kept: [ledger] url is none, from {origin}. Without that, one is kept.")
         return
     file = ledger_file(url)
     where = f" in {file or without_password(url)}"
