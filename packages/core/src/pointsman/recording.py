@@ -129,7 +129,10 @@ class Recorder:
             one.failures = 0
         if self._book is not None:
             self._book.end()
-            await anyio.to_thread.run_sync(self._book.close, abandon_on_cancel=True)
+            try:
+                await anyio.to_thread.run_sync(self._book.close, abandon_on_cancel=True)
+            except RuntimeError:  # From Python 3.12 on no thread starts once the interpreter ends; nobody minds.
+                self._book.close()
 
     def _send(self, record: CallRecord, texts: Callable[[], tuple[str, str | None]]) -> None:
         if self._book is not None:
