@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman import Price, Target
-from pointsman_cli.models import catalogue, facts
+from pointsman_cli.models import asking, facts
 from pointsman_cli.models.catalogue import Choice, Model
 from pointsman_cli.models.table import show_table
 from pointsman_testing import Fault, Hangup, Vendor
@@ -88,7 +88,7 @@ def test_what_a_package_ships_stands_in(
 def test_a_provider_that_hangs_is_given_up(
     invoke: Invoke, place: Path, a: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "PATIENCE", 1.0)
+    monkeypatch.setattr(asking, "PATIENCE", 1.0)
     a.script(Hangup(wait=30), on="models")
     done = invoke("models", "--json")
     assert done.exit_code == 0

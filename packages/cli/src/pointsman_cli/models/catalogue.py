@@ -22,14 +22,11 @@ from ..listing import say
 from ..log import log_to_stderr
 from ..plugins.roster import ready_names
 from ..providers.roll_call import nobody
-from ..report import alone, words_of
 from ..rounds import ask_each
 from ..terminal import out
 from . import facts
+from .asking import failure, listed, not_missed
 from .table import show_table
-
-PATIENCE = 10.0
-"""Seconds that a provider may take to list its models, opening included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,11 +175,8 @@ async def _ask_all(names: Sequence[str]) -> Catalogue:
 
 
 def _forget_strangers(client: AsyncClient, named: Sequence[str], found: Catalogue) -> dict[str, str]:
-    """Leave out who failed and was not set up by anybody: a server of this machine that is tried, and does not run.
-
-    Returns them, with what they failed with.
-    """
-    mute = {name: why for name, why, _ in found.failed if name in named and not client.roster.configured(name).origins}
+    """Leave out who is `not_missed`. Returns them, with what they failed with."""
+    mute = not_missed(client, named, found.failed)
     found.failed = [one for one in found.failed if one[0] not in mute]
     found.models = [one for one in found.models if one.target.provider not in mute]
     return mute
@@ -190,20 +184,11 @@ def _forget_strangers(client: AsyncClient, named: Sequence[str], found: Catalogu
 
 async def _ask(client: AsyncClient, found: Catalogue, name: str) -> None:
     try:
-        with anyio.fail_after(PATIENCE):
-            hooks = await client.connect(name)
-            models = list(await hooks.models())
-        found.models += _merged(client, name, models)
+        found.models += _merged(client, name, await listed(client, name))
         found.answered += 1
-        return
-    except TimeoutError:
-        why, code = f"no answer within {PATIENCE:g} s", Exit.TIMEOUT
     except Exception as raised:
-        error = alone(raised)
-        why = client.roster.redactor.text(words_of(error))
-        code = exit_code(error) if isinstance(error, PointsmanError) else Exit.UPSTREAM
-    found.failed.append((name, why.removeprefix(f"{name}: "), code))
-    found.models += _merged(client, name, None)
+        found.failed.append(failure(client, name, raised))
+        found.models += _merged(client, name, None)
 
 
 def _merged(client: AsyncClient, name: str, listed: Sequence[ModelInfo] | None) -> list[Model]:

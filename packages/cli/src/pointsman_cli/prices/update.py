@@ -10,20 +10,19 @@ from typing import Any
 import anyio
 import click
 
-from pointsman import PointsmanError, Price, Target
+from pointsman import Price, Target
 from pointsman.client import AsyncClient
 from pointsman.engine.roster import Roster
 
 from ..as_json import dumps
 from ..context import debugging, remember
-from ..exits import Exit, exit_code, gravest
+from ..exits import Exit, gravest
 from ..listing import say
 from ..log import log_to_stderr
 from ..models import facts
-from ..models.catalogue import PATIENCE
+from ..models.asking import Failure, failure, listed, not_missed
 from ..plugins.roster import ready_names
 from ..providers.roll_call import nobody
-from ..report import alone, words_of
 from ..rounds import ask_each
 from ..terminal import harmless, out
 from .book import same
@@ -66,7 +65,7 @@ class Round:
     """All that were asked."""
 
     told: list[Told] = field(default_factory=list[Told])
-    failed: list[tuple[str, str, Exit]] = field(default_factory=list[tuple[str, str, Exit]])
+    failed: list[Failure] = field(default_factory=list[Failure])
 
 
 def update_prices(names: Sequence[str], *, as_json: bool) -> None:
@@ -98,33 +97,22 @@ async def _ask_all(names: Sequence[str]) -> Round:
         await ask_each(named, partial(_ask, client, found))
         mute: dict[str, str] = {}
         if not names:  # Who was not set up by anybody, such as a server that does not run here, is not missed.
-            mute = {name: why for name, why, _ in found.failed if name in named and not _is_set_up(client.roster, name)}
+            mute = not_missed(client, named, found.failed)
             found.failed = [one for one in found.failed if one[0] not in mute]
         if not found.told and not found.failed:
             raise nobody(client.roster, mute)
         return found
 
 
-def _is_set_up(roster: Roster, name: str) -> bool:
-    return bool(roster.configured(name).origins)
-
-
 async def _ask(client: AsyncClient, found: Round, name: str) -> None:
     book = client.roster.prices(name)
     before = dict(book.live)
     try:
-        with anyio.fail_after(PATIENCE):
-            models = await (await client.connect(name)).models()
+        models = await listed(client, name)
         kept = Roster(client.roster.settings, client.roster.plugins).prices(name).live
         found.told.append(Told(name, len(models), before, dict(book.live), kept == book.live))
-        return
-    except TimeoutError:
-        why, code = f"no answer within {PATIENCE:g} s", Exit.TIMEOUT
     except Exception as raised:
-        error = alone(raised)
-        why = client.roster.redactor.text(words_of(error))
-        code = exit_code(error) if isinstance(error, PointsmanError) else Exit.UPSTREAM
-    found.failed.append((name, why.removeprefix(f"{name}: "), code))
+        found.failed.append(failure(client, name, raised))
 
 
 def _show(one: Told) -> None:
