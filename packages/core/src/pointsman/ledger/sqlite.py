@@ -119,6 +119,8 @@ def _code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
+_WRITABLE = "let this user write the file and its folder, or set [ledger] url to another file"
+_BUSY = "another process has been writing to it for long; end that one, or try again"
 _NEXT = {
     sqlite3.SQLITE_NOTADB: "it is no database of SQLite; move it away, or set [ledger] url to another file",
     sqlite3.SQLITE_CORRUPT: (
@@ -126,11 +128,11 @@ _NEXT = {
     ),
     sqlite3.SQLITE_FULL: "free some space on that disk, or set [ledger] url to a file on another",
     sqlite3.SQLITE_IOERR: "the disk failed, or is full; WAL needs a local one, not a network's (sqlite.org/wal.html)",
-    sqlite3.SQLITE_READONLY: "let this user write the file and its folder, or set [ledger] url to another file",
-    sqlite3.SQLITE_CANTOPEN: "let this user write the file and its folder, or set [ledger] url to another file",
-    sqlite3.SQLITE_PERM: "let this user write the file and its folder, or set [ledger] url to another file",
-    sqlite3.SQLITE_BUSY: "another process has been writing to it for long; end that one, or try again",
-    sqlite3.SQLITE_LOCKED: "another process has been writing to it for long; end that one, or try again",
+    sqlite3.SQLITE_READONLY: _WRITABLE,
+    sqlite3.SQLITE_CANTOPEN: _WRITABLE,
+    sqlite3.SQLITE_PERM: _WRITABLE,
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
 }
 
 
