@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -8,8 +9,9 @@ from typing import Any, TypeAlias
 import anyio
 import pytest
 
-from pointsman import ProviderContext, RateLimits
+from pointsman import Finished, PointsmanError, ProviderContext, RateLimits, Target
 from pointsman_openai import OpenAIConfig, Quirks, Session, openai_spec
+from pointsman_openai.decode import ChatDecoder
 from pointsman_testing import Lab, Vendor
 
 Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Session]]
@@ -52,3 +54,29 @@ def opened(limits: RateLimits) -> Open:
         return openai_spec("acme", OpenAIConfig, quirks=quirks).open(config, context)
 
     return open_
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[[Any, bool], PointsmanError]:
+    """For a decoder that meets no error of the vendor's."""
+
+    def refused(event: Any, begun: bool) -> PointsmanError:
+        raise AssertionError((event, begun))
+
+    return refused
+
+
+@pytest.fixture(scope="session")
+def finished(refused: Callable[[Any, bool], PointsmanError]) -> Callable[..., Finished]:
+    """What an answer ends with that came in these chunks."""
+
+    def read(*chunks: dict[str, Any]) -> Finished:
+        decoder = ChatDecoder(Target("acme", "m"), Quirks(), refused)
+        for chunk in chunks:
+            decoder.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        decoder.end()
+        last = decoder.ready[-1]
+        assert isinstance(last, Finished)
+        return last
+
+    return read

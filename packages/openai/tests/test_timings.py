@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -56,26 +57,12 @@ def test_nonsense_is_no_time(chunk: dict[str, Any]) -> None:
     assert found is None or isinstance(found, ServerTimings)
 
 
-def finished(*chunks: dict[str, Any]) -> Finished:
-    decoder = ChatDecoder(Target("acme", "m"), Quirks(), refused)
-    for chunk in chunks:
-        decoder.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n")
-    decoder.end()
-    last = decoder.ready[-1]
-    assert isinstance(last, Finished)
-    return last
-
-
-def refused(event: Any, begun: bool) -> PointsmanError:
-    raise AssertionError((event, begun))
-
-
 TEXT: dict[str, Any] = {"choices": [{"index": 0, "delta": {"content": "hi"}}]}
 STOP: dict[str, Any] = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 USAGE = Usage(input_tokens=43, output_tokens=100)
 
 
-def test_the_last_chunk_that_says_so_counts() -> None:
+def test_the_last_chunk_that_says_so_counts(finished: Callable[..., Finished]) -> None:
     early = {**TEXT, "usage": {**COUNTED, "time_to_first_token": 0.25, "total_latency": 0.5}}
     assert finished(early, STOP).server == ServerTimings(first_token=0.25, output=0.25, total=0.5)
     late = {"choices": [], "usage": SAMBANOVA}
@@ -85,18 +72,18 @@ def test_the_last_chunk_that_says_so_counts() -> None:
     assert finished(TEXT, STOP).server is None
 
 
-def test_groq_counts_in_a_place_of_its_own_if_nobody_asks() -> None:
+def test_groq_counts_in_a_place_of_its_own_if_nobody_asks(finished: Callable[..., Finished]) -> None:
     told = finished({**TEXT, "x_groq": {"id": "r"}}, {**STOP, "x_groq": {"id": "r", "usage": GROQ}})
     assert (told.usage, told.server and told.server.first_token) == (USAGE, 0.75)
 
 
-def test_llama_cpp_may_tell_with_every_token() -> None:
+def test_llama_cpp_may_tell_with_every_token(finished: Callable[..., Finished]) -> None:
     """With ``timings_per_token``; those with text take the fast path, which does not look, and the last one counts."""
     told = finished({**TEXT, "timings": {"prompt_ms": 1, "predicted_ms": 2}}, {**STOP, "timings": LLAMA})
     assert told.server == ServerTimings(prompt=0.25, output=1.5)
 
 
-def test_an_answer_in_one_piece_says_so_too() -> None:
+def test_an_answer_in_one_piece_says_so_too(refused: Callable[[Any, bool], PointsmanError]) -> None:
     decoder = ChatDecoder(Target("acme", "m"), Quirks(), refused)
     message = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}], "usage": SAMBANOVA}
     decoder.feed_whole(json.dumps(message).encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from decimal import Context, Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pointsman import AtLeast, Cost, Exact, Finished, PointsmanError, Target, Unknown, Usage
-from pointsman_openai import Quirks
+from pointsman import AtLeast, Cost, Exact, Finished, Unknown, Usage
 from pointsman_openai.bill import read_bill
-from pointsman_openai.decode import ChatDecoder
 from pointsman_openai.usage import read_input, read_usage
 
 PAYLOADS: list[dict[str, Any]] = tomllib.loads(
@@ -45,22 +44,8 @@ def sent(payload: dict[str, Any]) -> dict[str, Any]:
     return {"choices": [], **chunk}
 
 
-def finished(*chunks: dict[str, Any]) -> Finished:
-    decoder = ChatDecoder(Target("acme", "m"), Quirks(), refused)
-    for chunk in chunks:
-        decoder.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n")
-    decoder.end()
-    last = decoder.ready[-1]
-    assert isinstance(last, Finished)
-    return last
-
-
-def refused(event: Any, begun: bool) -> PointsmanError:
-    raise AssertionError((event, begun))
-
-
 @published
-def test_what_was_published_means_what_it_says(payload: dict[str, Any]) -> None:
+def test_what_was_published_means_what_it_says(payload: dict[str, Any], finished: Callable[..., Finished]) -> None:
     """It arrives in a stream, beside the last words of the answer or after them."""
     bill = Exact(payload["bill"]) if "bill" in payload else Unknown
     for chunks in ([TEXT, STOP, sent(payload)], [TEXT, {**sent(payload), **STOP}]):
@@ -69,7 +54,7 @@ def test_what_was_published_means_what_it_says(payload: dict[str, Any]) -> None:
 
 
 @published
-def test_what_it_costs_by_hand(payload: dict[str, Any]) -> None:
+def test_what_it_costs_by_hand(payload: dict[str, Any], finished: Callable[..., Finished]) -> None:
     if "rates" not in payload:
         assert "cost" not in payload
         return
@@ -92,7 +77,7 @@ def test_each_says_where_it_is_from() -> None:
         assert payload["date"].year >= 2024
 
 
-def test_the_counts_of_moonshot_stand_in_the_choice() -> None:
+def test_the_counts_of_moonshot_stand_in_the_choice(finished: Callable[..., Finished]) -> None:
     (moonshot,) = (payload for payload in PAYLOADS if "finishing choice" in payload["of"])
     stop = {"choices": [{**STOP["choices"][0], "usage": json.loads(moonshot["usage"])}]}
     assert finished(TEXT, stop).usage == meant(moonshot)
@@ -207,12 +192,12 @@ def test_what_the_total_tells(told: dict[str, Any], expected: Usage | None) -> N
     assert read_usage(told) == expected
 
 
-def test_an_answer_without_its_count_is_not_free() -> None:
+def test_an_answer_without_its_count_is_not_free(finished: Callable[..., Finished]) -> None:
     assert finished(TEXT, {**STOP, "usage": {"prompt_tokens": 3}}).usage is None
     assert finished(TEXT, {**STOP, "timings": {"prompt_n": 3, "predicted_n": 4}}).usage is None
 
 
-def test_what_was_counted_on_the_way_is_not_the_end() -> None:
+def test_what_was_counted_on_the_way_is_not_the_end(finished: Callable[..., Finished]) -> None:
     """Some servers count with every token. If what they say last is no count, what they said before is one no more."""
     whole, part = {"prompt_tokens": 3, "completion_tokens": 9}, {"prompt_tokens": 3, "completion_tokens": 1}
     on_the_way = {**TEXT, "usage": part}
