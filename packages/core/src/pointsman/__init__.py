@@ -54,6 +54,7 @@ from .provider import (
     RateLimit,
     RateLimits,
     Stream,
+    Strengths,
     Terminal,
 )
 from .types import (
@@ -96,7 +97,7 @@ if TYPE_CHECKING:
     from .ledger.sql import SqlConnection, SqlDialect, SqlLedger
     from .ledgers import open_ledger
     from .plugins import Plugins
-    from .policy import Candidate, Decision, Exclusion, Policy
+    from .policy import Candidate, Decision, Exclusion, History, Measured, Policy, PolicySpec, Score, Term, length_of
     from .refusing import refusal
     from .reply import Reply, StreamedReply, SyncStreamedReply
     from .stores import StoreSpec
@@ -115,13 +116,17 @@ _LAZY = {
     "CommandSpec": "commands",
     "Decision": "policy",
     "Exclusion": "policy",
+    "History": "policy",
     "Ledger": "ledger",
     "LedgerEntry": "ledger",
     "LedgerQuery": "ledger",
     "LedgerTotal": "ledger",
+    "Measured": "policy",
     "Plugins": "plugins",
     "Policy": "policy",
+    "PolicySpec": "policy",
     "Reply": "reply",
+    "Score": "policy",
     "Settings": "config",
     "Sink": "telemetry",
     "SqlConnection": "ledger.sql",
@@ -130,8 +135,10 @@ _LAZY = {
     "StoreSpec": "stores",
     "StreamedReply": "reply",
     "SyncStreamedReply": "reply",
+    "Term": "policy",
     "chat": "sync",
     "hookimpl": "hookspecs",
+    "length_of": "policy",
     "map_events": "wrapping",
     "map_request": "wrapping",
     "open_ledger": "ledgers",
@@ -188,6 +195,7 @@ __all__ = [
     "FirstTokenTimeout",
     "Health",
     "HealthState",
+    "History",
     "Image",
     "InvalidRequest",
     "Ledger",
@@ -195,6 +203,7 @@ __all__ = [
     "LedgerQuery",
     "LedgerTotal",
     "ListModels",
+    "Measured",
     "Message",
     "ModelGone",
     "ModelInfo",
@@ -203,6 +212,7 @@ __all__ = [
     "Plugins",
     "PointsmanError",
     "Policy",
+    "PolicySpec",
     "Price",
     "PriceAttempt",
     "PriceBook",
@@ -223,6 +233,7 @@ __all__ = [
     "Resumed",
     "Retracted",
     "Scope",
+    "Score",
     "ServerTimings",
     "Settings",
     "Sink",
@@ -237,8 +248,10 @@ __all__ = [
     "StreamBroken",
     "StreamEvent",
     "StreamedReply",
+    "Strengths",
     "SyncStreamedReply",
     "Target",
+    "Term",
     "Terminal",
     "Text",
     "TextDelta",
@@ -254,6 +267,7 @@ __all__ = [
     "chat",
     "error_for_status",
     "hookimpl",
+    "length_of",
     "map_events",
     "map_request",
     "open_ledger",

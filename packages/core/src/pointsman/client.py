@@ -297,9 +297,9 @@ class AsyncClient:
         """One for all calls, since it may keep something between them. Raises like `Plugins.policy`."""
         name = self._settings.routing.policy
         try:
-            return self._plugins.policy(name)
+            return self._plugins.policy(name, self._settings)
         except ConfigError as error:
-            if name is None:
+            if name is None or error.message.startswith("[policy]"):
                 raise
             origin = self._settings.origin("routing", "policy")
             raise ConfigError(f"[routing] policy (from {origin}): {error.message}") from None

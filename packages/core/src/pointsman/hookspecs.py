@@ -15,7 +15,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from .commands import CommandSpec
-    from .policy import Policy
+    from .policy import Policy, PolicySpec
     from .provider import CheckHealth, Connection, Embed, ListModels, PriceAttempt, ProviderSpec, Stream
     from .stores import StoreSpec
     from .telemetry import Sink
@@ -56,8 +56,8 @@ def pointsman_embed(connection: Connection[Any]) -> Embed | None:
 
 
 @hookspec
-def pointsman_policies() -> Sequence[Policy]:
-    """Routing policies: pure ranking of candidates."""
+def pointsman_policies() -> Sequence[Policy | PolicySpec[Any]]:
+    """Routing policies: pure ranking of candidates. One with settings is declared, and made when it is first used."""
     raise AssertionError("a hook specification is not called")
 
 

@@ -2,13 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Protocol
 
 from .cost import Price
-from .provider import ModelInfo
+from .provider import ModelInfo, Strengths
 from .types import ChatRequest, Target
+
+if TYPE_CHECKING:
+    from .provider import ConfigT
+else:
+    from typing import TypeVar
+
+    ConfigT = TypeVar("ConfigT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What attempts of one kind came to. What is long ago counts less, so numbers of attempts are no whole numbers."""
+
+    attempts: float = 0.0
+    """Attempts that showed how the target is: those that were cancelled or lost do not count."""
+    failures: float = 0.0
+    """Of them, those that failed by no fault of the caller's."""
+    first_token: float | None = None
+    """Seconds until the first output: the median. None if none was seen; as for the others."""
+    answers: float = 0.0
+    """How many answers it is the median of."""
+    tokens_per_second: float | None = None
+    """Output tokens a second after the first output: the median."""
+    timed: float = 0.0
+    """How many answers it is the median of."""
+    quality: float | None = None
+    """From 0 to 1: the mean of what answers were rated."""
+    rated: float = 0.0
+    """How many answers it is the mean of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What was measured of one target, by this client and, where they share a ledger, by others."""
+
+    overall: Measured = Measured()
+    """Over days."""
+    recent: Measured = Measured()
+    """Over minutes: how it is just now."""
+    tasks: Mapping[str, Measured] = field(default_factory=dict[str, Measured])
+    """By task, over days."""
+    lengths: Mapping[str, Measured] = field(default_factory=dict[str, Measured])
+    """By `length_of` the request, over days."""
+
+
+LENGTHS = {"short": 500, "medium": 4_000, "long": 32_000}
+"""Below how many tokens of input a request is called so; one with more is ``huge``."""
+
+
+def length_of(tokens: int) -> str:
+    """The class of requests with about so many tokens of input, by which histories are kept."""
+    return next((name for name, below in LENGTHS.items() if tokens < below), "huge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +70,20 @@ class Candidate:
     target: Target
     capabilities: frozenset[str]
     context_tokens: int | None = None
+    max_output_tokens: int | None = None
     price: Price | None = None
+    strengths: Strengths = field(default_factory=Strengths)
+    """What its provider's package expects of it."""
+    history: History = History()
+    """What was measured of it."""
+    warm_tokens: int = 0
+    """About how many tokens at the beginning of this request the target has read a moment ago, in the same
+    conversation: its vendor may bill them less, and read them faster."""
+    cold_wait: float = 0.0
+    """Seconds that it is expected to take to get ready, before it answers."""
+    open_at: float = 0.0
+    """Until when its breaker, or a cooldown that it asked for, keeps calls from it, on the client's clock. The engine
+    asks others meanwhile, and waits if there are none: it is no reason to leave it out."""
 
     def lacks(self, request: ChatRequest) -> frozenset[str]:
         """What the request needs and this target cannot do."""
@@ -33,6 +98,28 @@ class Exclusion:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a score."""
+
+    name: str
+    """Such as ``first token``, ``price``, ``quality``."""
+    value: float
+    """From 0 to 1; 1 is best."""
+    weight: float
+    note: str = ""
+    """What the value was made of, with its unit: ``0.31 s, of 48 answers``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a policy thought of one candidate."""
+
+    target: Target
+    utility: float
+    terms: tuple[Term, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """Which targets, in which order, and why."""
@@ -41,6 +128,18 @@ class Decision:
     order: tuple[Target, ...]
     excluded: tuple[Exclusion, ...] = ()
     reason: str = ""
+    task: str | None = None
+    """What was asked, in the policy's view; None of one that does not look."""
+    confidence: float | None = None
+    """The probability that the policy gives `task`."""
+    difficulty: float | None = None
+    """From 0 to 1: the chance that a stronger model is worth it."""
+    scores: tuple[Score, ...] = ()
+    """In the order of `order`."""
+    propensity: float | None = None
+    """With which probability the first of the order came first: 1 of a policy that leaves nothing to chance."""
+    policy_hash: str = ""
+    """Says which policy, of which version and settings, has decided: decisions with the same hash can be compared."""
 
     def explain(self) -> str:
         """The decision in a few lines for a person."""
@@ -62,6 +161,18 @@ class Policy(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySpec(Generic[ConfigT]):
+    """A policy that has settings, on paper."""
+
+    name: str
+    """That of its entry point."""
+    config: type[ConfigT]
+    """A pydantic model, frozen, extra fields forbidden, with defaults: what may stand under ``[policy]``."""
+    make: Callable[[ConfigT], Policy]
+    """The policy with these settings. It is called once for each client, and opens nothing."""
+
+
 def candidate(target: Target, model: ModelInfo | None, capabilities: frozenset[str], price: Price | None) -> Candidate:
     """What is known of `target`: its own facts where the provider states them, else its provider's."""
     own = model.capabilities if model else None
@@ -69,6 +180,7 @@ def candidate(target: Target, model: ModelInfo | None, capabilities: frozenset[s
         target=target,
         capabilities=capabilities if own is None else own,
         context_tokens=model.context_tokens if model else None,
+        max_output_tokens=model.max_output_tokens if model else None,
         price=price,
     )
 

@@ -162,6 +162,24 @@ class Family:
     limit, it is given as long."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strengths:
+    """What a provider's package expects of its targets before anything was measured; a policy starts from it.
+
+    From 0 to 10, where 5 is nothing unusual; None where nobody can say.
+    """
+
+    speed: float | None = None
+    cost: float | None = None
+    """10 is free of charge. The price book goes before it."""
+    tasks: Mapping[str, float] = field(default_factory=dict[str, float])
+    """How good answers are, by task, or by kind of task: ``code_generation``, ``code_explanation``, ``general``."""
+    first_token: tuple[float, float] | None = None
+    """Seconds until the first output of a server that is ready: a usual range."""
+    tokens_per_second: tuple[float, float] | None = None
+    """The speed after it, likewise."""
+
+
 Stored: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, tuple[str, str]]]
 """From an environment to what the vendor's own tools have put down on this machine: setting -> (value, file). It reads
 small files and nothing else; without ``HOME`` in the environment there are none."""
@@ -196,6 +214,8 @@ class ProviderSpec(Generic[ConfigT]):
     variant_of: Callable[[str], str] | None = None
     """From a model to the one that it is a form of, else to itself: ``org/model`` for ``org/model:groq``. What the user
     has set as the price of that holds for it, too."""
+    strengths: Strengths = Strengths()
+    """What is to be expected of its targets, until it is measured."""
     default_models: tuple[str, ...] = ()
     """Where a request may go by itself, best first."""
     hosts: tuple[str, ...] = ()

@@ -167,6 +167,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
 """What a file may hold besides those with a table for each name."""
 NAMED: Mapping[str, type[BaseModel]] = {"limits": Limit, "prices": PriceSettings}
 """Those with a table for each provider or target, which files and arguments may hold, but no environment."""
+POLICY = "policy"
+"""The section whose settings are those of the policy in use: it says which there are (`PolicySpec.config`)."""
 _TABLES = {"providers": "[providers.NAME]", **{section: f'[{section}."NAME"]' for section in NAMED}}
 
 
@@ -177,7 +179,7 @@ class Settings:
         self._values = dict(values)
         self.environ: Mapping[str, str] = dict(environ or {})
         """The environment that providers read their own variables from."""
-        known = [*SECTIONS, *_TABLES]
+        known = [*SECTIONS, POLICY, *_TABLES]
         for path, value in self._values.items():
             section, is_leaf = path[0], value.value != {}
             if section not in known:
@@ -258,6 +260,10 @@ class Settings:
         """``[ledger]``. Raises `ConfigError` naming the setting and its origin."""
         return self._section("ledger", LedgerChoice)
 
+    def policy(self, model: type[SectionT]) -> SectionT:
+        """``[policy]``, as `model` has it. Raises `ConfigError` naming the setting and its origin."""
+        return self._section(POLICY, model)
+
     @cached_property
     def limits(self) -> Mapping[str, Limit]:
         """``[limits]``, by provider or target. Raises `ConfigError` naming the setting and its origin."""
@@ -319,7 +325,8 @@ def _complaints(
 def _from_environment(environ: Mapping[str, str]) -> dict[Key, Value]:
     """``POINTSMAN_<SECTION>_<SETTING>`` for the sections above; lists are divided by commas."""
     found: dict[Key, Value] = {}
-    for section, model in SECTIONS.items():
+    for section in (*SECTIONS, POLICY):
+        model = SECTIONS.get(section, BaseModel)
         prefix = f"POINTSMAN_{section.upper()}_"
         for variable, text in environ.items():
             if variable.startswith(prefix) and text.strip():
@@ -356,4 +363,4 @@ def _no_name(name: str) -> str | None:
     """Why a provider cannot be called `name`; None if it can."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         return "a provider's name is made of letters, digits, dots, hyphens and underscores"
-    return "that name is a section's, so its variables would be taken for that" if name in SECTIONS else None
+    return "that name is a section's, so its variables would be taken for that" if name in (*SECTIONS, POLICY) else None

@@ -16,7 +16,7 @@ import pluggy
 
 from .. import hookspecs
 from ..errors import ConfigError, PluginError, did_you_mean
-from ..policy import Policy
+from ..policy import Policy, PolicySpec
 from ..provider import ProviderSpec
 from ..telemetry import Sink
 
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
     from ..commands import CommandSpec
+    from ..config import Settings
     from ..stores import StoreSpec
+
+OURS = "scored"
+"""Which of pointsman-policy's policies is in use where nobody has chosen one."""
 
 
 class Kind(enum.StrEnum):
@@ -179,15 +183,29 @@ class Plugins:
             for sink in self._declared(Kind.SINK, name, "pointsman_sinks", callable)
         ]
 
-    def policy(self, name: str | None = None) -> Policy:
-        """The policy called `name`; without a name pointsman-policy's, else the only stranger's, else `in_order`."""
+    def policy(self, name: str | None = None, settings: Settings | None = None) -> Policy:
+        """The policy called `name`; without a name pointsman-policy's, else the only stranger's, else `in_order`.
+
+        It is made with what `settings` say under ``[policy]``. Raises `ConfigError` for a setting that it has not.
+        """
         names = [one for one in self.names(Kind.POLICY) if one != "in_order"]
         if name is None:
             ours = [one for one in names if self._found[Kind.POLICY, one][0].distribution == "pointsman-policy"]
             if len(names) > 1 and not ours:
                 raise ConfigError(f"several policies are installed: set [routing] policy to one of {', '.join(names)}")
-            name = next(iter(ours or names), "in_order")
-        policy: Policy = self._named(Kind.POLICY, name, "pointsman_policies", _is_policy)
+            name = OURS if OURS in ours else next(iter(ours or names), "in_order")
+        found: Policy | PolicySpec[Any] = self._named(Kind.POLICY, name, "pointsman_policies", _is_policy)
+        return self._made(found, settings) if isinstance(found, PolicySpec) else _without_settings(found, settings)
+
+    def _made(self, spec: PolicySpec[Any], settings: Settings | None) -> Policy:
+        config = settings.policy(spec.config) if settings else spec.config()
+        try:
+            policy: Policy = spec.make(config)
+        except Exception as error:
+            raise self._break(Kind.POLICY, spec.name, f"it cannot be made: {said(error)}", error) from error
+        if not _is_policy(policy) or isinstance(policy, PolicySpec):
+            kind = type(policy).__name__
+            raise self._break(Kind.POLICY, spec.name, f"its `make` answered with a {kind}, which is no policy")
         return policy
 
     def command(self, name: str) -> CommandSpec:
@@ -335,7 +353,16 @@ def _is_store(one: object) -> bool:
     return isinstance(one, StoreSpec)
 
 
+def _without_settings(policy: Policy, settings: Settings | None) -> Policy:
+    if settings and (own := settings.said("policy")):
+        setting, value = next(iter(own.items()))
+        raise ConfigError(f"[policy] {setting} (from {value.origin}): the policy {policy.name!r} has no settings")
+    return policy
+
+
 def _is_policy(one: object) -> bool:
+    if isinstance(one, PolicySpec):
+        return True
     return isinstance(getattr(one, "name", None), str) and callable(getattr(one, "rank", None))
 
 
