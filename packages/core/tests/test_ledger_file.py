@@ -20,8 +20,8 @@ from typing import Any, cast
 
 import pytest
 
-from pointsman import ConfigError, LedgerQuery, SqlLedger, StoreError, open_ledger
-from pointsman.ledger.queries import Names, listed
+from pointsman import ConfigError, LedgerQuery, LedgerRating, SqlLedger, StoreError, open_ledger
+from pointsman.ledger.queries import Names, ended, listed
 from pointsman.ledger.schema import STEPS
 from pointsman.ledger.sqlite import SqliteDialect
 from pointsman_testing.kit.ledgers.entries import entry
@@ -225,6 +225,18 @@ def test_each_page_of_rows_begins_where_the_last_one_ended(file: Path, where: di
     assert plan[1].startswith("SEARCH a USING")
 
 
+def test_what_is_recent_is_found_by_indexes(file: Path) -> None:
+    """Else each client would read the whole ledger every half minute."""
+    dialect = SqliteDialect(file)
+    asked = ended(0, dialect.prefix, 500)
+    connection = dialect.connect()
+    plan = "\n".join(step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {asked.sql}", asked.values))
+    connection.close()
+    assert "SEARCH calls USING INDEX calls_ended" in plan
+    assert "SEARCH calls USING INDEX calls_rated" in plan
+    assert not re.search("^SCAN (calls|c|a)$", plan, re.MULTILINE), plan
+
+
 def test_another_that_writes_for_long_is_not_waited_for_for_ever(file: Path) -> None:
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -319,6 +331,16 @@ ROWS = {
             VALUES ('old', 1, 1796083200000000, 'acme', 'm', 'finished', 'first', 0, 1500000, 7, 1, 0, 2, 0, 0,
             250000000000, 1)""",
     ],
+    2: [
+        """INSERT INTO calls (call_id, began, operation, outcome, provider, model, policy, task, tags, e2e, cost,
+            cost_exact, propensity, policy_hash, decision, rating, rated) VALUES ('old', 1796083200000000, 'chat',
+            'finished', 'acme', 'm', 'scored', 'code', '{"team": "x"}', 1500000, 250000000000, 1, 900000, 'c0ffee',
+            '{"order": ["acme/m"]}', 750000, 1796083300000000)""",
+        """INSERT INTO attempts (call_id, attempt, began, provider, model, outcome, role, probe, duration, held,
+            input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, estimated, cost,
+            cost_exact) VALUES ('old', 1, 1796083200000000, 'acme', 'm', 'finished', 'first', 0, 1500000, 0, 7, 1, 0, 2,
+            0, 0, 250000000000, 1)""",
+    ],
 }
 """A call as each version had it, to be written into tables of that version. A new step needs one of its own."""
 
@@ -333,6 +355,10 @@ def test_a_ledger_of_every_version_is_brought_to_this_one(tmp_path: Path, versio
         (total,) = ledger.totals(ALL, ["day", "tag:team"])
         assert (total.key, total.calls, total.attempts) == (("2026-12-01", "x"), 1, 1)
         assert (str(total.cost), total.usage.input_tokens) == ("$0.25", 7)
+        (told,) = ledger.recent(datetime(2026, 12, 1, tzinfo=UTC), 9)
+        assert (told.ended, told.rating) == (1_796_083_201.5, {1: None, 2: 0.75}[version])
+        assert (told.attempts[0].output_tokens, told.attempts[0].held) == (2, 0.0)
+        assert ledger.rate([LedgerRating(call_id="old", score=1.0, at=1_796_083_400.0)]) == []
         ledger.write(some("new"))
     assert ids(file) == ["new", "old"]
 

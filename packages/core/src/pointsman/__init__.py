@@ -93,7 +93,7 @@ if TYPE_CHECKING:
     from .commands import CommandSpec
     from .config import Settings
     from .hookspecs import hookimpl
-    from .ledger import Ledger, LedgerEntry, LedgerQuery, LedgerTotal
+    from .ledger import Ledger, LedgerEntry, LedgerQuery, LedgerRating, LedgerTotal, PastAttempt, PastCall
     from .ledger.sql import SqlConnection, SqlDialect, SqlLedger
     from .ledgers import open_ledger
     from .plugins import Plugins
@@ -120,8 +120,11 @@ _LAZY = {
     "Ledger": "ledger",
     "LedgerEntry": "ledger",
     "LedgerQuery": "ledger",
+    "LedgerRating": "ledger",
     "LedgerTotal": "ledger",
     "Measured": "policy",
+    "PastAttempt": "ledger",
+    "PastCall": "ledger",
     "Plugins": "plugins",
     "Policy": "policy",
     "PolicySpec": "policy",
@@ -201,6 +204,7 @@ __all__ = [
     "Ledger",
     "LedgerEntry",
     "LedgerQuery",
+    "LedgerRating",
     "LedgerTotal",
     "ListModels",
     "Measured",
@@ -208,6 +212,8 @@ __all__ = [
     "ModelGone",
     "ModelInfo",
     "NoCandidates",
+    "PastAttempt",
+    "PastCall",
     "PluginError",
     "Plugins",
     "PointsmanError",

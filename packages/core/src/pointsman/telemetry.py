@@ -44,6 +44,8 @@ class AttemptRecord:
     """It was the one attempt that a breaker let through, to see whether the target is well again."""
     price: Price | None = None
     """What the price book said of the target when the attempt ended. What it cost is `cost`: a hook may know better."""
+    held: float = 0.0
+    """Seconds for which the reader held it up: it was not the target that was slow then."""
     breaker: BreakerState | None = None
     """What stood between other calls and the target once the attempt had shown something: the worse of the target's
     breaker and its provider's. None where none watches: embeddings, and attempts that still run."""

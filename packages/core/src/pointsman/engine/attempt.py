@@ -97,5 +97,6 @@ class Attempt:
             role=self.role,
             probe=self.probe,
             price=self.price,
+            held=self.held,
             breaker=self.breaker,
         )

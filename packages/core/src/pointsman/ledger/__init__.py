@@ -15,6 +15,21 @@ from typing import Any, Literal, Protocol, Self, TypeAlias
 
 from ..telemetry import CallRecord
 from ..types import Cost, Usage
+from .past import PastAttempt, PastCall
+
+__all__ = [
+    "DIMENSIONS",
+    "Dimension",
+    "Ledger",
+    "LedgerEntry",
+    "LedgerQuery",
+    "LedgerRating",
+    "LedgerTotal",
+    "PastAttempt",
+    "PastCall",
+    "Row",
+    "Table",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +39,17 @@ class LedgerEntry:
     call: CallRecord
     prompt: str | None = None
     answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRating:
+    """How good the answer of a call was."""
+
+    call_id: str
+    score: float
+    """From 0 to 1."""
+    at: float
+    """When it was rated, in seconds since 1970 (UTC)."""
 
 
 Dimension: TypeAlias = str
@@ -77,6 +103,18 @@ class Ledger(Protocol):
     def write(self, entries: Sequence[LedgerEntry]) -> None:
         """Keep all of `entries`, or none. Returns once they would survive the end of this process. A call that is
         there already is left as it is, so that a write may be repeated.
+        """
+        ...
+
+    def rate(self, ratings: Sequence[LedgerRating]) -> list[str]:
+        """Keep them with their calls, where the last of a call counts. The ids of the calls that are not there: of
+        those nothing is kept.
+        """
+        ...
+
+    def recent(self, since: datetime, limit: int) -> list[PastCall]:
+        """The newest `limit` chat calls that ended from `since` on, and as many that were rated from then on: in the
+        order in which they ended (then of their ids), each with its attempts in order, and only those that have any.
         """
         ...
 

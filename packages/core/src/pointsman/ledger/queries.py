@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..errors import did_you_mean
 from . import DIMENSIONS, Dimension, LedgerQuery, Table
+from .past import OF_ATTEMPT, OF_CALL
 from .rows import COLUMNS, DAY, clean, day_number, microseconds
 
 _TAG = "tag:"
@@ -117,6 +118,30 @@ def listed(table: Table, query: LedgerQuery, names: Names, after: Sequence[Any] 
         f"SELECT {columns} FROM {source}{sql} ORDER BY {', '.join(key)} LIMIT {limit}",  # noqa: S608
         values,
     )
+
+
+_ENDED = "began + COALESCE(e2e, 0)"
+"""As in the index `calls_ended`."""
+
+
+def ended(since: int, prefix: str, limit: int) -> Statement:
+    """The newest chat calls that ended, or were rated, from that moment on, with their attempts."""
+    newest = " UNION ".join(
+        f"SELECT call_id FROM (SELECT call_id FROM {prefix}calls WHERE {moment} >= ? AND operation = 'chat' "  # noqa: S608
+        f"ORDER BY {moment} DESC, call_id DESC LIMIT {limit}) {name}"
+        for name, moment in (("just_ended", _ENDED), ("just_rated", "rated"))
+    )
+    sql = (
+        f"SELECT {', '.join((*OF_CALL, *OF_ATTEMPT))} FROM ({newest}) newest "  # noqa: S608
+        f"JOIN {prefix}calls c ON c.call_id = newest.call_id JOIN {prefix}attempts a ON a.call_id = newest.call_id "
+        "ORDER BY 2, 1, a.attempt"
+    )
+    return Statement(sql, (since, since))
+
+
+def rated(prefix: str) -> str:
+    """Rates a call: of the values, the call's id is the last."""
+    return f"UPDATE {prefix}calls SET rating = ?, rated = ? WHERE call_id = ?"  # noqa: S608
 
 
 def purged(before: int, prefix: str, limit: int) -> Statement:

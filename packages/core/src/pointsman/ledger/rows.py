@@ -1,7 +1,8 @@
 """What stands in the tables, column by column: from a call to rows, and from a row to what is exported.
 
 A database holds whole numbers and text only. Money is pico-dollars (1e-12 USD), a moment is microseconds since 1970
-(UTC), a duration is microseconds, a flag is 0 or 1, and what has parts is JSON.
+(UTC), a duration is microseconds, a share (from 0 to 1) is millionths, a flag is 0 or 1, and what has
+parts is JSON.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..telemetry import AttemptRecord
 from ..types import Cost, Target, Usage
 from ..types.usage import MONEY
 from . import LedgerEntry, Row, Table
+from .decisions import decided
 
 LARGEST = 2**63 - 1
 """The largest number that a column holds: as money, 9.2 million USD."""
@@ -40,6 +42,7 @@ class Kind(Enum):
     MONEY = "money"
     MOMENT = "moment"
     DURATION = "duration"
+    SHARE = "share"
     JSON = "json"
 
 
@@ -74,6 +77,11 @@ COLUMNS: Mapping[Table, Mapping[str, Kind]] = {
         **_COST,
         "prompt": Kind.TEXT,
         "answer": Kind.TEXT,
+        "propensity": Kind.SHARE,
+        "policy_hash": Kind.TEXT,
+        "decision": Kind.JSON,
+        "rating": Kind.SHARE,
+        "rated": Kind.MOMENT,
     },
     "attempts": {
         "call_id": Kind.TEXT,
@@ -94,6 +102,7 @@ COLUMNS: Mapping[Table, Mapping[str, Kind]] = {
         **_USED,
         **_COST,
         "price": Kind.JSON,
+        "held": Kind.DURATION,
     },
 }
 """The columns of each table, in the order of its rows."""
@@ -106,7 +115,7 @@ def call_values(entry: LedgerEntry) -> Values:
     call = entry.call
     return (
         clean(call.call_id),
-        _moment(call.at),
+        moment(call.at),
         clean(call.operation),
         clean(call.outcome),
         *_target(call.target),
@@ -121,6 +130,11 @@ def call_values(entry: LedgerEntry) -> Values:
         *picodollars(call.cost),
         clean(entry.prompt),
         clean(entry.answer),
+        share(call.decision.propensity),
+        clean(call.decision.policy_hash) or None,
+        as_json(decided(call.decision)),
+        None,  # Nobody has rated it yet.
+        None,
     )
 
 
@@ -138,7 +152,7 @@ def _attempt(entry: LedgerEntry, attempt: AttemptRecord, keeps_texts: bool) -> V
     return (
         clean(entry.call.call_id),
         attempt.attempt,
-        _moment(entry.call.at + attempt.started - entry.call.started),
+        moment(entry.call.at + attempt.started - entry.call.started),
         *_target(attempt.target),
         clean(attempt.served),
         clean(attempt.outcome),
@@ -153,6 +167,7 @@ def _attempt(entry: LedgerEntry, attempt: AttemptRecord, keeps_texts: bool) -> V
         *_usage(attempt.usage),
         *picodollars(attempt.cost),
         as_json(attempt.price and price_as_json(attempt.price)),
+        _duration(attempt.held),
     )
 
 
@@ -214,7 +229,12 @@ def dollars(pico: int, exact: bool) -> Cost:
     return Cost(MONEY.scaleb(Decimal(pico), -12), exact)
 
 
-def _moment(seconds: float) -> int:
+def share(part: float | None) -> int | None:
+    """A number from 0 to 1 in millionths."""
+    return None if part is None or not isfinite(part) else _within(part, 0, 1)
+
+
+def moment(seconds: float) -> int:
     """Clocks that are wrong are so within the years that a calendar has."""
     return _within(seconds, 0, 253_402_300_799) if isfinite(seconds) else 0
 
@@ -272,7 +292,7 @@ def _shown(kind: Kind, value: Any) -> Any:
             return _plain(dollars(int(value), exact=True).known)
         case Kind.MOMENT:
             return (_EPOCH + timedelta(microseconds=value)).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        case Kind.DURATION:
+        case Kind.DURATION | Kind.SHARE:
             return value / 1_000_000
         case Kind.JSON:
             return json.loads(value)

@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from ..errors import StoreError
 from ..types import Usage
-from . import Dimension, LedgerEntry, LedgerQuery, LedgerTotal, Row, Table, queries
-from .rows import attempt_values, call_values, day_name, dollars, exported, microseconds
+from . import Dimension, LedgerEntry, LedgerQuery, LedgerRating, LedgerTotal, PastCall, Row, Table, queries
+from .past import from_rows
+from .rows import attempt_values, call_values, clean, day_name, dollars, exported, microseconds, moment, share
 from .schema import STEPS, Step
 
 PAGE = 500
@@ -124,6 +125,13 @@ class SqlLedger:
                 self._run(self._dialect.begin_write, partial(self._write, given))
                 return
 
+    def rate(self, ratings: Sequence[LedgerRating]) -> list[str]:
+        return self._run(self._dialect.begin_write, partial(self._rate, ratings)) if ratings else []
+
+    def recent(self, since: datetime, limit: int) -> list[PastCall]:
+        statement = queries.ended(microseconds(since), self._names.prefix, limit)
+        return from_rows(self._run(self._dialect.begin_read, partial(self._rows, statement)))
+
     def totals(self, query: LedgerQuery, by: Sequence[Dimension] = ()) -> list[LedgerTotal]:
         statement = queries.totalled(query, by, self._names)
         rows = self._run(self._dialect.begin_read, partial(self._rows, statement))
@@ -178,6 +186,12 @@ class SqlLedger:
         if self._add("calls", [call for call, _ in fresh], connection) < len(fresh):
             raise _Overtaken
         self._add("attempts", [attempt for _, several in fresh for attempt in several], connection)
+
+    def _rate(self, ratings: Sequence[LedgerRating], connection: SqlConnection) -> list[str]:
+        sql = queries.rated(self._names.prefix)
+        given = [(one.call_id, (share(one.score), moment(one.at), clean(one.call_id))) for one in ratings]
+        missing = (call_id for call_id, row in given if not self._count(queries.Statement(sql, row), connection))
+        return list(dict.fromkeys(missing))
 
     def _add(self, table: Table, rows: list[Any], connection: SqlConnection) -> int:
         if not rows:

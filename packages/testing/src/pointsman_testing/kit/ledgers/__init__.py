@@ -12,7 +12,18 @@ from typing import ClassVar
 
 import pytest
 
-from pointsman import AtLeast, Cost, Exact, Ledger, LedgerEntry, LedgerQuery, Plugins, StoreError, Usage
+from pointsman import (
+    AtLeast,
+    Cost,
+    Exact,
+    Ledger,
+    LedgerEntry,
+    LedgerQuery,
+    LedgerRating,
+    Plugins,
+    StoreError,
+    Usage,
+)
 from pointsman.telemetry import AttemptRecord
 
 from ..overriding import Overridable
@@ -20,7 +31,7 @@ from ..speech import expect
 from .crash import expect_all_there, killed_while_writing
 from .entries import BEGINNING, TARGETS, entry
 from .reference import ReferenceLedger
-from .walk import compare, walk
+from .walk import START, compare, walk
 
 __all__ = ["LedgerConformance", "ReferenceLedger", "walk"]
 
@@ -176,6 +187,30 @@ class LedgerConformance(Overridable):
                 total.calls == found, f"a call that began at {begin} is there {total.calls}x from {since} to {until}"
             )
 
+    # What was rated, and what is recent -------------------------------------------------------------------------------
+
+    def test_the_last_rating_of_a_call_counts(self, ledger: Ledger) -> None:
+        ledger.write([call("a", costs=[Exact(1)]), call("b", costs=[Exact(1)])])
+        missing = ledger.rate([rating("a", 1.0), rating("gone", 1.0), rating("a", 0.25), rating("gone", 0.5)])
+        expect(missing == ["gone"], f"of ratings of two calls that are there and one that is not, {missing} are missing")
+        for scores in ([0.25, None], [0.75, None]):
+            seen = [row["rating"] for row in ledger.rows("calls", ALL)]
+            expect(seen == scores, f"the calls' ratings are {seen}, and should be {scores}: the last one counts")
+            ledger.rate([rating("a", 0.75)])
+        ledger.write([call("a", costs=[Exact(1)])])
+        expect([one.rating for one in ledger.recent(START, 9)] == [0.75, None], "writing a call again took its rating")
+
+    def test_recent_calls_are_those_that_ended_last_whenever_they_began(self, ledger: Ledger) -> None:
+        long = call("long", costs=[Exact(1)], at=BEGINNING, lasted=100.0)
+        short = [call(f"short {n}", costs=[Exact(1), Exact(1)], at=BEGINNING + 10 + n) for n in range(3)]
+        ledger.write([long, *short])
+        seen = [one.call_id for one in ledger.recent(START + timedelta(seconds=12), 2)]
+        expect(seen == ["short 2", "long"], f"the two calls that ended last, after 12 s, are {seen}")
+        ledger.rate([rating("short 0", 0.5, at=BEGINNING + 500)])
+        told = ledger.recent(START + timedelta(seconds=101), 9)
+        expect([(one.call_id, one.rating) for one in told] == [("short 0", 0.5)], f"rated since then was {told}")
+        expect([len(one.attempts) for one in told] == [2], f"a call with two attempts was told with {told}")
+
     def test_refuses_what_it_cannot_understand(self, ledger: Ledger) -> None:
         day = datetime(2026, 12, 1)
         questions: dict[str, Callable[[], object]] = {
@@ -183,6 +218,7 @@ class LedgerConformance(Overridable):
             "a condition on a dimension that there is not": lambda: ledger.totals(LedgerQuery(where={"colour": "x"})),
             "a moment without a time zone": lambda: ledger.totals(LedgerQuery(since=day)),
             "a purge before a moment without a time zone": lambda: ledger.purge(day),
+            "what is recent since a moment without a time zone": lambda: ledger.recent(day, 1),
             "a day that is none": lambda: ledger.totals(LedgerQuery(where={"day": "yesterday"})),
         }
         for what, ask in questions.items():
@@ -248,6 +284,8 @@ class LedgerConformance(Overridable):
             "write": lambda: ledger.write([call("late", costs=[])]),
             "totals": lambda: ledger.totals(ALL),
             "rows": lambda: list(ledger.rows("calls", ALL)),
+            "rate": lambda: ledger.rate([rating("late", 1.0)]),
+            "recent": lambda: ledger.recent(datetime.now(UTC), 1),
             "purge": lambda: ledger.purge(datetime.now(UTC)),
         }
         for what, ask in uses.items():
@@ -269,6 +307,7 @@ def call(
     usage: Usage | None = None,
     error: str | None = None,
     at: float = BEGINNING,
+    lasted: float = 1.0,
 ) -> LedgerEntry:
     """A call with an attempt for each of `costs`."""
     some = entry(Random(0), call_id)  # noqa: S311
@@ -287,5 +326,13 @@ def call(
         )
         for number, cost in enumerate(costs, 1)
     )
-    whole = replace(some.call, attempts=attempts, cost=Cost.total(costs), at=at, usage=usage)
+    timings = replace(some.call.timings, e2e=lasted)
+    whole = replace(
+        some.call, attempts=attempts, cost=Cost.total(costs), at=at, usage=usage, timings=timings, operation="chat"
+    )
     return replace(some, call=whole, prompt=None, answer=None)
+
+
+def rating(call_id: str, score: float, *, at: float = BEGINNING) -> LedgerRating:
+    """What a call's answer was rated."""
+    return LedgerRating(call_id=call_id, score=score, at=at)

@@ -14,10 +14,13 @@ from pointsman import (
     Cost,
     Decision,
     Exact,
+    Exclusion,
     LedgerEntry,
     Price,
+    Score,
     ServerTimings,
     Target,
+    Term,
     Timings,
     Unknown,
     Usage,
@@ -64,7 +67,7 @@ def entry(dice: Random, call_id: str) -> LedgerEntry:
     return LedgerEntry(
         call=CallRecord(
             call_id=call_id,
-            decision=Decision(policy=dice.choice(("in_order", "cheapest")), order=TARGETS),
+            decision=_decision(dice),
             outcome=dice.choice(get_args(Outcome)),
             attempts=attempts,
             timings=Timings(
@@ -82,6 +85,22 @@ def entry(dice: Random, call_id: str) -> LedgerEntry:
         ),
         prompt=kept,
         answer=kept and dice.choice((None, "", "Well")),
+    )
+
+
+def _decision(dice: Random) -> Decision:
+    policy = dice.choice(("in_order", "cheapest"))
+    if dice.randrange(2):
+        return Decision(policy=policy, order=dice.choice((TARGETS, TARGETS[:1])))
+    return Decision(
+        policy=policy,
+        order=TARGETS[:2],
+        excluded=(Exclusion(TARGETS[2], "it's; --"),),
+        task="code",
+        difficulty=0.25,
+        scores=tuple(Score(one, dice.choice((0.5, -1e-9, 1e300)), (Term("price", 0.125, 2.0),)) for one in TARGETS[:2]),
+        propensity=dice.choice((None, 1.0, 0.015625)),
+        policy_hash="c0ffee",
     )
 
 
@@ -103,6 +122,7 @@ def _attempt(dice: Random, call_id: str, number: int, began: float) -> AttemptRe
         role=dice.choice(get_args(Role)),
         probe=dice.choice((True, False)),
         price=dice.choice((None, PRICE)),
+        held=dice.choice((0.0, 0.25)),
         breaker=dice.choice((None, *get_args(BreakerState))),
     )
 

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from pointsman import AtLeast, AttemptRecord, Cost, LedgerEntry, LedgerQuery, LedgerTotal, Target, Unknown, Usage
+from pointsman import (
+    AtLeast,
+    AttemptRecord,
+    Cost,
+    LedgerEntry,
+    LedgerQuery,
+    LedgerRating,
+    LedgerTotal,
+    PastCall,
+    Target,
+    Unknown,
+    Usage,
+)
 from pointsman.cost import price_as_json
 from pointsman.ledger import Table
+from pointsman.ledger.decisions import decided
+from pointsman.ledger.past import past
 
 COUNTS = [field.name for field in fields(Usage) if field.name != "estimated"]
 LARGEST = Decimal(2**63 - 1).scaleb(-12)
@@ -22,6 +36,7 @@ class ReferenceLedger:
 
     def __init__(self) -> None:
         self.calls: dict[str, LedgerEntry] = {}
+        self.ratings: dict[str, LedgerRating] = {}
 
     def write(self, entries: Sequence[LedgerEntry]) -> None:
         for entry in entries:
@@ -31,7 +46,27 @@ class ReferenceLedger:
         old = [key for key, entry in self.calls.items() if _began(entry) < before]
         for key in old:
             del self.calls[key]
+            self.ratings.pop(key, None)
         return len(old)
+
+    def rate(self, ratings: Sequence[LedgerRating]) -> list[str]:
+        known = {one.call_id: one for one in ratings if one.call_id in self.calls}
+        self.ratings.update(known)
+        return list(dict.fromkeys(one.call_id for one in ratings if one.call_id not in known))
+
+    def recent(self, since: datetime, limit: int) -> list[PastCall]:
+        moment = since.timestamp()
+        calls = {key: self._past(key) for key, entry in self.calls.items() if entry.call.operation == "chat"}
+        ended = sorted(((one.ended, key) for key, one in calls.items() if one.ended >= moment), reverse=True)
+        told = {key: one.at for key, one in self.ratings.items() if key in calls and one.at >= moment}
+        rated = sorted(((at, key) for key, at in told.items()), reverse=True)
+        wanted = {key for _, key in (*ended[:limit], *rated[:limit]) if calls[key].attempts}
+        return sorted((calls[key] for key in wanted), key=lambda one: (one.ended, one.call_id))
+
+    def _past(self, call_id: str) -> PastCall:
+        call = self.calls[call_id].call
+        rating = self.ratings.get(call_id)
+        return replace(past(call, call.at - call.started), rating=rating and rating.score)
 
     def totals(self, query: LedgerQuery, by: Sequence[str] = ()) -> list[LedgerTotal]:
         groups: dict[tuple[str | None, ...], list[tuple[LedgerEntry, AttemptRecord]]] = {} if by else {(): []}
@@ -47,7 +82,7 @@ class ReferenceLedger:
         else:
             for entry in sorted(self.calls.values(), key=_age):
                 if self._means(query, entry):
-                    yield _call_row(entry)
+                    yield _call_row(entry, self.ratings.get(entry.call.call_id))
 
     def _attempts(self, query: LedgerQuery) -> list[tuple[LedgerEntry, AttemptRecord]]:
         return [
@@ -135,7 +170,7 @@ def kept(cost: Cost) -> Cost:
     return Cost(cost.known.quantize(Decimal("1e-12"), ROUND_HALF_EVEN if cost.complete else ROUND_FLOOR), cost.complete)
 
 
-def _call_row(entry: LedgerEntry) -> dict[str, Any]:
+def _call_row(entry: LedgerEntry, rating: LedgerRating | None) -> dict[str, Any]:
     call = entry.call
     return {
         "call_id": call.call_id,
@@ -154,6 +189,11 @@ def _call_row(entry: LedgerEntry) -> dict[str, Any]:
         **_cost(call.cost),
         "prompt": _text(entry.prompt),
         "answer": _text(entry.answer),
+        "propensity": call.decision.propensity,
+        "policy_hash": call.decision.policy_hash or None,
+        "decision": decided(call.decision),
+        "rating": rating and rating.score,
+        "rated": rating and _iso(rating.at),
     }
 
 
@@ -177,6 +217,7 @@ def _attempt_row(entry: LedgerEntry, attempt: AttemptRecord) -> dict[str, Any]:
         **_usage(attempt.usage),
         **_cost(attempt.cost),
         "price": attempt.price and price_as_json(attempt.price),
+        "held": attempt.held,
     }
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import get_args
 
-from pointsman import Ledger, LedgerQuery
+from pointsman import Ledger, LedgerQuery, LedgerRating
 from pointsman.ledger import DIMENSIONS, Table
 from pointsman.telemetry import Operation, Outcome, Role
 
@@ -38,7 +38,7 @@ def walk(open_ledger: Callable[[], Ledger], dice: Random, steps: int, *, lasting
             ledgers.append(open_ledger())
         for step in range(steps):
             here = dice.randrange(len(ledgers))
-            match dice.choice(("write", "write", "again", "purge", "reopen")):
+            match dice.choice(("write", "write", "again", "rate", "purge", "reopen")):
                 case "write":
                     fresh = [entry(dice, f"call {step}-{number}") for number in range(dice.randrange(1, 5))]
                     ledgers[here].write(fresh)
@@ -48,6 +48,10 @@ def walk(open_ledger: Callable[[], Ledger], dice: Random, steps: int, *, lasting
                     again += [entry(dice, f"call {step}") for _ in range(2)]
                     ledgers[here].write(again)
                     reference.write(again)
+                case "rate":
+                    ratings = [rating(dice, call_id) for call_id in [*reference.calls, "nobody's"] if dice.randrange(2)]
+                    missing, absent = ledgers[here].rate(ratings), reference.rate(ratings)
+                    expect(missing == absent, f"rate({ratings}) says that {missing} are not there, and {absent} are not")
                 case "purge":
                     before = _moment(dice, reference)
                     seen, due = ledgers[here].purge(before), reference.purge(before)
@@ -57,10 +61,17 @@ def walk(open_ledger: Callable[[], Ledger], dice: Random, steps: int, *, lasting
                     ledgers[here] = open_ledger()
                 case _:
                     pass
-            compare(ledgers[dice.randrange(len(ledgers))], reference, question(dice, reference), dimensions(dice))
+            asked = ledgers[dice.randrange(len(ledgers))]
+            compare(asked, reference, question(dice, reference), dimensions(dice))
+            compare_recent(asked, reference, _moment(dice, reference), dice.choice((1, 3, 100)))
     finally:
         for ledger in ledgers:
             ledger.close()
+
+
+def rating(dice: Random, call_id: str) -> LedgerRating:
+    """Some rating of a call."""
+    return LedgerRating(call_id=call_id, score=dice.choice((0.0, 0.25, 1.0)), at=BEGINNING + dice.randrange(99) / 64)
 
 
 def question(dice: Random, reference: ReferenceLedger) -> LedgerQuery:
@@ -86,6 +97,12 @@ def dimensions(dice: Random) -> list[str]:
     """Some dimensions, or none."""
     known = [*DIMENSIONS, *(f"tag:{name}" for name in TAGS), "tag:nobody has it"]
     return [dice.choice(known) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+
+
+def compare_recent(ledger: Ledger, reference: ReferenceLedger, since: datetime, limit: int) -> None:
+    """What it tells of calls gone by must be what the reference tells."""
+    seen, due = ledger.recent(since, limit), reference.recent(since, limit)
+    expect(seen == due, f"recent({since}, {limit}) are\n  {seen}, and should be\n  {due}")
 
 
 def compare(ledger: Ledger, reference: ReferenceLedger, query: LedgerQuery, by: Sequence[str]) -> None:
