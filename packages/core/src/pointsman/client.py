@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 import uuid
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -17,13 +18,14 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
 from .asking import as_embed_request, as_request, as_tags, kind_of, schema_reader
-from .config import Engine, Settings, ledger_url, without_password
+from .config import Engine, Settings, ledger_file, ledger_url, without_password
 from .engine.checks import check_all
 from .engine.clock import loop_clock
 from .engine.connections import CLOSING_GRACE, Connections
 from .engine.decide import decide
 from .engine.embedding import Embedding
 from .engine.health import Budget, Caps, Health
+from .engine.health.conversations import Beginning
 from .engine.roster import Roster
 from .engine.runner import Call
 from .engine.terms import Leg, Limits, OnBreak
@@ -34,11 +36,14 @@ from .plugins import HookCallables, Plugins
 from .policy import Candidate, Decision, InOrder, Policy
 from .provider import CAPABILITIES, Embeddings
 from .recording import Recorder
-from .reply import Reply, StreamedReply, UnopenedStream
+from .remembering import Memory
+from .reply import Reply, StreamedReply, SyncStreamedReply, UnopenedStream
 from .types import ChatRequest, Message, Priority, Target, Tool
 
 Prompt: TypeAlias = str | Sequence[Message] | ChatRequest
 Model: TypeAlias = str | Target | Sequence[str | Target]
+
+log = logging.getLogger("pointsman")
 
 COLLECTED_DEADLINE = 600.0
 """Seconds for a collected answer where nobody set a deadline: nothing may hang, and no reader is there to leave."""
@@ -95,6 +100,9 @@ class AsyncClient:
         self._group: TaskGroup | None = None
         self._connections: Connections | None = None
         self._calls: set[Call] = set()
+        self._clock: Callable[[], float] = time.monotonic
+        self._health = Health()
+        self._memory = Memory(None, self._clock)
 
     async def __aenter__(self) -> Self:
         """Load wrappers and sinks; open nothing yet. Raises `PluginError` if one of them is broken."""
@@ -108,6 +116,7 @@ class AsyncClient:
         group = anyio.create_task_group()
         connections = Connections(self._roster, wrappers, group, self._clock)
         self._health, every = self._new_health(connections), self._settings.engine.health_checks
+        self._memory = Memory(recorder.book, self._clock)
         await group.__aenter__()  # Nothing below may raise, since nobody would leave the group.
         self._group, self._connections, self._recorder = group, connections, recorder
         if every:
@@ -198,6 +207,18 @@ class AsyncClient:
         finally:
             self._recorder.embedding(call_id, one, decision, tags, at)
 
+    async def rate(self, reply: Reply | StreamedReply | SyncStreamedReply | str, score: float) -> None:
+        """Say how good an answer was, from 0 to 1; a policy hears of it, and the ledger keeps it. Once more, and the last
+        score counts. `reply` is the answer, or the id of its call, which may be of another process with this ledger.
+
+        Raises `InvalidRequest` for a score that is none, a call that is not known, or one without an answer. Only for a
+        call that this client has not made lately the ledger is waited for: then it raises `StoreError`, too.
+        """
+        self._open_connections()
+        if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+            raise InvalidRequest(f"a score is a number from 0 to 1, not {score!r}")
+        await self._memory.rate(reply if isinstance(reply, str) else reply.call_id, float(score))
+
     async def connect(self, provider: str) -> HookCallables:
         """What an open provider can do, wrappers included: its health, its models; and its session, for what no hook
         asks about. Raises what opening it raised.
@@ -210,8 +231,13 @@ class AsyncClient:
         return self._roster
 
     def decide(self, prompt: Prompt, **options: Unpack[Options]) -> Decision:
-        """Where `prompt` would go, and why. Opens nothing. Raises `ConfigError`, `PluginError` or `NoCandidates`."""
-        return self._decide(as_request(prompt, options, Engine.model_fields), options.get("model"), now=0.0)
+        """Where `prompt` would go, and why. Opens nothing but, where the client is not open, the ledger, which it reads
+        for half a second at most. Raises `ConfigError`, `PluginError` or `NoCandidates`.
+        """
+        request, model = as_request(prompt, options, Engine.model_fields), options.get("model")
+        if self._group is None and self._asks_policy(model):
+            self._recall()
+        return self._decide(request, model, self._memory.beginnings(request.messages))
 
     # ---------------------------------------------------------------------------------------------------------------
 
@@ -219,7 +245,11 @@ class AsyncClient:
     async def _call(self, prompt: Prompt, options: Options, *, collected: bool) -> AsyncGenerator[StreamedReply]:
         connections, at = self._open_connections(), time.time()
         request = as_request(prompt, options, Engine.model_fields)
-        decision = self._decide(request, options.get("model"), now=self._clock())
+        model, read = options.get("model"), list[Beginning]()
+        if self._asks_policy(model) and self._group is not None:
+            await self._memory.ready(self._group)
+            read = self._memory.beginnings(request.messages)
+        decision = self._decide(request, model, read)
         limits = self._limits(request, options, collected=collected)
         plan, redact = self._plan(decision), self._roster.redactor.error
         call = Call(request, plan, limits, connections, self._health, self._clock, redact)
@@ -238,7 +268,9 @@ class AsyncClient:
                 yield reply
         finally:
             self._calls.discard(call)
-            self._recorder.chat(call, reply, at)
+            self._memory.note(self._recorder.chat(call, reply, at))
+            if read and call.finished and reply.target:
+                self._memory.answered(read, reply.target)
 
     def _new_recorder(self) -> Recorder:
         """Sinks are loaded, since a broken one is fatal; the ledger is opened by its own thread with the first call."""
@@ -260,12 +292,33 @@ class AsyncClient:
             raise ConfigError("this client belongs to another event loop: make one for each loop")
         return self._connections
 
-    def _decide(self, request: ChatRequest, model: Model | None, now: float) -> Decision:
+    def _decide(self, request: ChatRequest, model: Model | None, read: Sequence[Beginning]) -> Decision:
         if model is not None and model != "auto":
             return self._able(self._pinned(model), request)
         candidates, unready = self._roster.candidates()
-        decision = decide(self._policy, request, candidates, unready, now, random.getrandbits(32))
+        if self._asks_policy(model):
+            candidates = self._memory.inform(candidates, read, self._roster.family, self._health)
+        decision = decide(self._policy, request, candidates, unready, self._clock(), random.getrandbits(32))
         return self._somebody(decision, request, candidates)
+
+    def _asks_policy(self, model: Model | None) -> bool:
+        """Whether a policy is asked that may look at what is remembered."""
+        if model is not None and model != "auto":
+            return False
+        try:
+            return type(self._policy) is not InOrder
+        except PointsmanError:  # Which is raised once it is needed.
+            return False
+
+    def _recall(self) -> None:
+        """What the ledger remembers, for a client that is not open. Nobody begins a ledger for that."""
+        url = ledger_url(self._settings)
+        if url is None or ((file := ledger_file(url)) is not None and not file.exists()):
+            return
+        from .ledgers import open_ledger
+
+        if why := self._memory.recall(lambda: open_ledger(url, plugins=self._plugins)):
+            log.warning("the decision is made without the ledger %s: %s", without_password(url), why)
 
     def _able(self, named: Decision, request: ChatRequest) -> Decision:
         """Those of the named targets that can do what `request` needs: another would leave it out in silence."""

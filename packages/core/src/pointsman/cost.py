@@ -165,8 +165,8 @@ def _amounts(said: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 def floor_usage(request: ChatRequest, output: Iterable[str]) -> Usage:
     """A floor for the usage of an attempt whose vendor sent no count, by the length of its text (pictures: 0)."""
-    asked = sum(_characters(message.text) for message in request.messages)
-    answered = sum(map(_characters, output))
+    asked = sum(floor_characters(message.text) for message in request.messages)
+    answered = sum(map(floor_characters, output))
     return Usage(
         input_tokens=asked // FLOOR_CHARACTERS_PER_TOKEN,
         output_tokens=answered // FLOOR_CHARACTERS_PER_TOKEN,
@@ -174,5 +174,6 @@ def floor_usage(request: ChatRequest, output: Iterable[str]) -> Usage:
     )
 
 
-def _characters(text: str) -> int:
+def floor_characters(text: str) -> int:
+    """How many there are, of which `FLOOR_CHARACTERS_PER_TOKEN` are at least a token."""
     return len(text) - 2 * text.count("  ") - 2 * text.count("\t\t")

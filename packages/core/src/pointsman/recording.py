@@ -69,10 +69,8 @@ class Recorder:
         for receiver in self._receivers:
             receiver.begin(call_id)
 
-    def chat(self, call: Call, reply: StreamedReply, at: float) -> None:
+    def chat(self, call: Call, reply: StreamedReply, at: float) -> CallRecord:
         """Record a call, and each of its attempts. It began at `at`, in seconds since 1970."""
-        if self._book is None and not self._receivers:
-            return
         attempts = reply.attempts
         outcome: Outcome = "finished" if call.finished else "failed" if call.error else "cancelled"
         record = CallRecord(
@@ -85,12 +83,13 @@ class Recorder:
             tags=call.request.tags,
             at=at,
             started=call.began,
-            task=call.request.task,
+            task=call.request.task or reply.decision.task,
             target=reply.target if call.finished else None,
             finish_reason=reply.finish_reason,
             usage=reply.usage,
         )
         self._send(record, lambda: (_script(call.request.messages), reply.text))
+        return record
 
     def embedding(self, call_id: str, one: Embedding, decision: Decision, tags: Mapping[str, str], at: float) -> None:
         """Record a call that was to embed texts, as one attempt."""
@@ -113,6 +112,11 @@ class Recorder:
             usage=attempt.usage,
         )
         self._send(record, lambda: ("\n\n".join(one.request.texts), None))
+
+    @property
+    def book(self) -> Bookkeeper | None:
+        """What stands before the ledger, if one is kept."""
+        return self._book
 
     async def flush(self) -> None:
         """Wait until what was recorded is in the ledger. Raises `StoreError` if it is not."""

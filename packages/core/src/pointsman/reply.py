@@ -48,6 +48,11 @@ class Reply:
     _read_schema: Callable[[str], Any] = field(repr=False, compare=False)
 
     @property
+    def call_id(self) -> str:
+        """Of the call that it is the answer of: by which sinks and the ledger know it."""
+        return self.attempts[-1].call_id
+
+    @property
     def parsed(self) -> Any:
         """The text as the response schema demands: an instance of the pydantic model that was given, else plain JSON.
 

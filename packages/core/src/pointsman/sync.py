@@ -74,6 +74,10 @@ class Client:
         """See `AsyncClient.embed`."""
         return self._thread.call(partial(self._client.embed, texts, model=model, deadline=deadline, tags=tags))
 
+    def rate(self, reply: Reply | SyncStreamedReply | str, score: float) -> None:
+        """See `AsyncClient.rate`."""
+        self._thread.call(partial(self._client.rate, reply, score))
+
     def flush(self) -> None:
         """See `AsyncClient.flush`."""
         self._thread.call(self._client.flush)

@@ -43,8 +43,13 @@ async def _check(name: str, hooks: HookCallables, health: Health, clock: Callabl
     well: bool | None = None
     with anyio.move_on_after(PATIENCE) as scope:
         try:
-            state = (await hooks.health()).state
+            said = await hooks.health()
+            state = said.state
             well = {HealthState.UP: True, HealthState.DEGRADED: True, HealthState.DOWN: False}.get(state)
+            if state in (HealthState.UP, HealthState.DEGRADED):
+                health.said(name, 0.0, clock() + every + PATIENCE)
+            elif state in (HealthState.COLD, HealthState.WARMING):
+                health.said(name, said.wait, clock() + every + PATIENCE)
         except BaseException as raised:
             error = await contained(raised)
             if isinstance(error, PointsmanError):

@@ -15,7 +15,7 @@ from ..errors import ConfigError, NoCandidates, PluginError, did_you_mean
 from ..plugins import Kind, Plugins
 from ..policy import Candidate, Exclusion, candidate
 from ..pricebook import EVERY, PriceBook
-from ..provider import Family, ModelInfo, ProviderSpec
+from ..provider import Family, ModelInfo, ProviderSpec, Strengths
 from ..types import Target
 from . import pricelist
 
@@ -204,7 +204,19 @@ class Roster:
     def candidate(self, target: Target) -> Candidate:
         """What is known of one target."""
         found = candidate(target, self.model(target), frozenset(), self.prices(target.provider).find(target))
-        return replace(found, capabilities=self.capabilities(target))
+        return replace(found, capabilities=self.capabilities(target), strengths=self._strengths(target))
+
+    def _strengths(self, target: Target) -> Strengths:
+        """What its package expects of it: what the vendor says of this very model goes before what holds for all."""
+        own, model = self.declared(target.provider).spec.strengths, self.model(target)
+        if model is None or (model.first_token is None and model.tokens_per_second is None):
+            return own
+        first, speed = model.first_token, model.tokens_per_second
+        return replace(
+            own,
+            first_token=own.first_token if first is None else (first, first),
+            tokens_per_second=own.tokens_per_second if speed is None else (speed, speed),
+        )
 
     def capabilities(self, target: Target) -> frozenset[str]:
         """What the target can do: its own facts, else its family's, and what the configuration says besides."""

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from ..errors import StoreError
-from . import Ledger, LedgerEntry
+from . import Ledger, LedgerEntry, LedgerRating
 from .writer import Writer
 
 LINGER = 0.05
@@ -30,15 +31,18 @@ EXIT_SECONDS = 3.0
 """The same at the interpreter's exit, for all that nobody closed."""
 
 log = logging.getLogger("pointsman")
+T = TypeVar("T")
 _alive: WeakSet[Bookkeeper] = WeakSet()
 
 
 @dataclass(slots=True, eq=False)
 class _Request:
-    """Somebody waits until all that was put before is written."""
+    """Somebody waits until all that was put before is written, and `work` is done."""
 
+    work: Callable[[Ledger], Any] | None = None
     done: threading.Event = field(default_factory=threading.Event)
     error: StoreError | None = None
+    result: Any = None
 
 
 class Bookkeeper:
@@ -47,17 +51,17 @@ class Bookkeeper:
     def __init__(self, open_ledger: Callable[[], Ledger], where: str, *, keep_days: int | None = None) -> None:
         self._where = where
         self._writer = Writer(open_ledger, where, keep_days=keep_days)
-        self._queue: SimpleQueue[LedgerEntry | _Request] = SimpleQueue()
+        self._queue: SimpleQueue[LedgerEntry | LedgerRating | _Request] = SimpleQueue()
         self._hurry = threading.Event()
         self._lock = threading.RLock()  # Whatever the garbage collector ends may be put while another is.
         self._thread: threading.Thread | None = None
         self._last: threading.Thread | None = None
         """That thread, or the one that was before it and may still be closing the ledger."""
-        self._closed = False
+        self._closed = self._hung = False
         self._refused = self._told = 0
 
-    def put(self, entry: LedgerEntry) -> None:
-        """Have `entry` written. Returns at once, and raises nothing."""
+    def put(self, entry: LedgerEntry | LedgerRating) -> None:
+        """Have `entry` written, after all that was put before. Returns at once, and raises nothing."""
         with self._lock:
             if self._queue.qsize() + len(self._writer) >= BACKLOG or not self._runs():
                 self._refused += 1
@@ -79,6 +83,25 @@ class Bookkeeper:
         if missing:
             raise StoreError(f"{_calls(missing)} missing in the ledger {self._where}: {self._why()}")
 
+    def ask(self, work: Callable[[Ledger], T], seconds: float) -> T:
+        """What `work` finds in the ledger, once all that was put before is written. It waits, and raises `StoreError`
+        if that takes longer than `seconds` or cannot be done.
+        """
+        with self._lock:
+            if not self._runs():
+                raise StoreError(f"the ledger {self._where} cannot be read: no thread can be started")
+            request = self._ask(work)
+        if request is None or not request.done.wait(seconds):
+            hangs = StoreError(f"the ledger {self._where} has not answered within {seconds:g} s: it hangs")
+            if not self._hung:
+                log.warning("%s (decisions go on without what it remembers)", hangs)
+            self._hung = True
+            raise hangs
+        if request.error is not None:
+            raise request.error
+        found: T = request.result
+        return found
+
     def end(self) -> None:
         """Have what waits written and the thread ended, without waiting for that. What is put later is written, too."""
         self._closed = True
@@ -99,12 +122,12 @@ class Bookkeeper:
         if lost:
             log.error("%s missing in the ledger %s: %s", _calls(lost), self._where, self._why())
 
-    def _ask(self) -> _Request | None:
+    def _ask(self, work: Callable[[Ledger], Any] | None = None) -> _Request | None:
         """A request in the queue; None if nothing is under way."""
         with self._lock:
             if self._thread is None:
                 return None
-            request = _Request()
+            request = _Request(work)
             self._queue.put(request)
             self._hurry.set()
             return request
@@ -138,6 +161,11 @@ class Bookkeeper:
                 fault = writer.write()
             if request is not None:
                 request.error = fault
+                if request.work is not None and fault is None:
+                    try:
+                        request.result = writer.use(request.work)
+                    except StoreError as error:
+                        request.error = error
                 request.done.set()
             if not len(writer):
                 writer.purge()
@@ -153,15 +181,14 @@ class Bookkeeper:
         pause = max(0.0, writer.retry_at - time.monotonic()) if len(writer) else None
         try:
             first = self._queue.get(timeout=pause)
-            if isinstance(first, LedgerEntry):
-                writer.add(first)
-                self._hurry.wait(LINGER)
-            else:
+            if isinstance(first, _Request):
                 self._hurry.clear()
                 return first
+            writer.add(first)
+            self._hurry.wait(LINGER)
             while True:
                 one = self._queue.get_nowait()
-                if not isinstance(one, LedgerEntry):
+                if isinstance(one, _Request):
                     self._hurry.clear()
                     return one
                 writer.add(one)

@@ -12,6 +12,9 @@ MOST = 20
 LONGEST = 200
 """Characters of a reason, and of a term's name."""
 
+LARGEST = 1e6
+"""What is beyond is taken for it."""
+
 
 def decided(decision: Decision) -> dict[str, Any] | None:
     """`decision` in JSON; None if there was nothing to decide. Notes and the reason of the whole are left out: a
@@ -36,5 +39,5 @@ def _scored(score: Score) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """JSON has no other than finite numbers."""
-    return round(float(value), 4) if isfinite(value) else None
+    """JSON has finite numbers only, and databases write the larger ones each in their own way."""
+    return round(max(-LARGEST, min(float(value), LARGEST)), 4) + 0.0 if isfinite(value) else None  # No -0.0.

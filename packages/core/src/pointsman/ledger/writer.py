@@ -10,10 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
+from typing import TypeVar
 
 from ..errors import PointsmanError, StoreError
-from . import Ledger, LedgerEntry
+from . import Ledger, LedgerEntry, LedgerRating
 
 BATCH = 25
 """Calls in one transaction: what encoding them takes of the interpreter is a few milliseconds, in which the event loop
@@ -24,6 +25,7 @@ MOST_SAID = 5
 """Different things that are said of a ledger: of one that fails in ever new words, the first of them."""
 
 log = logging.getLogger("pointsman")
+T = TypeVar("T")
 
 
 class Writer:
@@ -34,7 +36,7 @@ class Writer:
         self._where = where
         self._keep_days = keep_days
         self._ledger: Ledger | None = None
-        self._waiting: deque[LedgerEntry] = deque()
+        self._waiting: deque[LedgerEntry | LedgerRating] = deque()
         self._singly = 0
         """So many are written one by one, after they could not be together."""
         self._failures = 0
@@ -50,7 +52,7 @@ class Writer:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, entry: LedgerEntry) -> None:
+    def add(self, entry: LedgerEntry | LedgerRating) -> None:
         """`entry` is to be written."""
         self._waiting.append(entry)
 
@@ -72,6 +74,17 @@ class Writer:
         self._failures = 0
         return None
 
+    def use(self, work: Callable[[Ledger], T]) -> T:
+        """Do `work` with the ledger. Raises `StoreError`, which is logged like those of writing."""
+        try:
+            if self._ledger is None:
+                self._ledger = self._open()
+            return work(self._ledger)
+        except BaseException as error:  # As in `write`.
+            fault = self._as_ours(error)
+            self._say(fault)
+            raise fault  # noqa: B904  (it has its cause)
+
     def purge(self) -> None:
         """Forget what is older than it is to be kept; by whole days, so that on each only the first has work to do."""
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -85,7 +98,7 @@ class Writer:
 
     def close(self) -> None:
         """Close the ledger. What still waits is lost."""
-        self.lost += len(self._waiting)
+        self.lost += sum(isinstance(one, LedgerEntry) for one in self._waiting)
         self._waiting.clear()
         ledger, self._ledger = self._ledger, None
         if ledger is not None:
@@ -95,10 +108,17 @@ class Writer:
                 self._say(self._as_ours(error))
 
     def _write_some(self, ledger: Ledger) -> None:
-        """Write a batch. If it is refused though the ledger is well, one may be the cause: they go singly then."""
-        batch = list(islice(self._waiting, 1 if self._singly else BATCH))
+        """Write a batch, of calls or of ratings. If it is refused though the ledger is well, one may be the cause: they
+        go singly then.
+        """
+        first = self._waiting[0]
+        alike = takewhile(lambda one: type(one) is type(first), self._waiting)
+        batch = list(islice(alike, 1 if self._singly else BATCH))
         try:
-            ledger.write(batch)
+            if isinstance(first, LedgerRating):
+                ledger.rate([one for one in batch if isinstance(one, LedgerRating)])
+            else:
+                ledger.write([one for one in batch if isinstance(one, LedgerEntry)])
         except StoreError:
             raise
         except Exception as error:
@@ -110,10 +130,14 @@ class Writer:
             self._waiting.popleft()
         self._singly = max(0, self._singly - len(batch))
 
-    def _give_up(self, entry: LedgerEntry, error: Exception) -> None:
-        self.lost += 1
-        self.fault = StoreError(f"the call {entry.call.call_id} cannot be written: {type(error).__name__}: {error}")
-        self._say_once("a call that cannot be written", "the ledger %s: %s", self._where, self.fault, cause=error)
+    def _give_up(self, entry: LedgerEntry | LedgerRating, error: Exception) -> None:
+        if isinstance(entry, LedgerEntry):
+            self.lost += 1
+            what = f"the call {entry.call.call_id}"
+        else:
+            what = f"the rating of the call {entry.call_id}"
+        self.fault = StoreError(f"{what} cannot be written: {type(error).__name__}: {error}")
+        self._say_once(what.partition(" call")[0], "the ledger %s: %s", self._where, self.fault, cause=error)
 
     def _as_ours(self, error: BaseException) -> StoreError:
         if isinstance(error, StoreError):

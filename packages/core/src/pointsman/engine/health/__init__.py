@@ -27,6 +27,10 @@ from .windows import Budget, Spent
 __all__ = ["Budget", "Caps", "Health", "Outlook", "Place", "Ticket"]
 
 
+LONGEST_COLD = 60.0
+"""Seconds that a cold start is taken for at most, where no health check says more."""
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Ticket:
     """An attempt that has begun. It is given back with `Health.end`, once, whatever happened."""
@@ -62,6 +66,8 @@ class Health:
     _both: dict[Target, tuple[Place, Place]] = field(default_factory=dict[Target, tuple[Place, Place]])
     _learnt: dict[Target, Learnt] = field(default_factory=dict[Target, Learnt])
     _arrivals: Iterator[int] = field(default_factory=count)
+    _waits: dict[str, tuple[float | None, float]] = field(default_factory=dict[str, tuple[float | None, float]])
+    """What health checks said of providers that get ready: for how long still, if they knew; and until when it holds."""
     waiting: dict[float, Wake] = field(default_factory=dict[float, Wake])
     """The calls that wait for somebody, in line or for a time that was told."""
 
@@ -159,6 +165,28 @@ class Health:
                 one.breaker.well(now)
         for wake in list(self.waiting.values()):
             wake()
+
+    def said(self, provider: str, wait: float | None, until: float) -> None:
+        """A health check expects the provider to take `wait` seconds to get ready (None: it is cold, and nobody knows
+        for how long); that holds until then.
+        """
+        self._waits[provider] = wait, until
+
+    def cold_wait(self, target: Target, cold_start: float, now: float) -> float:
+        """How long a target that has not answered lately is expected to take to get ready, if it may take `cold_start`:
+        as a health check said, else half, since nobody knows whether it is cold. That is the end of all patience, and
+        says little of what is usual: more than `LONGEST_COLD` is expected of nobody.
+        """
+        wait, until = self._waits.get(target.provider, (None, 0.0))
+        usual = min(cold_start, LONGEST_COLD)
+        if until <= now:
+            return usual / 2
+        return usual if wait is None else wait
+
+    def shut_until(self, target: Target, now: float) -> float:
+        """Until when breakers and cooldowns keep calls from `target`; 0 if they do not."""
+        shut = self._shut_until(target, now, 0)
+        return shut if shut > now else 0.0
 
     def _judge(self, ticket: Ticket, now: float, error: PointsmanError | None) -> None:
         """Tell both places what the attempt shows of them. Only the first thing that it shows decides a probe."""

@@ -20,28 +20,30 @@ _HEAVIEST = 2.0**40
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Sketch:
-    """Quantiles of positive values. Two sketches of the same origin can be added, bucket by bucket."""
+class Buckets:
+    """Quantiles of positive values, each with a weight."""
 
     buckets: dict[int, float] = field(default_factory=dict[int, float])
     total: float = 0.0
-    origin: float | None = None
-    """When a weight of 1 was given."""
-    count: int = 0
-    """How many values were added, however long ago."""
+    """The sum of the weights."""
 
-    def add(self, value: float, now: float) -> None:
-        """One measurement, at `now` seconds."""
-        if self.origin is None:
-            self.origin = now
-        weight = exp2(min(60.0, (now - self.origin) / HALF_LIFE))
+    def put(self, value: float, weight: float) -> None:
+        """One value."""
         bucket = ceil(log(max(SMALLEST, min(value, LARGEST))) / _LOG)
         self.buckets[bucket] = self.buckets.get(bucket, 0.0) + weight
         self.total += weight
-        self.count += 1
-        if weight > _HEAVIEST:
-            self.buckets = {key: one / weight for key, one in self.buckets.items() if one / weight > 1e-6}
-            self.total, self.origin = sum(self.buckets.values()), now
+
+    def scale(self, factor: float) -> None:
+        """Multiply all weights; those that are next to nothing then are dropped."""
+        self.buckets = {key: one * factor for key, one in self.buckets.items() if one * factor > 1e-6}
+        self.total = sum(self.buckets.values())
+
+    def narrow(self, most: int) -> None:
+        """Keep at most so many buckets: the lightest go to their neighbours."""
+        while len(self.buckets) > most:
+            lightest = min(self.buckets, key=self.buckets.__getitem__)
+            weight = self.buckets.pop(lightest)
+            self.buckets[min(self.buckets, key=lambda key: abs(key - lightest))] += weight
 
     def quantile(self, share: float) -> float:
         """The value that `share` of all lie at or below, to within `RATIO`. Raises `ValueError` if there is none."""
@@ -53,3 +55,24 @@ class Sketch:
             if seen >= wanted - 1e-9 * self.total:
                 return RATIO**bucket
         return RATIO ** max(self.buckets)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Sketch(Buckets):
+    """The same, with what is long ago counting less. Two of the same origin can be added, bucket by bucket."""
+
+    origin: float | None = None
+    """When a weight of 1 was given."""
+    count: int = 0
+    """How many values were added, however long ago."""
+
+    def add(self, value: float, now: float) -> None:
+        """One measurement, at `now` seconds."""
+        if self.origin is None:
+            self.origin = now
+        weight = exp2(min(60.0, (now - self.origin) / HALF_LIFE))
+        self.put(value, weight)
+        self.count += 1
+        if weight > _HEAVIEST:
+            self.scale(1 / weight)
+            self.origin = now

@@ -51,7 +51,9 @@ def walk(open_ledger: Callable[[], Ledger], dice: Random, steps: int, *, lasting
                 case "rate":
                     ratings = [rating(dice, call_id) for call_id in [*reference.calls, "nobody's"] if dice.randrange(2)]
                     missing, absent = ledgers[here].rate(ratings), reference.rate(ratings)
-                    expect(missing == absent, f"rate({ratings}) says that {missing} are not there, and {absent} are not")
+                    expect(
+                        missing == absent, f"rate({ratings}) says that {missing} are not there, and {absent} are not"
+                    )
                 case "purge":
                     before = _moment(dice, reference)
                     seen, due = ledgers[here].purge(before), reference.purge(before)

@@ -1,0 +1,251 @@
+"""What a client remembers for its policy: how targets have done, here and by the ledger, and who answered whom."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from .engine.health import Health
+from .engine.health.conversations import Beginning, Conversations
+from .engine.health.histories import DAYS, Histories
+from .errors import InvalidRequest, StoreError
+from .ledger import Ledger, LedgerRating, PastCall
+from .ledger.bookkeeper import Bookkeeper
+from .ledger.past import past
+from .policy import Candidate
+from .provider import Family
+from .telemetry import CallRecord
+from .types import Message, Target
+
+EVERY = 30.0
+"""Seconds, at least, from one look into the ledger to the next: what other processes saw is as old as that at most."""
+PATIENCE = 0.05
+"""Seconds for which first decisions wait for what the ledger remembers."""
+READING = 5.0
+"""Seconds that the ledger may take to answer, while nobody waits for it."""
+RECALLING = 0.5
+"""The same while a caller does."""
+CALLS = 2_000
+"""So many are read at once: the newest."""
+BACK = 4 * DAYS
+"""Seconds: what is older would count for a sixteenth at most, and is not read."""
+OVERLAP = 60.0
+"""Seconds that are read once more each time, since calls are written a little after they have ended."""
+PENDING = 256
+"""Calls of this client that wait to be counted until somebody asks; of more than these, only the ledger tells."""
+AT_ONCE = 32
+"""Calls that are counted in one turn of the event loop."""
+OWN = 1_000
+"""Calls of this client that it knows by their ids: the newest."""
+COUNTED = 100_000
+"""The same of all that were counted, if the ledger does not tell for long which of them it may tell of again."""
+AWAKE = 300.0
+"""Seconds after an answer in which a target does not fall asleep."""
+
+
+class Memory:
+    """`clock` is the client's. Calls are told to it in the client's event loop; it may be asked in any thread."""
+
+    def __init__(self, book: Bookkeeper | None, clock: Callable[[], float]) -> None:
+        self._book = book
+        self._clock = clock
+        self._epoch = time.time() - clock()
+        self._histories = Histories()
+        self._conversations = Conversations(os.urandom(16))
+        self._pending: deque[CallRecord] = deque(maxlen=PENDING)
+        self._own: dict[str, PastCall] = {}
+        """By their ids, without attempts; oldest first."""
+        self._counted: dict[str, float] = {}
+        """When calls ended that are in the histories: those of which the ledger may tell again."""
+        self._newest: float | None = None
+        """When the newest call ended that the ledger told of."""
+        self._read_at: float | None = None
+        self._patient_until = 0.0
+        self._arrived: anyio.Event | None = None
+        self._lock = threading.RLock()
+
+    # What happens ----------------------------------------------------------------------------------------------------
+
+    def note(self, record: CallRecord) -> None:
+        """A chat call has ended. It is counted once somebody asks, so as not to spend its own time."""
+        self._pending.append(record)
+        ended = self._epoch + record.started + record.timings.e2e
+        self._own[record.call_id] = PastCall(
+            call_id=record.call_id, ended=ended, target=record.target, task=record.task
+        )
+        if len(self._own) > OWN:
+            del self._own[next(iter(self._own))]
+
+    def answered(self, read: Sequence[Beginning], target: Target) -> None:
+        """`target` has answered the request that these are the beginnings of."""
+        self._conversations.answered(read, target, self._clock())
+
+    async def rate(self, call_id: str, score: float) -> None:
+        """See `AsyncClient.rate`."""
+        rating = LedgerRating(call_id=call_id, score=score, at=time.time())
+        own = self._own.get(call_id)
+        if own is not None:
+            if own.target is None:
+                raise InvalidRequest(f"the call {call_id!r} has no answer that could be rated: it did not finish")
+            with self._lock:
+                self._histories.rate(own, score, self._wall())
+            if self._book is not None:
+                self._book.put(rating)
+            return
+        missing = [call_id]
+        if self._book is not None:
+            ask = partial(self._book.ask, lambda ledger: ledger.rate([rating]), READING)
+            missing = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
+        if missing:
+            kept = "nor its ledger has it" if self._book else "has it, and no ledger is kept"
+            raise InvalidRequest(
+                f"no call is known as {call_id!r}: neither this client {kept}; give the reply itself, or its call_id "
+                "(a stream can be rated once its block has been left)"
+            )
+
+    # What is asked ---------------------------------------------------------------------------------------------------
+
+    def beginnings(self, messages: Sequence[Message]) -> list[Beginning]:
+        """How the conversation can be known again."""
+        return self._conversations.beginnings(messages)
+
+    def inform(
+        self,
+        candidates: Sequence[Candidate],
+        read: Sequence[Beginning],
+        family: Callable[[Target], Family],
+        health: Health,
+    ) -> list[Candidate]:
+        """`candidates` with all that is known of them now, for a request with these beginnings."""
+        now, wall = self._clock(), self._wall()
+        with self._lock:
+            self._count(AT_ONCE)
+            warm = self._conversations.warm(read, now)
+            return [
+                replace(
+                    one,
+                    history=self._histories.of(one.target, wall),
+                    warm_tokens=warm.get(one.target, 0),
+                    cold_wait=self._cold_wait(one.target, family(one.target).cold_start, health),
+                    open_at=health.shut_until(one.target, now),
+                )
+                for one in candidates
+            ]
+
+    async def ready(self, group: TaskGroup) -> None:
+        """See that what the ledger tells is fresh; the first time, wait for it a little."""
+        if self._book is None:
+            return
+        now = self._clock()
+        if self._read_at is None or now - self._read_at >= EVERY:
+            if self._arrived is None:
+                self._arrived, self._patient_until = anyio.Event(), now + PATIENCE
+            self._read_at = now
+            group.start_soon(self._read, self._book, self._arrived, name="pointsman memory")
+        if self._arrived is not None and not self._arrived.is_set() and now < self._patient_until:
+            with anyio.CancelScope(deadline=self._patient_until):
+                await self._arrived.wait()
+
+    def recall(self, open_ledger: Callable[[], Ledger]) -> str | None:
+        """The same for who has no event loop, in a thread that can be left alone. Why it came to nothing, if it did."""
+        now = self._clock()
+        if self._read_at is not None and now - self._read_at < EVERY:
+            return None
+        self._read_at = now
+        found: list[list[PastCall] | Exception] = []
+        since = self._since()
+
+        def look() -> None:
+            try:
+                with open_ledger() as ledger:
+                    found.append(_recent(since, ledger))
+            except Exception as error:
+                found.append(error)
+
+        thread = threading.Thread(target=look, name="pointsman recall", daemon=True)
+        thread.start()
+        thread.join(RECALLING)
+        if not found:
+            return f"it has not answered within {RECALLING:g} s"
+        if isinstance(calls := found[0], Exception):
+            return str(calls)
+        self._learn(calls, since)
+        return None
+
+    # Underneath ------------------------------------------------------------------------------------------------------
+
+    def _wall(self) -> float:
+        """Seconds since 1970, by the client's clock."""
+        return self._epoch + self._clock()
+
+    def _cold_wait(self, target: Target, cold_start: float, health: Health) -> float:
+        if not cold_start or self._wall() - self._histories.answered(target) <= AWAKE:
+            return 0.0
+        return health.cold_wait(target, cold_start, self._clock())
+
+    def _since(self) -> float:
+        """From when on the ledger is to tell."""
+        return self._wall() - BACK if self._newest is None else self._newest - OVERLAP
+
+    async def _read(self, book: Bookkeeper, arrived: anyio.Event) -> None:
+        since = self._since()
+        try:
+            while self._pending:  # Else they could be forgotten below before they are counted.
+                self._count(AT_ONCE)
+                await anyio.sleep(0)
+            ask = partial(book.ask, partial(_recent, since), READING)
+            calls = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
+            for first in range(0, len(calls), AT_ONCE):
+                self._learn(calls[first : first + AT_ONCE], since)
+                await anyio.sleep(0)
+            for target in self._histories.targets():  # So that no decision has to do it for all of them.
+                with self._lock:
+                    self._histories.of(target, self._wall())
+                await anyio.sleep(0)
+        except (StoreError, RuntimeError):  # It was logged; or no thread can be started any more.
+            pass
+        finally:
+            arrived.set()
+
+    def _learn(self, calls: Sequence[PastCall], since: float) -> None:
+        """The ledger has told of these; of those that ended before `since`, only what they were rated is new."""
+        with self._lock:
+            wall = self._wall()
+            for call in calls:
+                if call.call_id not in self._counted and call.ended >= since:
+                    self._add(call, wall)
+                elif call.rating is not None:
+                    self._histories.rate(call, call.rating, wall)
+            self._newest = max(self._newest or 0.0, min(max((one.ended for one in calls), default=wall), wall))
+            again = self._since()
+            self._counted = {one: ended for one, ended in self._counted.items() if ended >= again}
+
+    def _count(self, most: int) -> None:
+        """Count calls of this client that wait for it."""
+        with self._lock:
+            wall = self._wall()
+            for _ in range(min(most, len(self._pending))):
+                call = past(self._pending.popleft(), self._epoch)
+                if call.call_id not in self._counted:
+                    self._add(call, wall)
+
+    def _add(self, call: PastCall, wall: float) -> None:
+        self._histories.add(call, wall)
+        if self._book is not None:
+            self._counted[call.call_id] = min(call.ended, wall)
+            if len(self._counted) > COUNTED:
+                del self._counted[next(iter(self._counted))]
+
+
+def _recent(since: float, ledger: Ledger) -> list[PastCall]:
+    return ledger.recent(datetime.fromtimestamp(since, UTC), CALLS)
