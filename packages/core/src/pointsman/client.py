@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import random
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypedDict, Unpack
 
@@ -18,32 +14,29 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
 from .asking import as_embed_request, as_request, as_tags, kind_of, schema_reader
-from .config import Engine, Settings, ledger_file, ledger_url, without_password
+from .choosing import Chooser, Model
+from .config import Engine, Settings, ledger_url, without_password
 from .engine.checks import check_all
 from .engine.clock import loop_clock
 from .engine.connections import CLOSING_GRACE, Connections
-from .engine.decide import decide
 from .engine.embedding import Embedding
 from .engine.health import Budget, Caps, Health
 from .engine.health.conversations import Beginning
 from .engine.roster import Roster
 from .engine.runner import Call
 from .engine.terms import Leg, Limits, OnBreak
-from .errors import ConfigError, InvalidRequest, NoCandidates, PointsmanError, did_you_mean
+from .errors import ConfigError, InvalidRequest, PointsmanError
 from .ledger import Ledger
 from .ledger.bookkeeper import Bookkeeper
 from .plugins import HookCallables, Plugins
-from .policy import Candidate, Decision, InOrder, Policy
-from .provider import CAPABILITIES, Embeddings
+from .policy import Decision
+from .provider import Embeddings
 from .recording import Recorder
 from .remembering import Memory
 from .reply import Reply, StreamedReply, SyncStreamedReply, UnopenedStream
 from .types import ChatRequest, Message, Priority, Target, Tool
 
 Prompt: TypeAlias = str | Sequence[Message] | ChatRequest
-Model: TypeAlias = str | Target | Sequence[str | Target]
-
-log = logging.getLogger("pointsman")
 
 COLLECTED_DEADLINE = 600.0
 """Seconds for a collected answer where nobody set a deadline: nothing may hang, and no reader is there to leave."""
@@ -101,6 +94,7 @@ class AsyncClient:
         self._connections: Connections | None = None
         self._calls: set[Call] = set()
         self._clock: Callable[[], float] = time.monotonic
+        self._chooser = Chooser(self._settings, self._plugins, self._roster)
         self._health = Health()
         self._memory = Memory(None, self._clock)
 
@@ -193,7 +187,7 @@ class AsyncClient:
         provider raised.
         """
         connections, at = self._open_connections(), time.time()
-        decision = self._pinned(model)
+        decision = self._chooser.pinned(model)
         target, *others = decision.order
         if others:
             raise InvalidRequest("texts are embedded by one model: vectors of two cannot be compared")
@@ -208,8 +202,8 @@ class AsyncClient:
             self._recorder.embedding(call_id, one, decision, tags, at)
 
     async def rate(self, reply: Reply | StreamedReply | SyncStreamedReply | str, score: float) -> None:
-        """Say how good an answer was, from 0 to 1; a policy hears of it, and the ledger keeps it. Once more, and the last
-        score counts. `reply` is the answer, or the id of its call, which may be of another process with this ledger.
+        """Say how good an answer was, from 0 to 1: policies hear of it, and the ledger keeps it. The last score of an
+        answer counts. `reply` is the answer, or the id of its call, which may be another process's with this ledger.
 
         Raises `InvalidRequest` for a score that is none, a call that is not known, or one without an answer. Only for a
         call that this client has not made lately the ledger is waited for: then it raises `StoreError`, too.
@@ -235,9 +229,10 @@ class AsyncClient:
         for half a second at most. Raises `ConfigError`, `PluginError` or `NoCandidates`.
         """
         request, model = as_request(prompt, options, Engine.model_fields), options.get("model")
-        if self._group is None and self._asks_policy(model):
-            self._recall()
-        return self._decide(request, model, self._memory.beginnings(request.messages))
+        if self._group is None and self._chooser.asks_policy(model):
+            self._chooser.recall(self._memory)
+        read = self._memory.beginnings(request.messages)
+        return self._chooser.decide(request, model, read, self._memory, self._health)
 
     # ---------------------------------------------------------------------------------------------------------------
 
@@ -246,10 +241,10 @@ class AsyncClient:
         connections, at = self._open_connections(), time.time()
         request = as_request(prompt, options, Engine.model_fields)
         model, read = options.get("model"), list[Beginning]()
-        if self._asks_policy(model) and self._group is not None:
+        if self._chooser.asks_policy(model) and self._group is not None:
             await self._memory.ready(self._group)
             read = self._memory.beginnings(request.messages)
-        decision = self._decide(request, model, read)
+        decision = self._chooser.decide(request, model, read, self._memory, self._health)
         limits = self._limits(request, options, collected=collected)
         plan, redact = self._plan(decision), self._roster.redactor.error
         call = Call(request, plan, limits, connections, self._health, self._clock, redact)
@@ -291,83 +286,6 @@ class AsyncClient:
         if current_token() != self._loop:
             raise ConfigError("this client belongs to another event loop: make one for each loop")
         return self._connections
-
-    def _decide(self, request: ChatRequest, model: Model | None, read: Sequence[Beginning]) -> Decision:
-        if model is not None and model != "auto":
-            return self._able(self._pinned(model), request)
-        candidates, unready = self._roster.candidates()
-        if self._asks_policy(model):
-            candidates = self._memory.inform(candidates, read, self._roster.family, self._health)
-        decision = decide(self._policy, request, candidates, unready, self._clock(), random.getrandbits(32))
-        return self._somebody(decision, request, candidates)
-
-    def _asks_policy(self, model: Model | None) -> bool:
-        """Whether a policy is asked that may look at what is remembered."""
-        if model is not None and model != "auto":
-            return False
-        try:
-            return type(self._policy) is not InOrder
-        except PointsmanError:  # Which is raised once it is needed.
-            return False
-
-    def _recall(self) -> None:
-        """What the ledger remembers, for a client that is not open. Nobody begins a ledger for that."""
-        url = ledger_url(self._settings)
-        if url is None or ((file := ledger_file(url)) is not None and not file.exists()):
-            return
-        from .ledgers import open_ledger
-
-        if why := self._memory.recall(lambda: open_ledger(url, plugins=self._plugins)):
-            log.warning("the decision is made without the ledger %s: %s", without_password(url), why)
-
-    def _able(self, named: Decision, request: ChatRequest) -> Decision:
-        """Those of the named targets that can do what `request` needs: another would leave it out in silence."""
-        if not request.needs:
-            return named
-        candidates = [self._roster.candidate(target) for target in named.order]
-        able = InOrder(named.policy).rank(request, candidates, now=0.0, seed=0)
-        return self._somebody(replace(able, reason=named.reason), request, candidates)
-
-    def _somebody(self, decision: Decision, request: ChatRequest, candidates: Iterable[Candidate]) -> Decision:
-        """The decision. Raises `NoCandidates` if it is for nobody."""
-        if decision.order:
-            return decision
-        said = [*_unheard_of(request, candidates), *self._untold(request, candidates)]
-        raise NoCandidates("\n".join(["no target can take this request.", decision.explain(), *said]))
-
-    def _untold(self, request: ChatRequest, candidates: Iterable[Candidate]) -> Iterator[str]:
-        """What to set at a provider whose servers its user may know better."""
-        lacks: dict[str, set[str]] = {}
-        for one in candidates:
-            lacks.setdefault(one.target.provider, set()).update(one.lacks(request).intersection(CAPABILITIES))
-        for name, what in lacks.items():
-            if what and "capabilities" in self._roster.declared(name).spec.config.model_fields:
-                listed = ", ".join(f'"{one}"' for one in sorted(what))
-                yield f"  if {name} can after all, say so: capabilities = [{listed}] under [providers.{name}]"
-
-    @cached_property
-    def _policy(self) -> Policy:
-        """One for all calls, since it may keep something between them. Raises like `Plugins.policy`."""
-        name = self._settings.routing.policy
-        try:
-            return self._plugins.policy(name, self._settings)
-        except ConfigError as error:
-            if name is None or error.message.startswith("[policy]"):
-                raise
-            origin = self._settings.origin("routing", "policy")
-            raise ConfigError(f"[routing] policy (from {origin}): {error.message}") from None
-
-    def _pinned(self, model: Model) -> Decision:
-        try:
-            named = [model] if isinstance(model, str | Target) else list(model)
-            order = tuple(_target(one) for one in named)
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"model is 'provider/model', or a list of those: {error}") from None
-        if not order or len(set(order)) < len(order):
-            raise ConfigError("model: name at least one target, and none twice")
-        for target in order:
-            self._roster.configured(target.provider)
-        return Decision(policy="pinned", order=order, reason="the caller named the model")
 
     def _plan(self, decision: Decision) -> list[Leg]:
         legs: list[Leg] = []
@@ -413,18 +331,3 @@ def _check_kind(name: str, given: object, kind: type, made_by: str) -> None:
     """Raises `ConfigError`: a mistake here shows in the client's inside otherwise, far from what was written."""
     if given is not None and not isinstance(given, kind):
         raise ConfigError(f"{name} is {made_by}, not {kind_of(given)}")
-
-
-def _unheard_of(request: ChatRequest, candidates: Iterable[Candidate]) -> Iterator[str]:
-    """What is required that is no capability of anybody's, with what was meant, probably."""
-    known = list(dict.fromkeys([*CAPABILITIES, *sorted({one for each in candidates for one in each.capabilities})]))
-    for name in sorted(request.require.difference(known)):
-        yield f"  there is no capability {name!r}: there are {', '.join(known)}{did_you_mean(name, known)}"
-
-
-def _target(named: object) -> Target:
-    if isinstance(named, Target):
-        return named
-    if isinstance(named, str):
-        return Target.parse(named)
-    raise TypeError(f"{named!r} names no target")

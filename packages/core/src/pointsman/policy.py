@@ -144,10 +144,31 @@ class Decision:
     def explain(self) -> str:
         """The decision in a few lines for a person."""
         lines = [f"{self.policy}: {' > '.join(map(str, self.order)) or 'nobody'}"]
+        if seen := self._seen():
+            lines.append(f"  it is {seen}")
         if self.reason:
             lines.append(f"  because {self.reason}")
+        if self.propensity is not None and self.propensity < 1:
+            lines.append(f"  the first was left to chance: {self.propensity:.0%} for it")
+        for score in self.scores:
+            lines.append(f"  {score.target}: {score.utility:.2f}")
+            lines += [f"    {_told(term)}" for term in score.terms]
         lines += [f"  not {item.target}: {item.reason}" for item in self.excluded]
         return "\n".join(lines)
+
+    def _seen(self) -> str:
+        """What the policy made of the request."""
+        task = self.task and self.task.replace("_", " ")
+        if task and self.confidence is not None:
+            task += f" ({self.confidence:.0%} sure)"
+        hard = "" if self.difficulty is None else f"{self.difficulty:.0%} likely to need a strong model"
+        return ", ".join(filter(None, (task, hard)))
+
+
+def _told(term: Term) -> str:
+    """Such as ``first token 0.82 of 1, weight 0.30: 0.31 s, of 48 answers``."""
+    note = f": {term.note}" if term.note else ""
+    return f"{term.name} {term.value:.2f} of 1, weight {term.weight:.2f}{note}"
 
 
 class Policy(Protocol):

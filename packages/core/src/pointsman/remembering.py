@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
@@ -58,7 +59,7 @@ class Memory:
 
     def __init__(self, book: Bookkeeper | None, clock: Callable[[], float]) -> None:
         self._book = book
-        self._clock = clock
+        self.clock = clock
         self._epoch = time.time() - clock()
         self._histories = Histories()
         self._conversations = Conversations(os.urandom(16))
@@ -88,7 +89,7 @@ class Memory:
 
     def answered(self, read: Sequence[Beginning], target: Target) -> None:
         """`target` has answered the request that these are the beginnings of."""
-        self._conversations.answered(read, target, self._clock())
+        self._conversations.answered(read, target, self.clock())
 
     async def rate(self, call_id: str, score: float) -> None:
         """See `AsyncClient.rate`."""
@@ -127,7 +128,7 @@ class Memory:
         health: Health,
     ) -> list[Candidate]:
         """`candidates` with all that is known of them now, for a request with these beginnings."""
-        now, wall = self._clock(), self._wall()
+        now, wall = self.clock(), self._wall()
         with self._lock:
             self._count(AT_ONCE)
             warm = self._conversations.warm(read, now)
@@ -146,7 +147,7 @@ class Memory:
         """See that what the ledger tells is fresh; the first time, wait for it a little."""
         if self._book is None:
             return
-        now = self._clock()
+        now = self.clock()
         if self._read_at is None or now - self._read_at >= EVERY:
             if self._arrived is None:
                 self._arrived, self._patient_until = anyio.Event(), now + PATIENCE
@@ -158,7 +159,7 @@ class Memory:
 
     def recall(self, open_ledger: Callable[[], Ledger]) -> str | None:
         """The same for who has no event loop, in a thread that can be left alone. Why it came to nothing, if it did."""
-        now = self._clock()
+        now = self.clock()
         if self._read_at is not None and now - self._read_at < EVERY:
             return None
         self._read_at = now
@@ -180,18 +181,19 @@ class Memory:
         if isinstance(calls := found[0], Exception):
             return str(calls)
         self._learn(calls, since)
+        self._told(calls)
         return None
 
     # Underneath ------------------------------------------------------------------------------------------------------
 
     def _wall(self) -> float:
         """Seconds since 1970, by the client's clock."""
-        return self._epoch + self._clock()
+        return self._epoch + self.clock()
 
     def _cold_wait(self, target: Target, cold_start: float, health: Health) -> float:
         if not cold_start or self._wall() - self._histories.answered(target) <= AWAKE:
             return 0.0
-        return health.cold_wait(target, cold_start, self._clock())
+        return health.cold_wait(target, cold_start, self.clock())
 
     def _since(self) -> float:
         """From when on the ledger is to tell."""
@@ -202,16 +204,17 @@ class Memory:
         try:
             while self._pending:  # Else they could be forgotten below before they are counted.
                 self._count(AT_ONCE)
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
             ask = partial(book.ask, partial(_recent, since), READING)
             calls = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
             for first in range(0, len(calls), AT_ONCE):
                 self._learn(calls[first : first + AT_ONCE], since)
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
+            self._told(calls)
             for target in self._histories.targets():  # So that no decision has to do it for all of them.
                 with self._lock:
                     self._histories.of(target, self._wall())
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
         except (StoreError, RuntimeError):  # It was logged; or no thread can be started any more.
             pass
         finally:
@@ -226,7 +229,12 @@ class Memory:
                     self._add(call, wall)
                 elif call.rating is not None:
                     self._histories.rate(call, call.rating, wall)
-            self._newest = max(self._newest or 0.0, min(max((one.ended for one in calls), default=wall), wall))
+
+    def _told(self, calls: Sequence[PastCall]) -> None:
+        """These were all of them, from the oldest to the newest."""
+        with self._lock:
+            if calls:
+                self._newest = max(self._newest or 0.0, min(calls[-1].ended, self._wall()))
             again = self._since()
             self._counted = {one: ended for one, ended in self._counted.items() if ended >= again}
 

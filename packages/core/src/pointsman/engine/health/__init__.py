@@ -67,7 +67,7 @@ class Health:
     _learnt: dict[Target, Learnt] = field(default_factory=dict[Target, Learnt])
     _arrivals: Iterator[int] = field(default_factory=count)
     _waits: dict[str, tuple[float | None, float]] = field(default_factory=dict[str, tuple[float | None, float]])
-    """What health checks said of providers that get ready: for how long still, if they knew; and until when it holds."""
+    """What health checks expect of providers: seconds to get ready, if they know; and until when that holds."""
     waiting: dict[float, Wake] = field(default_factory=dict[float, Wake])
     """The calls that wait for somebody, in line or for a time that was told."""
 

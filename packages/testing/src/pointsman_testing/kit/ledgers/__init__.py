@@ -192,9 +192,7 @@ class LedgerConformance(Overridable):
     def test_the_last_rating_of_a_call_counts(self, ledger: Ledger) -> None:
         ledger.write([call("a", costs=[Exact(1)]), call("b", costs=[Exact(1)])])
         missing = ledger.rate([rating("a", 1.0), rating("gone", 1.0), rating("a", 0.25), rating("gone", 0.5)])
-        expect(
-            missing == ["gone"], f"of ratings of two calls that are there and one that is not, {missing} are missing"
-        )
+        expect(missing == ["gone"], f"of ratings of a call that is there and one that is not, {missing} are missing")
         for scores in ([0.25, None], [0.75, None]):
             seen = [row["rating"] for row in ledger.rows("calls", ALL)]
             expect(seen == scores, f"the calls' ratings are {seen}, and should be {scores}: the last one counts")

@@ -66,7 +66,7 @@ class ReferenceLedger:
     def _past(self, call_id: str) -> PastCall:
         call = self.calls[call_id].call
         rating = self.ratings.get(call_id)
-        return replace(past(call, call.at - call.started), rating=rating and rating.score)
+        return replace(past(call, call.at - call.started), rating=rating.score if rating else None)
 
     def totals(self, query: LedgerQuery, by: Sequence[str] = ()) -> list[LedgerTotal]:
         groups: dict[tuple[str | None, ...], list[tuple[LedgerEntry, AttemptRecord]]] = {} if by else {(): []}
