@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .cost import Price, PriceTier
+from .cost import Price, PriceTier, floor_usage
 from .errors import (
     AllTargetsFailed,
     AuthFailed,
@@ -272,6 +272,7 @@ __all__ = [
     "assistant",
     "chat",
     "error_for_status",
+    "floor_usage",
     "hookimpl",
     "length_of",
     "map_events",

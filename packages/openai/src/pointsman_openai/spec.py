@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from pointsman import ConfigError, Connection, ModelInfo, Price, ProviderContext, ProviderSpec
+from pointsman import ConfigError, Connection, ModelInfo, Price, ProviderContext, ProviderSpec, Strengths
 
 from .quirks import Quirks
 
@@ -58,6 +58,7 @@ def openai_spec(
     quirks: Quirks = Quirks(),  # noqa: B008  (frozen)
     capabilities: frozenset[str] = frozenset({"tools", "schema"}),
     models: tuple[ModelInfo, ...] = (),
+    strengths: Strengths = Strengths(),  # noqa: B008  (frozen)
     default_models: tuple[str, ...] = (),
     hosts: tuple[str, ...] = (),
     env_keys: Mapping[str, str] | None = None,
@@ -79,6 +80,7 @@ def openai_spec(
         terminal=quirks.terminal,
         capabilities=capabilities,
         models=models,
+        strengths=strengths,
         default_models=default_models,
         hosts=hosts,
         env_keys=env_keys or {},

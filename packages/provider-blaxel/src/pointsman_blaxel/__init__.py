@@ -19,6 +19,7 @@ from pointsman import (
     ProviderContext,
     ProviderSpec,
     Stream,
+    Strengths,
     Terminal,
     hookimpl,
 )
@@ -70,6 +71,15 @@ SPEC = ProviderSpec(
     open=open_blaxel,
     terminal=Terminal.FINISH_REASON,
     capabilities=frozenset({"tools", "schema", "vision", "reasoning", "embeddings"}),  # As far as the model can.
+    # Expected, not measured: what this project's first sketch assumed of the vendor. Its agents are for work of many
+    # steps.
+    strengths=Strengths(
+        speed=7,
+        cost=6,
+        tasks={"code_generation": 10, "code_explanation": 7, "general": 6, "agentic": 10},
+        first_token=(0.2, 0.5),
+        tokens_per_second=(50, 100),
+    ),
     hosts=HOSTS,
     addresses=("control_url",),
     env_keys={"api_key": "BL_API_KEY", "client_credentials": "BL_CLIENT_CREDENTIALS"},

@@ -18,6 +18,7 @@ from pointsman import (
     ProviderContext,
     ProviderSpec,
     Stream,
+    Strengths,
     Terminal,
     hookimpl,
 )
@@ -65,6 +66,14 @@ SPEC = ProviderSpec(
     terminal=Terminal.FINISH_REASON,
     # As far as the model and whoever serves it can; `pointsman models` says which can what.
     capabilities=frozenset({"tools", "schema", "vision", "reasoning", "embeddings"}),
+    # Expected, not measured: what this project's first sketch assumed of the vendor.
+    strengths=Strengths(
+        speed=6,
+        cost=10,
+        tasks={"code_generation": 8, "code_explanation": 8, "general": 9},
+        first_token=(1.0, 2.0),
+        tokens_per_second=(50, 100),
+    ),
     default_models=("openai/gpt-oss-120b",),
     hosts=HOSTS,
     env_keys={"api_key": "HF_TOKEN"},

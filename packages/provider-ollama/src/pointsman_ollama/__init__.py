@@ -18,6 +18,7 @@ from pointsman import (
     ProviderContext,
     ProviderSpec,
     Stream,
+    Strengths,
     Target,
     Terminal,
     Timings,
@@ -73,6 +74,14 @@ SPEC = ProviderSpec(
     terminal=Terminal.DONE_FIELD,
     # As far as the model can; `pointsman models` says which can what.
     capabilities=frozenset({"tools", "schema", "vision", "reasoning", "embeddings", "local"}),
+    # Expected, not measured: what this project's first sketch assumed of the vendor, on a CPU.
+    strengths=Strengths(
+        speed=4,
+        cost=10,
+        tasks={"code_generation": 9, "code_explanation": 9, "general": 9},
+        first_token=(2.0, 5.0),
+        tokens_per_second=(10, 30),
+    ),
     hosts=(CLOUD,),
     env_keys={"api_key": "OLLAMA_API_KEY"},
     env_settings={"base_url": "OLLAMA_HOST"},

@@ -20,6 +20,7 @@ from pointsman import (
     QuotaExhausted,
     RateLimited,
     Stream,
+    Strengths,
     hookimpl,
 )
 from pointsman_openai import HttpAddress, OpenAIConfig, Quirks, Refusal, openai_spec, session_of
@@ -59,6 +60,14 @@ SPEC = openai_spec(
     quirks=QUIRKS,
     capabilities=frozenset({"tools", "schema", "vision", "reasoning"}),
     models=MODELS,
+    # Expected, not measured: what this project's first sketch assumed of the vendor.
+    strengths=Strengths(
+        speed=10,
+        cost=8,
+        tasks={"code_generation": 8, "code_explanation": 9, "general": 8},
+        first_token=(0.1, 0.3),
+        tokens_per_second=(100, 200),
+    ),
     default_models=("gpt-oss-120b", "Meta-Llama-3.3-70B-Instruct", "DeepSeek-V3.1"),
     hosts=("api.sambanova.ai",),
     env_keys={"api_key": "SAMBANOVA_API_KEY"},

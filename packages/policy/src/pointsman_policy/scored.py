@@ -1,0 +1,173 @@
+"""The policy `scored`: measured speed, price, reliability and quality for what is asked, by what the caller wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+from pointsman import Candidate, ChatRequest, Decision, Score, Target, length_of
+
+from . import priors, reasons, scoring
+from .classification import TASKS, Classification
+from .eligibility import eligible, floor_tokens
+from .estimates import View
+from .rules import LAST, LEFT, Places, said_of
+from .scoring import WEIGHTS, Asked, Rated, Weights
+
+if TYPE_CHECKING:
+    from .settings import ScoredSettings, TaskRule
+
+MARGIN = 0.05
+"""Of utility: what is so near to the best may be tried in its place."""
+PROBABLE = 0.05
+"""A task less probable than that has no say in how good answers would be."""
+
+
+class _Placed(NamedTuple):
+    rated: Rated
+    waits: bool
+    """Its breaker is open, or it has asked to be left alone."""
+    late: bool
+    """It would miss the request's deadline."""
+    listed: int
+
+    @property
+    def target(self) -> Target:
+        return self.rated.candidate.target
+
+
+class Scored:
+    """Ranks by `scoring.rate`. It keeps nothing between calls: what is learnt stands in the candidates."""
+
+    name = "scored"
+
+    def __init__(
+        self, settings: ScoredSettings, classify: Callable[[ChatRequest], Classification], *, version: str = ""
+    ) -> None:
+        """`version` says which package, and which model of `classify`, it is: it goes into the decisions' hash."""
+        self._settings = settings
+        self._classify = classify
+        self._weights = {name: _weights(settings, name) for name in WEIGHTS}
+        tables = (scoring.FORMULA, self._weights, scoring.FIRST_TOKEN, scoring.ANSWER, scoring.PRICE, MARGIN)
+        said = repr((self.name, version, tables, priors.OUTPUT_TOKENS, priors.KINDS, settings))
+        self.policy_hash = blake2b(said.encode(), digest_size=8).hexdigest()
+
+    def rank(self, request: ChatRequest, candidates: Sequence[Candidate], now: float, seed: int) -> Decision:
+        floor = floor_tokens(request)
+        able, excluded = eligible(request, candidates, floor)
+        found = self._classify(request)
+        task, confidence = (request.task, 1.0) if request.task else (found.task, found.confidence)
+        rule = self._settings.tasks.get(task)
+        asked = self._asked(request, found, task, rule, 2 * floor)
+        warm = any(one.warm_tokens > 0 for one in able)
+        asked = asked._replace(weights=scoring.shifted(asked.weights, found.difficulty, warm=warm))
+        said = self._settings.quality
+        rated = [scoring.rate(one, asked, said_of(said, one.target) if said else None) for one in able]
+        placed = [_placed(one, request.deadline, now, listed) for listed, one in enumerate(rated)]
+        places = Places.of(rule)
+        leaders = sorted(placed, key=lambda one: _key(one, places.first(one.target)))
+        explores = rule is None and not warm and self._priority(request, rule) == "balanced"
+        first, propensity, peers = _first(leaders, self._settings.explore if explores else 0.0, seed)
+        rest = [one for one in leaders if one is not first]
+        order = [*([first] if first else []), *sorted(rest, key=lambda one: _key(one, places.next(one.target)))]
+        return Decision(
+            policy=self.name,
+            order=tuple(one.target for one in order),
+            excluded=excluded,
+            reason=_reason(order, leaders, places, task, peers),
+            task=task,
+            confidence=confidence,
+            difficulty=found.difficulty,
+            scores=tuple(Score(one.target, one.rated.utility, one.rated.terms) for one in order),
+            propensity=propensity,
+            policy_hash=self.policy_hash,
+        )
+
+    def _asked(
+        self, request: ChatRequest, found: Classification, task: str, rule: TaskRule | None, tokens: int
+    ) -> Asked:
+        if request.task:
+            like = task if task in TASKS else (rule and rule.like) or priors.GENERAL
+            views: tuple[View, ...] = (View(task, like, 1.0),)
+        else:
+            others = [
+                View(name, name, share)
+                for name, share in found.probabilities.items()
+                if name != task and share >= PROBABLE
+            ]
+            like, own = task, max(found.probabilities.get(task, 0.0), PROBABLE)
+            views = (View(task, task, own), *others)
+        output = priors.OUTPUT_TOKENS.get(like, priors.OUTPUT_TOKENS[priors.GENERAL])
+        output = output if request.max_tokens is None else min(output, max(1, request.max_tokens))
+        weights = self._weights[self._priority(request, rule)]
+        return Asked(tokens, length_of(tokens), output, views, weights, request.deadline)
+
+    def _priority(self, request: ChatRequest, rule: TaskRule | None) -> str:
+        """The request's own wish, or else the rule's."""
+        wished = request.priority if request.priority in WEIGHTS else "balanced"
+        return rule.priority if wished == "balanced" and rule and rule.priority else wished
+
+
+def _weights(settings: ScoredSettings, priority: str) -> Weights:
+    weights = WEIGHTS[priority]
+    if settings.stay is not None:
+        weights = weights._replace(stay=settings.stay)
+    own = next((table for name, table in settings.weights.items() if name == priority), None)
+    said = {name: getattr(own, name) for name in Weights._fields} if own else {}
+    return weights._replace(**{name: value for name, value in said.items() if value is not None})
+
+
+def _placed(one: Rated, deadline: float | None, now: float, listed: int) -> _Placed:
+    late = deadline is not None and one.seconds > deadline
+    return _Placed(one, one.candidate.open_at > now, late, listed)
+
+
+def _key(one: _Placed, place: int) -> tuple[bool, int, bool, float, int]:
+    return one.waits, place, one.late, -one.rated.utility, one.listed
+
+
+def _first(leaders: Sequence[_Placed], explore: float, seed: int) -> tuple[_Placed | None, float | None, int]:
+    """Who comes first, with which probability, and among how many that chance chose; 0 if it did not.
+
+    With the probability `explore` all that are about as good as the best, itself among them, have the same chance.
+    Which of them `seed` prefers does not depend on who else is there, nor on where they are listed: so whoever gets
+    better never loses its place by it.
+    """
+    if not leaders:
+        return None, None, 0
+    best = leaders[0]
+    peers = [
+        one
+        for one in leaders
+        if (one.waits, one.late) == (best.waits, best.late) and one.rated.utility >= best.rated.utility - MARGIN
+    ]
+    if not explore or len(peers) < 2 or best.waits:
+        return best, 1.0, 0
+    share = explore / len(peers)
+    if Random(seed).random() >= explore:  # noqa: S311  (no secret)
+        return best, 1 - explore + share, 0
+    first = max(peers, key=lambda one: Random(f"{seed} {one.target}").random())  # noqa: S311
+    return first, share if first is not best else 1 - explore + share, len(peers) if first is not best else 0
+
+
+def _reason(order: Sequence[_Placed], leaders: Sequence[_Placed], places: Places, task: str, chosen_among: int) -> str:
+    if len(order) < 2:
+        return reasons.alone([one.rated for one in order])
+    first, second = order[0], order[1]
+    if chosen_among:
+        return reasons.by_chance(first.target, leaders[0].target, chosen_among)
+    place = places.first(first.target)
+    if place < LEFT:
+        return reasons.by_rule(task, first.target, "prefers")
+    if second.waits and not first.waits and second.rated.utility > first.rated.utility:
+        return reasons.by_wait(first.target, second.target)
+    if places.first(second.target) == LAST != place:
+        return reasons.by_rule(task, second.target, "avoids")
+    if place == LAST:
+        return reasons.by_rule(task, first.target, "avoids them all, also")
+    if second.late and not first.late and second.rated.utility > first.rated.utility:
+        return reasons.by_deadline(first.target, second.target)
+    rival = next((one for one in leaders if one is not first), second)
+    return reasons.by_score(first.rated, rival.rated)
