@@ -85,7 +85,7 @@ def why(scored: Decision, other: Target, field: list[Candidate]) -> str:
 
 
 def tables(*, cold: bool = False) -> Iterator[str]:
-    """First choices, and the reason of each that is not that of `keywords`; if `cold`, of each that the start changes."""
+    """First choices, and the reason of each that is not that of `keywords`; if `cold`, not that of a warm one."""
     field, warm, differences = candidates(cold=cold), candidates(), list[str]()
     yield f"| task | {' | '.join(PRIORITIES)} |"
     yield f"| --- {'| --- ' * len(PRIORITIES)}|"
@@ -124,7 +124,9 @@ def weights() -> Iterator[str]:
 
 
 def expected(one: Candidate) -> str:
-    first, speed = ("{:g}-{:g}".format(*(each or ())) for each in (one.strengths.first_token, one.strengths.tokens_per_second))
+    first, speed = (
+        "{:g}-{:g}".format(*(each or ())) for each in (one.strengths.first_token, one.strengths.tokens_per_second)
+    )
     kinds = ("code_generation", "code_explanation", "general_qa", "agentic")
     good = " | ".join(f"{priors.quality(one.strengths, task).value * 10:g}" for task in kinds)
     price = f"{one.price.input}, {one.price.output}" if one.price else f"unknown; {one.strengths.cost:g} of 10"
@@ -137,8 +139,8 @@ def page() -> str:
         [
             "# How candidates are scored",
             "",
-            "The policy `scored` orders the targets that can serve a request by a score. `pointsman route PROMPT` shows it "
-            "for your own. This page is written by `python packages/policy/tests/test_golden.py`, and a test compares.",
+            "The policy `scored` orders the targets that can serve a request by a score. `pointsman route PROMPT` "
+            "shows it for your own. `python packages/policy/tests/test_golden.py` writes this page.",
             "",
             "## The formula",
             "",
@@ -160,13 +162,13 @@ def page() -> str:
             "| --- | --- | --- | ---: | ---: | ---: | ---: | --- |",
             *map(expected, candidates()),
             "",
-            "Hugging Face's prices are in its live list, which nobody has read yet here; Modal's depend on the GPU that "
-            "its settings name; an agent's price is its owner's to say.",
+            "Hugging Face's prices are in its live list, which nobody has read yet here; Modal's depend on the GPU "
+            "that its settings name; an agent's price is its owner's to say.",
             "",
             "## First choices with nothing measured",
             "",
-            f"All of them are ready, Modal's container is warm, a prompt has about {PROMPT // 4} tokens, and its difficulty "
-            "is 0.5.",
+            f"All of them are ready, Modal's container is warm, a prompt has about {PROMPT // 4} tokens, and its "
+            "difficulty is 0.5.",
             "",
             *tables(),
             "",
@@ -191,7 +193,9 @@ def test_a_free_local_target_does_not_win_everything() -> None:
         pytest.importorskip(f"pointsman_{name}")
     field = candidates()
     first = {
-        (task, priority): choices(task, priority, field)[0].order[0].provider for task in TASKS for priority in PRIORITIES
+        (task, priority): choices(task, priority, field)[0].order[0].provider
+        for task in TASKS
+        for priority in PRIORITIES
     }
     assert {priority for (_, priority), name in first.items() if name == "ollama"} <= {"cost"}
     assert set(first.values()) == set(PROVIDERS)

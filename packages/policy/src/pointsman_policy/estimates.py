@@ -4,9 +4,10 @@ Each step of measurements moves the figure by its evidence::
 
     estimate = (k * estimate before + n * measured) / (k + n)
 
-where ``n`` is how many attempts were measured, and ``k`` how many the estimate before is worth (`PSEUDO`). Times and
-speeds are averaged as logarithms. The steps are: the prior; all of the last days; those of the task, or of the length,
-of this request; the last minutes. No coefficient is negative, so a better measurement never makes a worse estimate.
+where ``n`` is how many attempts were measured, and ``k`` how many the estimate before is worth (`OVERALL`, `ALIKE`,
+`RECENT`). Times and speeds are averaged as logarithms. The steps are: the prior; all of the last days; those of the
+task, or of the length, of this request; the last minutes. No coefficient is negative, so a better measurement never
+makes a worse estimate.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from collections.abc import Sequence
 from math import exp, log
 from typing import NamedTuple
 
-from pointsman import Candidate, Measured
+from pointsman import Candidate
 
 from . import priors
 from .priors import Prior, bounded
 
-PSEUDO = {"overall": 6.0, "alike": 4.0, "recent": 3.0}
-"""Attempts that the estimate before a step is worth."""
+OVERALL, ALIKE, RECENT = 6.0, 4.0, 3.0
+"""Attempts that the estimate before a step is worth: `k` above."""
 PREFILL = 2_000
 """With so many tokens to read, the first one of the answer takes twice as long as with none: assumed."""
-
-NOTHING = Measured()
+MOST = 1e9
+"""Attempts that can be told from more of them."""
 
 
 class Estimate(NamedTuple):
@@ -43,38 +44,43 @@ class View(NamedTuple):
     probability: float
 
 
+class _Step(NamedTuple):
+    """Measurements of one kind, and what the estimate before is worth beside them."""
+
+    pseudo: float
+    measured: float | None
+    count: float
+
+
 def first_token(one: Candidate, tokens: int, length: str) -> Estimate:
     """Seconds to the first output of a prompt of `tokens`, from when the target is ready."""
-    history, prior = one.history, priors.first_token(one.strengths)
-    alike, reading = history.lengths.get(length, NOTHING), 1 + tokens / PREFILL
-    steps = [
-        ("overall", _seconds(history.overall, 1.0), history.overall.answers),
-        ("alike", _seconds(alike, reading), alike.answers),
-        ("recent", _seconds(history.recent, 1.0), history.recent.answers),
-    ]
-    warm = bounded(one.warm_tokens, 0, tokens) or 0
-    found = _shrunk(prior, steps, logarithmic=True)
-    return Estimate(found.value * (1 + (tokens - warm) / PREFILL), found.origin)
+    history, reading = one.history, 1 + tokens / PREFILL
+    steps = [_Step(OVERALL, history.overall.first_token, history.overall.answers)]
+    if alike := history.lengths.get(length):  # As it would be of a prompt with nothing to read.
+        steps.append(_Step(ALIKE, alike.first_token and alike.first_token / reading, alike.answers))
+    steps.append(_Step(RECENT, history.recent.first_token, history.recent.answers))
+    found = _logarithmic(priors.first_token(one.strengths), steps)
+    unread = tokens - (bounded(one.warm_tokens, 0, tokens) or 0)
+    return Estimate(found.value * (1 + unread / PREFILL), found.origin)
 
 
 def tokens_per_second(one: Candidate, task: str) -> Estimate:
     """Output tokens a second, once output has begun."""
     history = one.history
-    measured = (history.overall, history.tasks.get(task, NOTHING), history.recent)
-    steps = [
-        (name, bounded(each.tokens_per_second, 1e-3, 1e6), each.timed)
-        for name, each in zip(PSEUDO, measured, strict=True)
-    ]
-    return _shrunk(priors.tokens_per_second(one.strengths), steps, logarithmic=True)
+    steps = [_Step(OVERALL, history.overall.tokens_per_second, history.overall.timed)]
+    if alike := history.tasks.get(task):
+        steps.append(_Step(ALIKE, alike.tokens_per_second, alike.timed))
+    steps.append(_Step(RECENT, history.recent.tokens_per_second, history.recent.timed))
+    return _logarithmic(priors.tokens_per_second(one.strengths), steps)
 
 
 def failures(one: Candidate) -> Estimate:
     """The share of attempts that fail by no fault of the caller's."""
-    history, value = one.history, priors.FAILURE
-    for step, each in (("overall", history.overall), ("recent", history.recent)):
-        pseudo, count, failed = PSEUDO[step], _count(each.attempts), _count(each.failures)
-        value = min(1.0, (pseudo * value + failed) / (pseudo + count))
-    return Estimate(value, _origin(max(map(_count, (history.overall.attempts, history.recent.attempts))), "attempts"))
+    value, most = priors.FAILURE, 0.0
+    for pseudo, each in ((OVERALL, one.history.overall), (RECENT, one.history.recent)):
+        count, failed = _count(each.attempts), _count(each.failures)
+        value, most = min(1.0, (pseudo * value + failed) / (pseudo + count)), max(most, count)
+    return Estimate(value, _origin(most, "attempts"))
 
 
 def quality(one: Candidate, views: Sequence[View], said: float | None) -> Estimate:
@@ -82,43 +88,47 @@ def quality(one: Candidate, views: Sequence[View], said: float | None) -> Estima
 
     `said` is what the user says of it, from 0 to 10; None leaves it to the package.
     """
-    history, total, value = one.history, 0.0, 0.0
-    rated, expected = _count(history.overall.rated), False
+    overall, tasks = one.history.overall, one.history.tasks
+    users = None if said is None else Prior(priors.strength(said).value / 10, said=True)
+    total, value, most, expected = 0.0, 0.0, 0.0, False
     for view in views:
-        prior = _users(said) or priors.quality(one.strengths, view.like)
-        alike = history.tasks.get(view.task, NOTHING)
-        steps = [
-            ("overall", bounded(history.overall.quality, 0.0, 1.0), history.overall.rated),
-            ("alike", bounded(alike.quality, 0.0, 1.0), alike.rated),
-        ]
-        value += view.probability * _shrunk(prior, steps, logarithmic=False).value
-        total += view.probability
-        rated, expected = max(rated, _count(alike.rated)), expected or prior.said
-    return Estimate(value / total if total > 0 else priors.USUAL / 10, _origin(rated, "ratings", expected=expected))
+        prior = users or priors.quality(one.strengths, view.like)
+        steps = [_Step(OVERALL, overall.quality, overall.rated)]
+        if alike := tasks.get(view.task):
+            steps.append(_Step(ALIKE, alike.quality, alike.rated))
+        own, count = _mean(prior.value, steps, 0.0, 1.0)
+        value, total = value + view.probability * own, total + view.probability
+        most, expected = max(most, count), expected or prior.said
+    return Estimate(value / total if total > 0 else priors.USUAL / 10, _origin(most, "ratings", expected=expected))
 
 
-def _shrunk(prior: Prior, steps: Sequence[tuple[str, float | None, float]], *, logarithmic: bool) -> Estimate:
-    value, most = log(prior.value) if logarithmic else prior.value, 0.0
-    for step, measured, count in steps:
-        weight = _count(count)
-        if measured is not None and weight:
-            own, pseudo = log(measured) if logarithmic else measured, PSEUDO[step]
-            value, most = (pseudo * value + weight * own) / (pseudo + weight), max(most, weight)
-    return Estimate(exp(value) if logarithmic else value, _origin(most, "answers", expected=prior.said))
+def _mean(value: float, steps: Sequence[_Step], low: float, high: float) -> tuple[float, float]:
+    """`value` after all steps, and the most evidence that one of them has."""
+    most = 0.0
+    for step in steps:
+        if (weight := _count(step.count)) and (measured := bounded(step.measured, low, high)) is not None:
+            value = (step.pseudo * value + weight * measured) / (step.pseudo + weight)
+            most = max(most, weight)
+    return value, most
 
 
-def _seconds(measured: Measured, reading: float) -> float | None:
-    """The first token, as it would be of a prompt with nothing to read."""
-    seconds = bounded(measured.first_token, 1e-3, 1e6)
-    return None if seconds is None else max(seconds / reading, 1e-3)
+def _logarithmic(prior: Prior, steps: Sequence[_Step]) -> Estimate:
+    """The same of what counts by how many times as much it is."""
+    logs = [step._replace(measured=_log(step.measured)) for step in steps if step.count]
+    value, most = _mean(log(prior.value), logs, _LEAST, -_LEAST)
+    return Estimate(exp(value), _origin(most, "answers", expected=prior.said))
 
 
-def _users(value: float | None) -> Prior | None:
-    return None if value is None else Prior(priors.strength(value).value / 10, said=True)
+_LEAST = log(1e-6)
+
+
+def _log(value: float | None) -> float | None:
+    within = bounded(value, 1e-6, 1e6)
+    return None if within is None else log(within)
 
 
 def _count(value: float) -> float:
-    return bounded(value, 0.0, 1e9) or 0.0
+    return bounded(value, 0.0, MOST) or 0.0
 
 
 def _origin(count: float, what: str, *, expected: bool = False) -> str:

@@ -53,7 +53,11 @@ class Prior(NamedTuple):
 
 def bounded(value: float | None, low: float, high: float) -> float | None:
     """`value`, within bounds; None where it is no number at all, or none that is finite."""
-    return min(max(float(value), low), high) if value is not None and isfinite(value) else None
+    if value is None:
+        return None
+    if low <= value <= high:
+        return value
+    return min(max(float(value), low), high) if isfinite(value) else None
 
 
 def strength(value: float | None) -> Prior:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MARGIN = 0.05
 """Of utility: what is so near to the best may be tried in its place."""
-PROBABLE = 0.05
+PROBABLE = 0.1
 """A task less probable than that has no say in how good answers would be."""
 
 
@@ -92,11 +92,8 @@ class Scored:
             like = task if task in TASKS else (rule and rule.like) or priors.GENERAL
             views: tuple[View, ...] = (View(task, like, 1.0),)
         else:
-            others = [
-                View(name, name, share)
-                for name, share in found.probabilities.items()
-                if name != task and share >= PROBABLE
-            ]
+            shares = found.probabilities.items()
+            others = [View(name, name, share) for name, share in shares if share >= PROBABLE and name != task]
             like, own = task, max(found.probabilities.get(task, 0.0), PROBABLE)
             views = (View(task, task, own), *others)
         output = priors.OUTPUT_TOKENS.get(like, priors.OUTPUT_TOKENS[priors.GENERAL])

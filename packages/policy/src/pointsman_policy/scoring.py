@@ -63,10 +63,10 @@ class Weights(NamedTuple):
 
 
 WEIGHTS: Mapping[str, Weights] = {
-    "balanced": Weights(first_token=0.15, answer=0.15, price=0.25, reliability=0.20, quality=0.40, stay=0.15),
-    "speed": Weights(first_token=0.40, answer=0.40, price=0.05, reliability=0.20, quality=0.10, stay=0.15),
-    "quality": Weights(first_token=0.10, answer=0.10, price=0.05, reliability=0.20, quality=1.00, stay=0.15),
-    "cost": Weights(first_token=0.05, answer=0.05, price=0.70, reliability=0.20, quality=0.15, stay=0.15),
+    "balanced": Weights(first_token=0.15, answer=0.15, price=0.25, reliability=0.20, quality=0.40, stay=0.10),
+    "speed": Weights(first_token=0.40, answer=0.40, price=0.05, reliability=0.20, quality=0.10, stay=0.10),
+    "quality": Weights(first_token=0.10, answer=0.10, price=0.05, reliability=0.20, quality=1.00, stay=0.10),
+    "cost": Weights(first_token=0.05, answer=0.05, price=0.70, reliability=0.20, quality=0.15, stay=0.10),
 }
 """By priority."""
 

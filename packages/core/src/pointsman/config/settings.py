@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -310,16 +310,28 @@ def _complaints(
     section: str, error: ValidationError, own: Mapping[str, Value], model: type[BaseModel]
 ) -> Iterable[str]:
     for problem in error.errors(include_url=False):
-        setting = str(problem["loc"][0]) if problem["loc"] else ""
-        wrong = [own[setting]] if setting in own else [] if setting else own.values()
+        path = [part for part in problem["loc"] if isinstance(part, str) and part != "[key]"]
+        top = path[0] if path else ""
+        wrong = [own[top]] if top in own else [] if top else own.values()
         origin = f" (from {' and '.join(dict.fromkeys(str(one.origin) for one in wrong))})" if wrong else ""
         if problem["type"] == "extra_forbidden":
-            there = f"it has {', '.join(model.model_fields)}{did_you_mean(setting, model.model_fields)}"
-            yield f"[{section}] has no setting {setting!r}{origin}: {there}"
+            *tables, setting = path
+            fields = _fields(model, tables)
+            there = f"it has {', '.join(fields)}{did_you_mean(setting, fields)}"
+            yield f"[{'.'.join((section, *tables))}] has no setting {setting!r}{origin}: {there}"
         else:
             otherwise = "no limit" if model is Limit else "the default"
             what = complaint(cast(Mapping[str, Any], problem), otherwise=otherwise)
-            yield f"[{section}]{' ' if setting else ''}{setting}{origin}: {what}"
+            yield f"[{section}]{' ' if path else ''}{'.'.join(path)}{origin}: {what}"
+
+
+def _fields(model: type[BaseModel], tables: Iterable[str]) -> Iterable[str]:
+    """The settings of the table that lies there in the section of `model`; names may stand between two models."""
+    found: Any = model
+    for name in tables:
+        fields: Mapping[str, Any] = getattr(found, "model_fields", {})
+        found = fields[name].annotation if name in fields else next(reversed(get_args(found)), None)
+    return getattr(found, "model_fields", ())
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[Key, Value]:
