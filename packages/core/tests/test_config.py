@@ -260,6 +260,35 @@ def test_layers_merge_like_tables_of_tables(far: dict[str, Any], near: dict[str,
     assert found == merged(far, near)
 
 
+class _Room(BaseModel, frozen=True, extra="forbid"):
+    beds: tuple[str, ...] = ()
+    doors: int = 1
+
+
+class _House(BaseModel, frozen=True, extra="forbid"):
+    rooms: dict[str, _Room] = {}
+    attic: _Room | None = None
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (
+            {"rooms": {"blue": {"bed": 1}}},
+            "[policy.rooms.blue] has no setting 'bed' (from argument): it has beds, doors;",
+        ),
+        ({"attic": {"bed": 1}}, "[policy.attic] has no setting 'bed' (from argument): it has "),
+        ({"rooms": {"blue": {"beds": "a, b"}}}, '[policy] rooms.blue.beds (from argument): is a list: ["a", "b"]'),
+        ({"rooms": {"blue": {"beds": ["a", 1]}}}, "[policy] rooms.blue.beds (from argument): is a list of texts: 1 is"),
+        ({"rooms": {"blue": {"doors": 1.5}}}, "[policy] rooms.blue.doors (from argument): is a whole number, not 1.5"),
+    ],
+)
+def test_a_mistake_in_a_table_of_a_table_is_named_with_its_place(table: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings.of({"policy": table}).policy(_House)
+    assert str(caught.value).startswith(said)
+
+
 # Files that are not as they should be --------------------------------------------------------------------------------
 
 

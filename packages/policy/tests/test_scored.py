@@ -43,7 +43,8 @@ def ask(text: str = "Hello", **wishes: Any) -> ChatRequest:
 def usd(amount: str, **more: Any) -> Price:
     """Of a million tokens, read or written."""
     each = Decimal(amount)
-    return Price(**{"input": each, "output": each, "as_of": date(2026, 1, 1), "source": "a test", **more})
+    known: dict[str, Any] = {"input": each, "output": each, "as_of": date(2026, 1, 1), "source": "a test", **more}
+    return Price(**known)
 
 
 def one(
@@ -63,7 +64,12 @@ def one(
         tasks=tasks or {},
         lengths=lengths or {},
     )
-    known = {"capabilities": frozenset[str](), "strengths": Strengths(**(strengths or {})), "history": history, **facts}
+    known: dict[str, Any] = {
+        "capabilities": frozenset[str](),
+        "strengths": Strengths(**(strengths or {})),
+        "history": history,
+        **facts,
+    }
     return Candidate(target=Target.parse(name), **known)
 
 
@@ -306,13 +312,13 @@ def test_other_weights_make_another_order() -> None:
 
 def test_propensities_are_how_often_each_comes_first() -> None:
     pool = [one("a/m"), one("b/m"), one("c/m"), one("far/m", strengths=SLOW, cold_wait=60.0)]
-    tried, seeds = policy(explore=0.6), range(3_000)
+    tried, seeds = policy(explore=0.6), range(1_000)
     firsts = [tried.rank(ask(), pool, 0.0, seed) for seed in seeds]
     stated = {str(decision.order[0]): decision.propensity for decision in firsts}
     assert stated == {"a/m": pytest.approx(0.6), "b/m": pytest.approx(0.2), "c/m": pytest.approx(0.2)}
     for name, propensity in stated.items():
         seen = sum(str(decision.order[0]) == name for decision in firsts) / len(seeds)
-        assert seen == pytest.approx(propensity, abs=0.04)
+        assert seen == pytest.approx(propensity, abs=0.06)
     other = next(decision for decision in firsts if str(decision.order[0]) == "b/m")
     assert names(other) == ["b/m", "a/m", "c/m", "far/m"]
     assert other.reason == "it is tried for once: b/m is about as good as a/m, and so are 3 in all"

@@ -49,7 +49,7 @@ class _Step(NamedTuple):
 
     pseudo: float
     measured: float | None
-    count: float
+    evidence: float
 
 
 def first_token(one: Candidate, tokens: int, length: str) -> Estimate:
@@ -106,7 +106,7 @@ def _mean(value: float, steps: Sequence[_Step], low: float, high: float) -> tupl
     """`value` after all steps, and the most evidence that one of them has."""
     most = 0.0
     for step in steps:
-        if (weight := _count(step.count)) and (measured := bounded(step.measured, low, high)) is not None:
+        if (weight := _count(step.evidence)) and (measured := bounded(step.measured, low, high)) is not None:
             value = (step.pseudo * value + weight * measured) / (step.pseudo + weight)
             most = max(most, weight)
     return value, most
@@ -114,7 +114,7 @@ def _mean(value: float, steps: Sequence[_Step], low: float, high: float) -> tupl
 
 def _logarithmic(prior: Prior, steps: Sequence[_Step]) -> Estimate:
     """The same of what counts by how many times as much it is."""
-    logs = [step._replace(measured=_log(step.measured)) for step in steps if step.count]
+    logs = [step._replace(measured=_log(step.measured)) for step in steps if step.evidence]
     value, most = _mean(log(prior.value), logs, _LEAST, -_LEAST)
     return Estimate(exp(value), _origin(most, "answers", expected=prior.said))
 
