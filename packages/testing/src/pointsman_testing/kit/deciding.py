@@ -6,13 +6,13 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, TypeAlias, cast
 
 from pointsman import Candidate, ChatRequest, Decision, Policy, Target
 
-from .situations import FIELDS, MOMENTS, REQUESTS
+from .situations import FIELDS, LONG, MOMENTS, REQUESTS
 from .speech import expect
 
 
@@ -37,10 +37,22 @@ class Ranked:
         return {one.target for one in self.candidates}
 
 
-QUESTIONS = [(asked, field, now, seed) for asked in REQUESTS for field in FIELDS for now, seed in MOMENTS]
+Question: TypeAlias = tuple[str, str, float, int]
+"""What is asked, with which candidates, `now` and `seed`."""
+
+FIRST, *_REST = MOMENTS
+QUESTIONS: Sequence[Question] = [
+    *((asked, field, *FIRST) for asked in REQUESTS for field in (FIELDS if asked not in LONG else ["fifty"])),
+    *(("a-short-prompt", field, *moment) for field in FIELDS for moment in _REST),
+]
 
 
-def rank_everything(policy: Policy, questions: Iterable[tuple[str, str, float, int]] = QUESTIONS) -> list[Ranked]:
+def questions_of(asked: str) -> Sequence[Question]:
+    """All that is asked with that request."""
+    return [one for one in QUESTIONS if one[0] == asked]
+
+
+def rank_everything(policy: Policy, questions: Iterable[Question] = QUESTIONS) -> list[Ranked]:
     """Its decisions, sorted, in whichever order it is asked. One that raises is left out: a test of its own says so."""
     ranked: list[Ranked] = []
     for asked, field, now, seed in questions:
@@ -63,22 +75,22 @@ def expect_same(one: Sequence[Ranked], other: Sequence[Ranked], sentence: str) -
 
 _PROGRAM = """
 import pickle, sys
-from pointsman import Plugins
-name, questions = pickle.load(sys.stdin.buffer)
-policy = Plugins.installed().policy(name)
+from pointsman import Plugins, Settings
+name, own, questions = pickle.load(sys.stdin.buffer)
+policy = Plugins.installed().policy(name, Settings.of({"policy": own}))
 pickle.dump([repr(policy.rank(*question)) for question in questions], sys.stdout.buffer)
 """
 
 
-def decide_elsewhere(policy: str, asked: Sequence[Ranked], hash_seed: str) -> list[str]:
+def decide_elsewhere(policy: str, own: Mapping[str, Any], asked: Sequence[Ranked], hash_seed: str) -> list[str]:
     """What the installed policy decides on the same in a fresh process, which orders sets of texts in its own way.
 
-    Empty where that process could not ask it.
+    `own` are its settings. Empty where that process could not ask it.
     """
     questions = [(one.request, tuple(one.candidates), one.now, one.seed) for one in asked]
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", _PROGRAM],
-        input=pickle.dumps((policy, questions)),
+        input=pickle.dumps((policy, own, questions)),
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         check=False,

@@ -5,24 +5,37 @@ from __future__ import annotations
 import copy
 import pickle
 import random
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from pointsman import AsyncClient, ChatRequest, Decision, Exclusion, Plugins, Policy, Settings, Target, hookimpl, user
+from pointsman import (
+    AsyncClient,
+    ChatRequest,
+    ConfigError,
+    Decision,
+    Exclusion,
+    Plugins,
+    Policy,
+    Settings,
+    Target,
+    hookimpl,
+    user,
+)
 
 from ..scripted import ScriptedProvider
-from .deciding import QUESTIONS, Ranked, decide_elsewhere, expect_same, rank_everything
+from .deciding import QUESTIONS, Ranked, decide_elsewhere, expect_same, questions_of, rank_everything
 from .overriding import Overridable
-from .situations import FIELDS, MOMENTS, REQUESTS
+from .scores import ScoreCases
+from .situations import FIELDS, REQUESTS
 from .speech import expect
 from .watching import watching
 
 
-class PolicyConformance(Overridable):
+class PolicyConformance(ScoreCases, Overridable):
     """Subclass it as ``class TestCheapest(PolicyConformance)``, and say which `policy`.
 
     A test that does not hold is overridden with a strict ``pytest.mark.xfail`` that gives the reason, never deleted.
@@ -32,11 +45,13 @@ class PolicyConformance(Overridable):
 
     policy: ClassVar[str]
     """The policy's name, which is that of its entry point."""
+    settings: ClassVar[Mapping[str, Any]] = {}
+    """What is set under ``[policy]``: for a policy that has settings, all tests hold with these."""
 
     @pytest.fixture
     def ranker(self) -> Policy:
-        """The policy, as everybody finds it: by the entry point."""
-        return Plugins.installed().policy(self.policy)
+        """The policy, as everybody finds it: by the entry point, made with `settings`."""
+        return Plugins.installed().policy(self.policy, Settings.of({"policy": self.settings}))
 
     @pytest.fixture(params=("asyncio", "trio"))
     def anyio_backend(self, request: pytest.FixtureRequest) -> str:
@@ -51,19 +66,18 @@ class PolicyConformance(Overridable):
 
     @pytest.mark.parametrize("asked", REQUESTS)
     def test_always_answers(self, ranker: Policy, asked: str) -> None:
-        for field, candidates in FIELDS.items():
-            for now, seed in MOMENTS:
-                try:
-                    decision = ranker.rank(REQUESTS[asked], tuple(candidates), now, seed)
-                except Exception as error:
-                    raise AssertionError(
-                        f"asked for {asked} with the candidates {field!r} (now {now:g}, seed {seed}), it raised "
-                        f"{type(error).__name__}: {error}; answer whatever is asked, and however little is known"
-                    ) from error
-                expect(
-                    type(decision) is Decision,
-                    f"it answered with a {type(decision).__name__}: return pointsman.Decision(policy=, order=, ...)",
-                )
+        for _, field, now, seed in questions_of(asked):
+            try:
+                decision = ranker.rank(REQUESTS[asked], tuple(FIELDS[field]), now, seed)
+            except Exception as error:
+                raise AssertionError(
+                    f"asked for {asked} with the candidates {field!r} (now {now:g}, seed {seed}), it raised "
+                    f"{type(error).__name__}: {error}; answer whatever is asked, and however little is known"
+                ) from error
+            expect(
+                type(decision) is Decision,
+                f"it answered with a {type(decision).__name__}: return pointsman.Decision(policy=, order=, ...)",
+            )
 
     def test_names_no_stranger(self, ranked: list[Ranked]) -> None:
         for one in ranked:
@@ -120,7 +134,8 @@ class PolicyConformance(Overridable):
                 f"{one}, the decision is by {named!r}, the policy's name is {ranker.name!r}, and its entry point's "
                 f"is {self.policy!r}: make all three the same, with `policy=self.name`",
             )
-            reasons = [one.decision.reason, *(item.reason for item in one.decision.excluded)]
+            notes = [text for score in one.decision.scores for term in score.terms for text in (term.name, term.note)]
+            reasons = [one.decision.reason, *(item.reason for item in one.decision.excluded), *notes]
             odd = [repr(said) for said in reasons if type(said) is not str or len(said) > 500 or not said.isprintable()]
             expect(
                 not odd,
@@ -169,7 +184,7 @@ class PolicyConformance(Overridable):
             expect_same(ranked, together, "asked by several threads at once, it decides otherwise: share nothing")
 
     def test_decides_the_same_in_another_process(self, ranked: list[Ranked]) -> None:
-        one, other = (decide_elsewhere(self.policy, ranked, seed) for seed in ("1", "2"))
+        one, other = (decide_elsewhere(self.policy, self.settings, ranked, seed) for seed in ("1", "2"))
         expect(one and other, f"a fresh process could not ask the policy {self.policy!r}: its message is above")
         differ = [f"{asked}: {a}, or {b}" for asked, a, b in zip(ranked, one, other, strict=True) if a != b]
         expect(
@@ -189,16 +204,20 @@ class PolicyConformance(Overridable):
         )
 
     def test_changes_nothing_that_it_is_given(self, ranker: Policy) -> None:
-        for asked, asking in REQUESTS.items():
-            for field, candidates in FIELDS.items():
-                request, given = copy.deepcopy(asking), list(candidates)
-                with suppress(Exception):
-                    ranker.rank(request, given, 0.0, 0)
-                expect(
-                    given == list(candidates),
-                    f"asked for {asked}, it changed the candidates {field!r}: sorted(candidates) makes a new list",
-                )
-                expect(request == asking, f"asked for {asked}, it changed the request: dataclasses.replace copies one")
+        for asked, field, now, seed in QUESTIONS:
+            request, given = copy.deepcopy(REQUESTS[asked]), list(copy.deepcopy(FIELDS[field]))
+            before = repr(given)  # Nothing equals one that holds NaN.
+            with suppress(Exception):
+                ranker.rank(request, given, now, seed)
+            expect(
+                repr(given) == before,
+                f"asked for {asked}, it changed the candidates {field!r}: sorted(candidates) makes a new list, "
+                "dict(candidate.history.tasks) a new table",
+            )
+            expect(
+                request == REQUESTS[asked],
+                f"asked for {asked}, it changed the request: dataclasses.replace copies one",
+            )
 
     def test_work_grows_no_faster_than_the_prompt(self, ranker: Policy) -> None:
         """Counted in calls of functions. How long it takes, core measures: after 50 ms nobody listens any more."""
@@ -213,6 +232,27 @@ class PolicyConformance(Overridable):
             much <= 120 * little,
             f"a prompt of 100 words took {little} calls of functions, one of 4,000 words {much}: read it once",
         )
+
+    # What is set -----------------------------------------------------------------------------------------------------
+
+    def test_needs_no_settings(self) -> None:
+        try:
+            Plugins.installed().policy(self.policy)
+        except Exception as error:
+            raise AssertionError(
+                f"where nobody has set anything, it is not made ({error}): give each field of `PolicySpec.config` a "
+                "default, and let `make` take it"
+            ) from error
+
+    def test_refuses_a_setting_that_it_has_not(self) -> None:
+        settings = Settings.of({"policy": {**self.settings, "no_such_setting": 1}})
+        with suppress(ConfigError):
+            Plugins.installed().policy(self.policy, settings)
+            expect(
+                False,
+                "[policy] no_such_setting = 1 is taken in silence, as would be a misspelt one: declare the model of "
+                'its settings with extra="forbid"',
+            )
 
     # In a client -----------------------------------------------------------------------------------------------------
 
