@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 from pointsman import (
     AsyncClient,
+    Candidate,
     ChatRequest,
+    ConfigError,
+    History,
     Image,
+    Measured,
     ModelInfo,
     NoCandidates,
     Plugins,
     Price,
     Settings,
+    Target,
     Unavailable,
     user,
 )
@@ -29,11 +34,11 @@ def priced(name: str, input: str, output: str, *scripts: Any, can: Iterable[str]
     return ScriptedProvider(name, *scripts, models=[ModelInfo(id="m", price=price)], capabilities=can)
 
 
-def client(*providers: ScriptedProvider) -> AsyncClient:
-    """A client with the installed policy and scripted providers."""
+def client(*providers: ScriptedProvider, **policy: object) -> AsyncClient:
+    """A client with the installed policy, those settings of it, and scripted providers."""
     policies = {"cheapest": Plugins.installed().load(Kind.POLICY, "cheapest")}
     plugins = Plugins.of(providers={one.name: one for one in providers}, policies=policies)
-    return AsyncClient(settings=Settings.of({"engine": {"retries": 0}}), plugins=plugins)
+    return AsyncClient(settings=Settings.of({"engine": {"retries": 0}, "policy": policy}), plugins=plugins)
 
 
 async def test_the_cheapest_is_asked_first() -> None:
@@ -41,7 +46,7 @@ async def test_the_cheapest_is_asked_first() -> None:
         reply = await pointsman.chat("Hi")
     assert str(reply.target) == "b/m"
     assert [str(target) for target in reply.decision.order] == ["b/m", "a/m", "c/m"]
-    assert reply.decision.reason == "b/m should answer for $0.0001"
+    assert reply.decision.reason == "b/m: an answer should cost $0.0001"
 
 
 async def test_the_next_one_if_it_fails() -> None:
@@ -59,12 +64,39 @@ def test_it_depends_on_how_much_is_read_and_written(prompt: str, max_tokens: int
     assert str(client(reads, writes).decide(asked).order[0]) == first
 
 
+def test_how_long_answers_are_can_be_set() -> None:
+    reads, writes = priced("reads", "2", "1"), priced("writes", "1", "3")
+    assert str(client(reads, writes, answer_tokens=1).decide("Hi" * 100).order[0]) == "writes/m"
+    with pytest.raises(ConfigError, match="answer_tokens.* is 1 or more, not 0"):
+        client(reads, writes, answer_tokens=0).decide("Hi")
+
+
+def ranked(*shares: tuple[str, float]) -> list[str]:
+    """The order of targets that cost the same, by the share of their last ten attempts that failed."""
+    price = Price(input=Decimal(1), output=Decimal(1), as_of=None, source="a test")
+    known = [
+        Candidate(
+            target=Target(name, "m"),
+            capabilities=frozenset(),
+            price=price,
+            history=History(recent=Measured(attempts=10, failures=10 * share)),
+        )
+        for name, share in shares
+    ]
+    policy = Plugins.installed().policy("cheapest")
+    return [target.provider for target in policy.rank(ChatRequest(messages=(user("Hi"),)), known, 0.0, 0).order]
+
+
+def test_who_fails_too_often_comes_last() -> None:
+    assert ranked(("a", 0.6), ("b", 0.5), ("c", 0.0)) == ["b", "c", "a"]
+
+
 def test_an_unknown_price_comes_last_and_a_price_of_nothing_first() -> None:
     decision = client(ScriptedProvider("a"), priced("b", "9", "9"), priced("c", "0", "0")).decide("Hi")
     assert [target.provider for target in decision.order] == ["c", "b", "a"]
     unknown = client(ScriptedProvider("b"), ScriptedProvider("a")).decide("Hi")
     assert [target.provider for target in unknown.order] == ["a", "b"], "as they are listed"
-    assert unknown.reason == "nobody's price is known"
+    assert unknown.reason == "a/scripted-1: an answer should cost unknown"
 
 
 def test_what_is_billed_by_the_second_is_not_taken_for_free() -> None:

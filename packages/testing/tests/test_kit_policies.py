@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pointsman import Candidate, ChatRequest, Decision, Exclusion, Plugins, Policy, Target
+from pointsman import Candidate, ChatRequest, Decision, Exclusion, Plugins, Policy, Score, Target, Term
 from pointsman_testing.kit import PolicyConformance
 from pointsman_testing.kit.deciding import rank_everything
 from pointsman_testing.kit.situations import REQUESTS
@@ -120,7 +120,7 @@ def _remembers_the_last(
     candidates: list[Candidate],
     last: list[str] = [""],  # noqa: B006
 ) -> Decision:
-    sticky, last[0] = last[0], request.messages[0].text[:20]
+    sticky, last[0] = last[0], "".join(one.text for one in request.messages[:1])[:20]
     return replace(sound, order=sound.order[::-1]) if sticky == "Hi" else sound
 
 
@@ -139,6 +139,35 @@ def _sorts_what_it_was_given(sound: Decision, request: ChatRequest, candidates: 
 def _tags(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
     request.tags.pop("thread", None)
     return sound
+
+
+def _with_term(sound: Decision, term: Term) -> Decision:
+    return replace(sound, scores=tuple(Score(one, 1.0, (term,)) for one in sound.order))
+
+
+def _forgets(sound: Decision, request: ChatRequest, candidates: list[Candidate]) -> Decision:
+    for one in candidates:
+        tasks: Any = one.history.tasks
+        tasks.clear()
+    return sound
+
+
+def _draws_the_first(share: float) -> Policy:
+    """One that asks the last first in a quarter of all decisions, and says that it is `share`."""
+
+    class Drawing(Broken):
+        def rank(self, request: ChatRequest, candidates: Sequence[Candidate], now: float, seed: int) -> Decision:
+            sound = super().rank(request, candidates, now, seed)
+            explores = random.Random(seed).random() < 0.25
+            order = (*sound.order[-1:], *sound.order[:-1]) if explores else sound.order
+            return replace(sound, order=order, propensity=share if explores else 1 - share)
+
+    return Drawing(lambda sound, *_: sound)
+
+
+@pytest.mark.parametrize(("share", "seen"), [(0.25, False), (0.6, True), (0.01, True)])
+def test_a_propensity_is_a_frequency(share: float, seen: bool) -> None:
+    assert fails("test_comes_first_as_often_as_it_says", _draws_the_first(share)) is seen
 
 
 @pytest.mark.parametrize(
@@ -228,6 +257,60 @@ def _tags(sound: Decision, request: ChatRequest, candidates: list[Candidate]) ->
             "test_touches_nothing",
             id="knows its process",
         ),
+        pytest.param(
+            lambda sound, *_: replace(sound, scores=tuple(Score(one, 1.0) for one in sound.order[1:])),
+            "test_scores_are_of_whom_it_orders",
+            id="does not score the best",
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, scores=tuple(Score(one, float("nan")) for one in sound.order)),
+            "test_scores_are_numbers",
+            id="a utility that is no number",
+        ),
+        pytest.param(
+            lambda sound, *_: _with_term(sound, Term("speed", 1.0, weight=-0.1)),
+            "test_scores_are_numbers",
+            id="a negative weight",
+        ),
+        pytest.param(
+            lambda sound, *_: _with_term(sound, Term("speed", 7.0, weight=1.0)),
+            "test_scores_are_numbers",
+            id="a value out of ten",
+        ),
+        pytest.param(
+            lambda sound, *_: _with_term(sound, Term("speed", 1.0, weight=1.0, note="fast\nenough")),
+            "test_explains_itself",
+            id="a note of two lines",
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, propensity=0.0),
+            "test_probabilities_are_probabilities",
+            id="what never comes has come",
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, confidence=1.5), "test_probabilities_are_probabilities", id="too sure"
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, difficulty=float("nan")),
+            "test_probabilities_are_probabilities",
+            id="a difficulty that is no number",
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, propensity=0.5),
+            "test_comes_first_as_often_as_it_says",
+            id="less sure than it is",
+        ),
+        pytest.param(
+            lambda sound, *_: replace(sound, policy_hash=str(len(sound.order))),
+            "test_says_which_policy_has_decided",
+            id="a hash of what was decided",
+        ),
+        pytest.param(
+            lambda sound, request, _: replace(sound, task=request.messages[0].text if request.messages else None),
+            "test_names_the_task",
+            id="the prompt is the task",
+        ),
+        pytest.param(_forgets, "test_changes_nothing_that_it_is_given", id="empties a history"),
         pytest.param(_sorts_what_it_was_given, "test_changes_nothing_that_it_is_given", id="sorts in place"),
         pytest.param(_tags, "test_changes_nothing_that_it_is_given", id="takes a tag out"),
         pytest.param(

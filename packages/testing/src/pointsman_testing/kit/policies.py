@@ -204,18 +204,19 @@ class PolicyConformance(ScoreCases, Overridable):
         )
 
     def test_changes_nothing_that_it_is_given(self, ranker: Policy) -> None:
+        requests, fields = copy.deepcopy((REQUESTS, FIELDS))
+        before = {field: repr(candidates) for field, candidates in fields.items()}  # Nothing equals one that holds NaN.
         for asked, field, now, seed in QUESTIONS:
-            request, given = copy.deepcopy(REQUESTS[asked]), list(copy.deepcopy(FIELDS[field]))
-            before = repr(given)  # Nothing equals one that holds NaN.
+            given = list(fields[field])
             with suppress(Exception):
-                ranker.rank(request, given, now, seed)
+                ranker.rank(requests[asked], given, now, seed)
             expect(
-                repr(given) == before,
+                repr(given) == before[field],
                 f"asked for {asked}, it changed the candidates {field!r}: sorted(candidates) makes a new list, "
                 "dict(candidate.history.tasks) a new table",
             )
             expect(
-                request == REQUESTS[asked],
+                requests[asked] == REQUESTS[asked],
                 f"asked for {asked}, it changed the request: dataclasses.replace copies one",
             )
 
