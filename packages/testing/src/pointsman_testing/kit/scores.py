@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from math import isfinite, sqrt
 from typing import cast
 
-from pointsman import Decision, Policy, Score, Term
+from pointsman import Decision, Policy, Score, Target, Term
 
 from .deciding import FIRST, Ranked, rank_everything
 from .situations import FIELDS, REQUESTS
@@ -64,11 +64,11 @@ class ScoreCases:
 
     def test_comes_first_as_often_as_it_says(self, ranker: Policy) -> None:
         """Only then can decisions be weighed by their propensity, to tell what another policy would have got."""
-        dice = random.Random(7)
+        dice = random.Random(7)  # noqa: S311
         seeds = [dice.getrandbits(32) for _ in range(DRAWS)]
         for asked, field in (("a-short-prompt", "measured"), ("code", "equal")):
-            seen: dict[object, int] = {}
-            said: dict[object, set[float]] = {}
+            seen: dict[Target, int] = {}
+            said: dict[Target, set[float]] = {}
             for seed in seeds:
                 try:
                     decision = ranker.rank(REQUESTS[asked], tuple(FIELDS[field]), FIRST[0], seed)
@@ -94,7 +94,7 @@ class ScoreCases:
         hashes = dict.fromkeys(cast(object, one.decision.policy_hash) for one in [*ranked, *again])
         expect(
             len(hashes) <= 1,
-            f"its decisions are by {len(hashes)} policies, says `policy_hash`: make it of the version and the settings, "
+            f"its decisions are by {len(hashes)} policies, says `policy_hash`: make it of the version and the settings "
             "once, and of nothing that is asked",
         )
         [said] = hashes or [""]
