@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import inf, nan
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman import Candidate, ChatRequest, Decision, Exclusion, Target, Tool, user
+from pointsman import Candidate, ChatRequest, Decision, Exclusion, Score, Target, Term, Tool, user
 from pointsman.engine.decide import PATIENCE, decide
 from pointsman.policy import InOrder
 
@@ -47,6 +48,10 @@ def order(*targets: Any, excluded: Any = ()) -> Callable[[object], Decision]:
     return lambda _: Decision(policy="scripted", order=targets, excluded=excluded, reason="it likes them")
 
 
+def told(**said: Any) -> Callable[[object], Decision]:
+    return lambda _: Decision(policy="scripted", order=(A, B), **{"reason": "it likes them", **said})
+
+
 def raising(error: BaseException) -> Callable[[object], Decision]:
     def rank(_: object) -> Decision:
         raise error
@@ -80,6 +85,23 @@ def test_a_sound_decision_stands() -> None:
         (lambda _: Decision(policy="x", order=(A,), excluded=None), "raised TypeError"),  # type: ignore[arg-type]
         (order(A, excluded=("acme/b",)), "excluded what is no Exclusion"),
         (order([A]), "raised TypeError"),
+        (order(A, excluded=(Exclusion("acme/b", "old"),)), "excluded what is no Exclusion"),  # type: ignore[arg-type]
+        (order(A, excluded=(Exclusion(B, None),)), "excluded what is no Exclusion"),  # type: ignore[arg-type]
+        (told(reason=None), "told a reason of None"),
+        (told(task=12), "told a task of 12"),
+        (told(task="x" * 50, policy_hash=b"x"), "told a policy_hash of b'x'"),
+        (told(confidence=nan), "told a confidence of nan"),
+        (told(difficulty="hard"), "told a difficulty of 'hard'"),
+        (told(propensity=0.0), "told a propensity of 0.0"),
+        (told(propensity=1.5), "told a propensity of 1.5"),
+        (told(scores=(Score(B, 1.0), Score(A, 0.0))), "scored others than it ordered"),
+        (told(scores=(Score(A, 1.0),)), "scored others than it ordered"),
+        (told(scores=({A: 1.0}, {B: 1.0})), "scored with what is no Score, or no finite number"),
+        (told(scores=(Score(A, nan), Score(B, 0.0))), "scored with what is no Score, or no finite number"),
+        (told(scores=(Score(A, 1.0, (Term("speed", inf, 1.0),)), Score(B, 0.0))), "or no finite number"),
+        (told(scores=(Score(A, 1.0, ("speed",)), Score(B, 0.0))), "scored with what is no Score"),  # type: ignore[arg-type]
+        (told(scores=(Score(A, 1.0, None), Score(B, 0.0))), "raised TypeError"),  # type: ignore[arg-type]
+        (told(scores=None), "raised TypeError"),
     ],
 )
 def test_an_unsound_one_is_replaced_and_said_so(rank: Callable[[object], Any], said: str) -> None:
@@ -90,6 +112,25 @@ def test_an_unsound_one_is_replaced_and_said_so(rank: Callable[[object], Any], s
     assert "'scripted'" in decision.reason
     assert decision.excluded == tuple(UNREADY)
     assert said in decision.explain()
+
+
+def test_what_it_tells_stands_too() -> None:
+    scores = [Score(A, 2, (Term("speed", 1.0, 0, "fast"),)), Score(B, -0.5)]
+    decision = decided(told(scores=scores, task="cooking", confidence=0, difficulty=1, propensity=1))
+    assert (decision.policy, decision.task, decision.scores) == ("scripted", "cooking", tuple(scores))
+
+
+def test_what_a_policy_writes_into_the_request_is_lost() -> None:
+    class Writing(Scripted):
+        def rank(self, request: ChatRequest, candidates: Sequence[Candidate], now: float, seed: int) -> Decision:
+            for table in (request.tags, request.extra):
+                table.update(mine="yes")  # type: ignore[attr-defined]
+            return order(A)(candidates)
+
+    asked = ChatRequest(messages=(user("hi"),), tags={"team": "blue"}, extra={"top_k": 4})
+    decision = decide(Writing(order(A)), asked, candidates(A), [], 0.0, 0)
+    assert decision.policy == "scripted"
+    assert (asked.tags, asked.extra) == ({"team": "blue"}, {"top_k": 4})
 
 
 @pytest.mark.parametrize(

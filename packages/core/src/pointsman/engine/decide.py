@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 from time import perf_counter
 from typing import cast
 
 from ..config.secrets import said
 from ..policy import Candidate, Decision, Exclusion, InOrder, Policy, Score, Term
-from ..types import ChatRequest
+from ..types import ChatRequest, Target
 
 PATIENCE = 0.05
 """Seconds of real time that a policy may take, measured afterwards."""
@@ -28,7 +29,7 @@ def decide(
     name = policy.name
     began = timer()
     try:
-        decision = policy.rank(request, tuple(candidates), now, seed)
+        decision = policy.rank(_copied(request), tuple(candidates), now, seed)
         fault = _fault(decision, candidates, timer() - began)
     except (KeyboardInterrupt, SystemExit):
         raise
@@ -37,12 +38,15 @@ def decide(
     if fault:
         decision = InOrder().rank(request, candidates, now, seed)
         decision = replace(decision, reason=f"the policy {name!r} {fault}")
-    return replace(
-        decision,
-        order=tuple(decision.order),
-        excluded=(*decision.excluded, *unready),
-        scores=tuple(decision.scores),
-    )
+    excluded, scores = (*decision.excluded, *unready), tuple(decision.scores)
+    return replace(decision, order=tuple(decision.order), excluded=excluded, scores=scores)
+
+
+def _copied(request: ChatRequest) -> ChatRequest:
+    """So that what a policy writes into its tables is not sent, nor recorded."""
+    if not request.tags and not request.extra:
+        return request
+    return replace(request, tags=dict(request.tags), extra=dict(request.extra))
 
 
 def _fault(decision: object, candidates: Sequence[Candidate], took: float) -> str | None:
@@ -51,10 +55,8 @@ def _fault(decision: object, candidates: Sequence[Candidate], took: float) -> st
         return f"took {took * 1000:.0f} ms"
     if type(decision) is not Decision:  # A subclass may not be copied as one.
         return f"answered with a {type(decision).__name__}, which is no Decision"
-    if not all(isinstance(item, Exclusion) for item in cast(tuple[object, ...], tuple(decision.excluded))):
+    if not all(map(_is_exclusion, decision.excluded)):
         return "excluded what is no Exclusion"
-    if odd := _odd(decision):
-        return odd
     offered = {one.target for one in candidates}
     strangers = [str(target) for target in tuple(decision.order) if target not in offered]
     if strangers:
@@ -63,23 +65,57 @@ def _fault(decision: object, candidates: Sequence[Candidate], took: float) -> st
         return "named a target twice"
     if not decision.order and offered - {item.target for item in decision.excluded}:
         return "named nobody"
+    return _untold(decision)
+
+
+def _untold(decision: Decision) -> str | None:
+    """What of it cannot be recorded, printed or added up."""
+    for name, holds in _TOLD.items():
+        if not holds(said := getattr(decision, name)):
+            return f"told a {name} of {said!r:.100}"
+    if not all(map(_is_score, decision.scores)):
+        return "scored with what is no Score, or no finite number"
+    if decision.scores and [score.target for score in decision.scores] != list(decision.order):
+        return "scored others than it ordered"
     return None
 
 
-def _odd(decision: Decision) -> str | None:
-    """What is wrong with what it says besides, which is printed, recorded and kept."""
-    for name in ("task", "reason", "policy_hash"):
-        if not isinstance(said := getattr(decision, name), str) and not (said is None and name == "task"):
-            return f"says as its {name} {said!r}, which is no text"
-    for name in ("confidence", "difficulty", "propensity"):
-        said = getattr(decision, name)
-        if said is not None and not (isinstance(said, int | float) and 0 <= said <= 1):
-            return f"says as its {name} {said!r}, which is no number from 0 to 1"
-    for score in cast(tuple[object, ...], tuple(decision.scores)):
-        if not isinstance(score, Score) or not isinstance(cast(object, score.utility), int | float):
-            return "scored with what is no Score"
-        for term in cast(tuple[object, ...], tuple(score.terms)):
-            numbers = isinstance(term, Term) and (cast(object, term.value), cast(object, term.weight))
-            if not numbers or not all(isinstance(one, int | float) for one in numbers):
-                return "scored by what is no Term"
-    return None
+def _is_text(said: object) -> bool:
+    return isinstance(said, str)
+
+
+def _is_number(said: object) -> bool:
+    return isinstance(said, int | float) and isfinite(said)
+
+
+def _is_share(said: object) -> bool:
+    return said is None or (isinstance(said, int | float) and 0 <= said <= 1)
+
+
+_TOLD: Mapping[str, Callable[[object], bool]] = {
+    "policy": _is_text,
+    "reason": _is_text,
+    "policy_hash": _is_text,
+    "task": lambda said: said is None or _is_text(said),
+    "confidence": _is_share,
+    "difficulty": _is_share,
+    "propensity": lambda said: said != 0 and _is_share(said),
+}
+"""What each field may hold. Decisions are weighed by one over the propensity."""
+
+
+def _is_exclusion(one: object) -> bool:
+    return isinstance(one, Exclusion) and isinstance(cast(object, one.target), Target) and _is_text(one.reason)
+
+
+def _is_score(one: object) -> bool:
+    return isinstance(one, Score) and _is_number(one.utility) and all(map(_is_term, one.terms))
+
+
+def _is_term(one: object) -> bool:
+    return (
+        isinstance(one, Term)
+        and all(map(_is_text, (one.name, one.note)))
+        and _is_number(one.value)
+        and _is_number(one.weight)
+    )
