@@ -72,7 +72,7 @@ def place(tmp_path: Path, a: Vendor, b: Vendor, monkeypatch: pytest.MonkeyPatch)
         f'[providers.{name}]\nplugin = "openai-compatible"\nbase_url = "{vendor.base_url}"\n'
         for name, vendor in (("a", a), ("b", b))
     ]
-    routing = '[routing]\ntargets = ["a/m1", "b/m1"]\n'
+    routing = '[routing]\ntargets = ["a/m1", "b/m1"]\npolicy = "in_order"\n'
     (tmp_path / "pointsman.toml").write_text("\n".join([*tables, routing]))
     monkeypatch.chdir(tmp_path)
     for name in "AB":
@@ -281,6 +281,56 @@ def pointsman_stream(connection):
 def echo(stranger: Callable[..., dict[str, str]]) -> dict[str, str]:
     """The environment with a provider ``echo`` that answers with the tags of the call."""
     return stranger({"pointsman.providers": {"echo": "echo_plugin"}}, echo_plugin=ECHO)
+
+
+FUSSY = """
+from pydantic import BaseModel, ConfigDict, Field
+from pointsman import Decision, Exclusion, PolicySpec, Score, Term, hookimpl
+
+class Rule(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    prefer: tuple[str, ...] = ()
+    priority: str | None = None
+
+class Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    explore: float = Field(default=0.02, ge=0, le=1)
+    tasks: dict[str, Rule] = {}
+    weights: dict[str, dict[str, float]] = {}
+
+class Fussy:
+    name = "fussy"
+
+    def __init__(self, config):
+        self.config = config
+
+    def rank(self, request, candidates, now, seed):
+        first, *others = [one.target for one in candidates][::-1]
+        terms = (Term("first token", 0.93, 3.0, "0.21 s, of 48 answers"), Term("price", 0.5, 1.0))
+        return Decision(
+            policy=self.name, order=(first,), reason="it answers sooner", task=request.task or "code_review",
+            excluded=tuple(Exclusion(one, "too short a context: shorten the prompt") for one in others),
+            confidence=0.8, difficulty=0.4, scores=(Score(first, 0.8225, terms),), propensity=0.98,
+            policy_hash=f"explore-{self.config.explore:g}",
+        )
+
+@hookimpl
+def pointsman_policies():
+    return [PolicySpec(name="fussy", config=Config, make=Fussy)]
+"""
+"""A stranger's policy with settings, tables in tables among them, that says all that a policy can say."""
+
+
+@pytest.fixture
+def fussy(place: Path, stranger: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, where that policy decides."""
+    env = stranger({"pointsman.policies": {"fussy": "fussy_plugin"}}, fussy_plugin=FUSSY)
+    monkeypatch.delitem(sys.modules, "fussy_plugin", raising=False)
+    monkeypatch.syspath_prepend(env["PYTHONPATH"])
+    monkeypatch.setenv("PYTHONPATH", env["PYTHONPATH"])
+    file = place / "pointsman.toml"
+    file.write_text(file.read_text().replace('policy = "in_order"', 'policy = "fussy"'))
+    return place
 
 
 def _entries(entries: Mapping[str, str]) -> list[str]:

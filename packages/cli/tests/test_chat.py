@@ -491,3 +491,18 @@ def test_json_events_show_a_retraction(run: Any, a: Vendor, b: Vendor, valid: An
     for event in events:
         valid("chat-event.json", event)
     assert [event["type"] for event in events] == ["started", "text", "retracted", "started", "text", "finished"]
+
+
+def test_who_wants_to_know_why_is_told(invoke: Invoke, fussy: Path, a: Vendor, b: Vendor) -> None:
+    done = invoke("chat", "-v", "--task", "translation", "hi")
+    assert done.exit_code == 0
+    assert "fussy: b/m1" in done.stderr
+    assert "it answers sooner" in done.stderr
+    assert "fussy" not in invoke("chat", "hi").stderr
+
+
+def test_what_the_target_must_be_able_to_do(invoke: Invoke, place: Path, a: Vendor, b: Vendor) -> None:
+    done = invoke("chat", "--require", "flying", "hi")
+    assert done.exit_code == 1
+    assert "cannot do flying" in done.stderr
+    assert not [*a.requests, *b.requests]

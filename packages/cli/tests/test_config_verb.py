@@ -464,3 +464,83 @@ def test_writing_fails_without_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         write(path, "a = 2\n")
     assert path.read_text() == "a = 1\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_settings_of_the_policy_are_shown_with_their_origin(invoke: Invoke, fussy: Path) -> None:
+    with (fussy / "pointsman.toml").open("a") as file:
+        file.write("[policy.tasks.code_review]\nprefer = ['a/*', 'b/m1']\n")
+    found = {one["key"]: one for one in json.loads(invoke("config", "--json").stdout)["settings"]}
+    assert found["policy.explore"]["value"] == 0.02
+    assert found["policy.explore"]["origin"]["kind"] == "default"
+    assert found["policy.tasks.code_review.prefer"]["value"] == ["a/*", "b/m1"]
+    assert found["policy.tasks.code_review.prefer"]["origin"]["kind"] == "project file"
+    assert invoke("config", "get", "policy.tasks.code_review.prefer").stdout == "a/*,b/m1\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "written"),
+    [
+        ("policy.explore", "0.5", {"explore": 0.5}),
+        ("policy.tasks.x.prefer", "a/*, b/m1", {"tasks": {"x": {"prefer": ["a/*", "b/m1"]}}}),
+        ("policy.tasks.x.priority", "cost", {"tasks": {"x": {"priority": "cost"}}}),
+        ("policy.tasks.x", "{ prefer = ['a/m1'] }", {"tasks": {"x": {"prefer": ["a/m1"]}}}),
+        ("policy.weights.cost.price", "0.4", {"weights": {"cost": {"price": 0.4}}}),
+    ],
+)
+def test_settings_of_the_policy_are_written_and_taken_away(
+    invoke: Invoke, fussy: Path, key: str, text: str, written: dict[str, Any]
+) -> None:
+    file = fussy / "pointsman.toml"
+    before = tomllib.loads(file.read_text())
+    done = invoke("config", "set", "--project", key, text)
+    assert (done.exit_code, done.stdout) == (0, ""), done.stderr
+    assert tomllib.loads(file.read_text()) == {**before, "policy": written}
+    assert invoke("config", "unset", "--project", key).exit_code == 0
+    assert tomllib.loads(file.read_text()) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "said"),
+    [
+        ("policy.explore", "7", "is 1 or less, not 7"),
+        ("policy.explor", "0.5", "did you mean 'explore'?"),
+        ("policy.explore.more", "0.5", "policy.explore is no table"),
+        ("policy.tasks.x.prefr", "a", "policy.tasks.x has no setting 'prefr': it has prefer, priority"),
+        ("policy.tasks.x.prefer.y", "a", "policy.tasks.x.prefer is no table"),
+        ("policy.tasks.x", "a", "policy.tasks.x is a table: name a setting in it, such as policy.tasks.x.prefer"),
+        ("policy.weights.cost.price", "much", "weights.cost.price"),
+        ("policy", "a", "policy is a table"),
+    ],
+)
+def test_what_the_policy_does_not_take_is_not_written(
+    invoke: Invoke, fussy: Path, key: str, text: str, said: str
+) -> None:
+    before = (fussy / "pointsman.toml").read_text()
+    done = invoke("config", "set", "--project", key, text)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert (fussy / "pointsman.toml").read_text() == before
+
+
+def test_a_policy_without_settings_says_so(invoke: Invoke, place: Path) -> None:
+    done = invoke("config", "set", "policy.explore", "0.5")
+    assert done.exit_code == 2
+    assert "the policy 'in_order' takes none" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "mend", "left"),
+    [
+        ("[engine]\nstall = -1\nfirst_token = -1\n", ("engine.stall", "20"), "first_token"),
+        ("[policy]\nexplore = 7\ntasks = 5\n", ("policy.explore", "0.5"), "tasks"),
+    ],
+)
+def test_one_of_two_wrong_settings_can_be_mended(
+    invoke: Invoke, fussy: Path, text: str, mend: tuple[str, str], left: str
+) -> None:
+    """What is told of both in one sentence is nothing new when it is told of the other alone."""
+    with (fussy / "pointsman.toml").open("a") as file:
+        file.write(text)
+    done = invoke("config", "set", "--project", *mend)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert left in invoke("route", "hi").stderr

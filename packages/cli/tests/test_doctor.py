@@ -48,7 +48,8 @@ def test_all_is_well(invoke: Invoke, place: Path, a: Vendor, b: Vendor, home: Pa
     for name in ("python", "packages", "user file", "keys file", "project file", "settings", "variables", "plugins"):
         assert name in names
     assert "api_key from environment POINTSMAN_A_API_KEY" in of(done, "a")
-    assert "in_order orders a/m1, b/m1" in of(done, "policy")
+    assert " orders a/m1, b/m1" in of(done, "policy")
+    assert "in_order (by project file" in of(done, "policy")
     assert [*a.requests, *b.requests] == []
     assert "no failures, no warnings." in invoke("doctor").stdout
 
@@ -83,7 +84,8 @@ def test_a_broken_file_hides_nothing_else(invoke: Invoke, place: Path, home: Pat
 
 
 def test_what_is_wrong_with_settings_is_all_told(invoke: Invoke, place: Path, home: Path) -> None:
-    write(home / "config.toml", "[engine]\nstal = 3\n[routing]\npolicy = 'nobodys'\n[providers.c]\nplugin = 'gone'\n")
+    write(home / "config.toml", "[engine]\nstal = 3\n[providers.c]\nplugin = 'gone'\n")
+    write(place / "pointsman.toml", (place / "pointsman.toml").read_text().replace("in_order", "nobodys"))
     done = invoke("doctor", "--json")
     assert done.exit_code == 1
     assert "did you mean 'stall'" in of(done, "settings", "fail")
@@ -110,8 +112,8 @@ def test_what_is_wrong_with_limits(invoke: Invoke, place: Path, home: Path, limi
 
 def test_limits_are_settings(invoke: Invoke, place: Path, home: Path) -> None:
     write(home / "config.toml", '[limits."a/m1"]\nrpm = 3\nconcurrent = 2\n')
-    assert "7 set in files" in of(invoke("doctor", "--json"), "settings", "ok"), (
-        "two for each provider, one for routing"
+    assert "8 set in files" in of(invoke("doctor", "--json"), "settings", "ok"), (
+        "two for each provider, two for routing"
     )
 
 
@@ -214,7 +216,7 @@ def test_where_it_asks_is_shown_and_who_says_so(
     assert f"at {a.base_url} from project file" in of(done, "a")
     assert f"at {a.base_url} from environment POINTSMAN_B_BASE_URL" in of(done, "b")
     assert "default_models from environment POINTSMAN_B_DEFAULT_MODELS" in of(done, "b")
-    assert "5 set in files, 4 by variables" in of(done, "settings")
+    assert "6 set in files, 4 by variables" in of(done, "settings")
 
 
 def test_targets_that_are_not_ready(invoke: Invoke, place: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,3 +326,55 @@ def test_it_fits_the_terminal(terminal: Any, place: Path, columns: int) -> None:
     assert f"{columns} columns, no colours (NO_COLOR)" in " ".join(screen.text.split())
     words = max(len(word) for word in screen.text.split()) + 30
     assert max(map(len, screen.text.splitlines())) <= max(columns, words)
+
+
+def test_settings_of_a_policy_are_its_own(invoke: Invoke, fussy: Path) -> None:
+    file = fussy / "pointsman.toml"
+    assert "its settings" not in of(invoke("doctor", "--json"), "policy", "ok")
+    good = file.read_text()
+    file.write_text(f"{good}[policy]\nexplore = 0.1\n")
+    assert f"its settings from project file {file}" in of(invoke("doctor", "--json"), "policy", "ok")
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "command"),
+    [
+        ("[policy]\nexplore = 7", "is 1 or less, not 7", "set --project policy.explore 0.5"),
+        ("[policy]\nexplor = 0.7", "did you mean 'explore'?", "unset --project policy.explor"),
+        ("[policy.tasks.x]\nprefr = ['b']", "did you mean 'prefer'?", "unset --project policy.tasks.x.prefr"),
+        ("[policy.tasks.x]\nprefer = 'b'", 'is a list: ["b"]', "set --project policy.tasks.x.prefer a/m1"),
+        ("[policy.tasks]\nx = 3", "[policy] tasks.x ", "unset --project policy.tasks.x"),
+    ],
+)
+def test_what_is_wrong_with_a_policys_settings_is_told_and_mended(
+    invoke: Invoke, fussy: Path, text: str, said: str, command: str
+) -> None:
+    file = fussy / "pointsman.toml"
+    file.write_text(f"{file.read_text()}{text}\n")
+    told = of(invoke("doctor", "--json"), "policy", "fail")
+    assert said in told
+    words = command.split()
+    assert " ".join(["pointsman", "config", *words[:3]]) in told
+    for verb in ("route", "chat"):
+        done = invoke(verb, "hi")
+        assert done.exit_code == 2
+        assert said in done.stderr
+        assert "[routing] policy" not in done.stderr, "the choice of the policy is not what is wrong"
+    assert invoke("config", *words).exit_code == 0
+    assert not of(invoke("doctor", "--json"), "policy", "fail")
+
+
+def test_settings_for_a_policy_that_takes_none(invoke: Invoke, place: Path) -> None:
+    with (place / "pointsman.toml").open("a") as file:
+        file.write("[policy]\nexplore = 0.1\n")
+    told = of(invoke("doctor", "--json"), "policy", "fail")
+    assert "the policy 'in_order' has no settings" in told
+    assert "pointsman config unset --project policy.explore" in told
+
+
+def test_a_variable_for_a_policy_is_read(invoke: Invoke, fussy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_POLICY_EXPLORE", "0.25")
+    assert json.loads(invoke("route", "--json", "hi").stdout)["decision"]["policy_hash"] == "explore-0.25"
+    assert of(invoke("doctor", "--json"), "variables", "ok")
+    monkeypatch.setenv("POINTSMAN_POLICY_EXPLRE", "0.25")
+    assert "did you mean 'explore'?" in invoke("route", "hi").stderr

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from pointsman import Score
 from pointsman_testing import Vendor
 
 Invoke = Callable[..., Result]
@@ -177,6 +178,56 @@ def test_the_prompt_may_be_piped(run: Any, place: Path) -> None:
     assert run("route", "-", stdin="hi").returncode == 0
     assert run("route", stdin="").returncode == 2
     assert run("route", "hi", "--system", "\udcff").returncode == 2
+
+
+def test_what_a_policy_says_is_shown_with_its_parts(invoke: Invoke, fussy: Path, valid: Any) -> None:
+    said = " ".join(invoke("route", "hi").stdout.split())
+    for part in (
+        "fussy: it answers sooner",
+        "task code_review (0.80)",
+        "difficulty 0.40",
+        "chance 0.98",
+        "1. b/m1 0.82",
+        "first token 0.93 × 75% 0.21 s, of 48 answers",
+        "price 0.50 × 25%",
+        "left out a/m1: too short a context: shorten the prompt",
+    ):
+        assert part in said
+    found = json.loads(invoke("route", "--json", "hi").stdout)
+    valid("route.json", found)
+    assert found["classification"] is None, "of a stranger's policy, only what it says itself"
+    decision = found["decision"]
+    assert decision["scores"][0]["terms"][0] == {
+        "name": "first token",
+        "value": 0.93,
+        "weight": 3.0,
+        "note": "0.21 s, of 48 answers",
+    }
+    assert (decision["task"], decision["difficulty"], decision["propensity"]) == ("code_review", 0.4, 0.98)
+
+
+def test_who_knows_the_task_says_so(invoke: Invoke, fussy: Path) -> None:
+    done = invoke("route", "--task", "translation", "hi")
+    assert "translation, as you say" in done.stdout
+    assert done.stderr == ""
+    assert "did you mean 'translation'?" in invoke("route", "--task", "translaton", "hi").stderr
+    assert invoke("route", "--task", " ", "hi").exit_code == 2
+
+
+def test_a_policy_that_states_no_number_is_shown(invoke: Invoke, fussy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = pytest.importorskip("fussy_plugin")
+    monkeypatch.setattr(plugin, "Score", lambda target, utility, terms: Score(target, float("nan"), terms))
+    found = json.loads(invoke("route", "--json", "hi").stdout)
+    assert found["decision"]["scores"][0]["utility"] is None
+    assert invoke("route", "hi").exit_code == 0
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_an_explanation_fits_the_terminal(terminal: Any, fussy: Path, columns: int) -> None:
+    screen = terminal("route", "hi", columns=columns, env={"NO_COLOR": "1"})
+    assert screen.code == 0
+    assert "0.21 s, of 48 answers" in screen.text
+    assert max(map(len, screen.text.splitlines())) <= columns
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import pointsman as p
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         Cost,
         Decision,
         PointsmanError,
+        Score,
         ServerTimings,
         StreamedReply,
         StreamEvent,
@@ -71,7 +73,21 @@ def decision(value: Decision) -> Json:
         "order": [str(target) for target in value.order],
         "excluded": [{"target": str(item.target), "reason": item.reason} for item in value.excluded],
         "reason": value.reason,
+        "task": value.task,
+        "confidence": _rounded(value.confidence),
+        "difficulty": _rounded(value.difficulty),
+        "scores": [score(one) for one in value.scores],
+        "propensity": _rounded(value.propensity),
+        "policy_hash": value.policy_hash or None,
     }
+
+
+def score(value: Score) -> Json:
+    terms = [
+        {"name": one.name, "value": _rounded(one.value), "weight": _rounded(one.weight), "note": one.note}
+        for one in value.terms
+    ]
+    return {"target": str(value.target), "utility": _rounded(value.utility), "terms": terms}
 
 
 def error(value: PointsmanError | None) -> Json | None:
@@ -173,5 +189,5 @@ def _since(began: float, moment: float | None) -> float | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    """To the microsecond: what follows is noise."""
-    return None if value is None else round(value, 6)
+    """To the microsecond: what follows is noise. JSON has no numbers that are not finite, which a policy may state."""
+    return None if value is None or not isfinite(value) else round(value, 6)

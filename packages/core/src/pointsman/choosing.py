@@ -100,7 +100,7 @@ class Chooser:
         try:
             return self._plugins.policy(name, self._settings)
         except ConfigError as error:
-            if name is None or error.message.startswith("[policy]"):
+            if name is None or error.message.startswith("[policy"):
                 raise
             origin = self._settings.origin("routing", "policy")
             raise ConfigError(f"[routing] policy (from {origin}): {error.message}") from None

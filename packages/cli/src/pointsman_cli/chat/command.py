@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..context import debug_option
-from .options import model_option, priority_option, system_option, tag_option
-from .prompt import alone, checked, is_conversation, read_prompt
+from .options import (
+    max_tokens_option,
+    model_option,
+    priority_option,
+    require_option,
+    system_option,
+    tag_option,
+    task_option,
+)
+from .prompt import alone, checked, checked_task, is_conversation, read_prompt
 
 if TYPE_CHECKING:
     from pointsman.client import Prompt
@@ -31,7 +39,9 @@ if TYPE_CHECKING:
 )
 @click.option("--schema", metavar="FILE|JSON", help="The answer is to be JSON that fits this JSON Schema.")
 @priority_option
-@click.option("--max-tokens", type=click.IntRange(min=1), help="At most so many tokens in the answer.")
+@task_option
+@require_option
+@max_tokens_option
 @click.option("--temperature", type=click.FloatRange(min=0), help="How freely the model chooses its words.")
 @click.option(
     "--deadline",
@@ -46,6 +56,7 @@ if TYPE_CHECKING:
     "it.  [default: raise; with --json restart]",
 )
 @tag_option
+@click.option("-v", "--verbose", is_flag=True, help="Say on stderr who is asked, and why, before the answer.")
 @click.option("--raw", is_flag=True, help="Show Markdown as it was written, also on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object once the answer is there.")
 @click.option("--json-events", is_flag=True, help="Print everything that happens as it does, a JSON object a line.")
@@ -57,6 +68,7 @@ def chat(
     files: tuple[str, ...],
     schema: str | None,
     tags: dict[str, str],
+    verbose: bool,
     raw: bool,
     as_json: bool,
     json_events: bool,
@@ -80,7 +92,9 @@ def chat(
     alone(prompt, surplus)
     if as_json and json_events:
         raise click.UsageError("--json and --json-events exclude each other")
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if "task" in given:
+        given["task"] = checked_task(given["task"])
     if "system" in given:
         checked(given["system"], "--system")
     if models:
@@ -96,13 +110,19 @@ def chat(
     if is_conversation(prompt) and not (as_json or json_events):
         from ..repl.session import talk
 
-        talk(given, attached, raw=raw)
+        talk(given, attached, raw=raw, verbose=verbose)
         return
     text = read_prompt(prompt)
 
     from .streaming import ask
 
-    ask(_with(attached, text), given, "json" if as_json else "events" if json_events else "text", raw=raw)
+    ask(
+        _with(attached, text),
+        given,
+        "json" if as_json else "events" if json_events else "text",
+        raw=raw,
+        verbose=verbose,
+    )
 
 
 def _attached(files: tuple[str, ...]) -> list[Attachment]:

@@ -14,6 +14,19 @@ priority_option = click.option(
     "--priority", type=click.Choice(["balanced", "speed", "quality", "cost"]), help="What matters most."
 )
 
+task_option = click.option(
+    "--task", metavar="TASK", help="What is asked, such as code_review, where you know better than the policy."
+)
+require_option = click.option(
+    "--require",
+    multiple=True,
+    metavar="CAPABILITY",
+    help="What the target must be able to do, such as tools or vision; several are all needed.",
+)
+max_tokens_option = click.option(
+    "--max-tokens", type=click.IntRange(min=1), help="At most so many tokens in the answer."
+)
+
 
 def _tags(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     """By name. Raises `click.BadParameter`."""

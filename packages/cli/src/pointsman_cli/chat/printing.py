@@ -33,6 +33,9 @@ class Printer(Protocol):
     silent: bool
     """Whether nothing is shown before the end."""
 
+    def begin(self, reply: StreamedReply) -> None:
+        """It is decided who is asked."""
+
     def show(self, event: StreamEvent, reply: StreamedReply) -> None:
         """An event, as it comes."""
 
@@ -40,8 +43,8 @@ class Printer(Protocol):
         """The call is over, and its attempts are closed."""
 
 
-def printer(mode: Mode, *, restarts: bool, raw: bool) -> Printer:
-    """What shows a call; `restarts` says whether its answer may be retracted."""
+def printer(mode: Mode, *, restarts: bool, raw: bool, verbose: bool = False) -> Printer:
+    """What shows a call; `restarts` says whether its answer may be retracted, `verbose` is for why who is asked."""
     match mode:
         case "json":
             return WholeJson()
@@ -49,7 +52,7 @@ def printer(mode: Mode, *, restarts: bool, raw: bool) -> Printer:
             return JsonLines()
         case "text":
             held = restarts and not is_terminal(sys.stdout)
-            return AnswerText(paper(raw=raw), told(click.get_current_context()), held=held)
+            return AnswerText(paper(raw=raw), told(click.get_current_context()), held=held, verbose=verbose)
 
 
 class Paper(Protocol):
@@ -95,6 +98,9 @@ class WholeJson:
 
     silent = True
 
+    def begin(self, reply: StreamedReply) -> None:
+        pass
+
     def show(self, event: StreamEvent, reply: StreamedReply) -> None:
         pass
 
@@ -107,6 +113,9 @@ class JsonLines:
     """One object for each event. The last is ``finished`` or ``error``; a stream without either is not whole."""
 
     silent = False
+
+    def begin(self, reply: StreamedReply) -> None:
+        pass
 
     def show(self, event: StreamEvent, reply: StreamedReply) -> None:
         out(as_json.dumps(as_json.event(event)))
@@ -127,8 +136,9 @@ class AnswerText:
 
     silent = False
 
-    def __init__(self, paper: Paper, told: list[BaseException], *, held: bool = False) -> None:
+    def __init__(self, paper: Paper, told: list[BaseException], *, held: bool = False, verbose: bool = False) -> None:
         self._paper = paper
+        self._verbose = verbose
         self.told = told
         """Errors that have been shown."""
         self._terminal = is_terminal(sys.stdout)
@@ -142,6 +152,10 @@ class AnswerText:
         """What is told once the answer is over, so as not to stand in the middle of it."""
         self.reply: StreamedReply | None = None
         """Once there is a call."""
+
+    def begin(self, reply: StreamedReply) -> None:
+        if self._verbose:
+            say(reply.decision.explain(), dim=True)
 
     def show(self, event: StreamEvent, reply: StreamedReply) -> None:
         self.reply = reply
@@ -233,9 +247,10 @@ _CUT_OFF = {
 
 
 def facts(reply: StreamedReply) -> list[str]:
-    """Who answered, how fast, and for how much."""
+    """Who answered, what it was taken for, how fast, and for how much."""
     return [
         str(reply.target),
+        *([reply.decision.task] if reply.decision.task else ()),
         f"first token {figures.seconds(reply.timings.ttft)}",
         figures.speed(reply.timings),
         figures.tokens(reply.usage),

@@ -52,6 +52,18 @@ def checked(text: str, what: str) -> str:
     return text
 
 
+def checked_task(text: str) -> str:
+    """`text`, which may be a task of one's own; a likely slip is told. Raises `click.UsageError`."""
+    from pointsman.errors import did_you_mean
+    from pointsman_policy import TASKS
+
+    if not checked(text, "--task").strip():
+        raise click.UsageError(f"--task is empty: leave it out, or name one of {', '.join(TASKS)}")
+    if text not in TASKS and (meant := did_you_mean(text, TASKS)):
+        note(f"Warning: --task {text} is a task of your own{meant}", dim=True)
+    return text
+
+
 def is_conversation(argument: str | None) -> bool:
     """Whether nothing is asked yet, and somebody is there who could."""
     return argument is None and sys.stdin is not None and _stdin_is_terminal()  # pyright: ignore[reportUnnecessaryComparison]

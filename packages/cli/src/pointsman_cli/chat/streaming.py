@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from pointsman.client import Prompt
 
 
-def ask(prompt: Prompt, options: dict[str, Any], mode: Mode, *, raw: bool) -> None:
+def ask(prompt: Prompt, options: dict[str, Any], mode: Mode, *, raw: bool, verbose: bool = False) -> None:
     """Stream the answer to `prompt` to stdout; `raw` is Markdown as it comes, also on a terminal.
+
+    `verbose` says on stderr who is asked, and why.
 
     Raises the error tree of `pointsman.errors`, and `Misfit`.
     """
     log_to_stderr(debug=debugging(click.get_current_context()))
-    text = anyio.run(_ask, prompt, options, mode, raw)
+    text = anyio.run(_ask, prompt, options, mode, raw, verbose)
     if "response_schema" in options:
         from .schema import misfit
 
@@ -52,7 +54,7 @@ class Misfit(click.ClickException):
         )
 
 
-async def _ask(prompt: Prompt, options: dict[str, Any], mode: Mode, raw: bool) -> str:
+async def _ask(prompt: Prompt, options: dict[str, Any], mode: Mode, raw: bool, verbose: bool) -> str:
     settings = Settings.discover()
     if mode == "json":  # Nobody sees anything before the end: the defaults of collected calls hold.
         options.setdefault("deadline", settings.engine.deadline or COLLECTED_DEADLINE)
@@ -64,7 +66,8 @@ async def _ask(prompt: Prompt, options: dict[str, Any], mode: Mode, raw: bool) -
         warn_if_nobody_goes_on(client, prompt, options)
         call = cast(Options, options)
         await warm_up(client, prompt, call)
-        return (await converse(client, prompt, call, printer(mode, restarts=restarts, raw=raw))).text
+        shown = printer(mode, restarts=restarts, raw=raw, verbose=verbose)
+        return (await converse(client, prompt, call, shown)).text
 
 
 async def warm_up(client: AsyncClient, prompt: Prompt, options: Options) -> None:
@@ -103,6 +106,7 @@ async def _converse(
     reply: StreamedReply | None = None
     try:
         async with client.stream(prompt, **options) as reply:
+            shown.begin(reply)
             if waiting is not None:
                 waiting.on(reply)
             async for event in reply.events:

@@ -93,10 +93,17 @@ def _settings() -> Iterable[tuple[str, str]]:
     return [(dotted(key), "") for key in settings_there_are(Situation.now(lenient=True))]
 
 
+def _tasks() -> Iterable[tuple[str, str]]:
+    from pointsman_policy import TASKS
+
+    return [(name, "") for name in TASKS]
+
+
 NAMES: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "PROVIDER": _providers,
     "PROVIDER/MODEL": _targets,
     "KEY": _settings,
+    "TASK": _tasks,
 }
 """What a value is called in the help -> what it may be."""
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pointsman import Settings
 from pointsman.config import Origin
 from pointsman.config.layers import PROJECT_FILE, Key
+from pointsman.config.settings import POLICY
 
 from ..settings.names import dotted
 
@@ -40,6 +41,9 @@ def _meant(said: str, settings: Settings, provider: str) -> Iterator[tuple[Key, 
     """The settings in files that `said` names together with where they come from."""
     for path, value in settings:
         origin = value.origin
+        if path[0] == POLICY:
+            yield from ((key, origin) for key in _of_policy(said, path, origin))
+            continue
         if path[0] == "providers":
             key, mine = path[:3], bool(provider) and path[1] == provider
         else:
@@ -48,9 +52,22 @@ def _meant(said: str, settings: Settings, provider: str) -> Iterator[tuple[Key, 
             if path[0] == "limits" and said.startswith(f"{header}: "):
                 yield path[:2], origin
                 continue
-        named = rf"(?<!\w){re.escape(key[-1])}'? (?:\((?:from )?|from ){re.escape(str(origin))}(?:\)|:| )"
-        if mine and origin.kind != "environment" and re.search(named, said):
+        if mine and origin.kind != "environment" and _is_named(key, origin, said):
             yield key, origin
+
+
+def _of_policy(said: str, path: Key, origin: Origin) -> Iterator[Key]:
+    """The setting, or the table above it, that `said` names."""
+    for length in range(2, len(path) + 1):
+        key = path[:length]
+        headers = "[policy] " in said or f"[{'.'.join(key[:-1])}] " in said
+        if headers and origin.kind != "environment" and _is_named(key, origin, said):
+            yield key
+
+
+def _is_named(key: Key, origin: Origin, said: str) -> bool:
+    named = rf"(?<!\w){re.escape(key[-1])}'? (?:\((?:from )?|from ){re.escape(str(origin))}(?:\)|:| )"
+    return re.search(named, said) is not None
 
 
 def _where(origin: Origin | None) -> str:

@@ -169,14 +169,15 @@ def _provider(row: Row, roster: Roster, *, set_up: bool) -> Check:
 def policy(situation: Situation) -> Iterator[Check]:
     """Who chooses, and among whom."""
     routing = situation.settings.routing
-    plugins = situation.installed.without(situation.settings.plugins.disable)
-    try:
-        chosen = plugins.policy(routing.policy).name
-    except PointsmanError as error:
+    chosen, _, trouble = situation.policy
+    if trouble is not None:
         origin = situation.settings.origin(*POLICY)
-        said = f"[routing] policy (from {origin}): {error}" if origin else str(error)
+        said = f"[routing] policy (from {origin}): {trouble}" if origin else str(trouble)
         advice = remedy(said, situation.settings) if origin else set_command(POLICY, None, "NAME")
         yield Check("policy", "fail", said, advice)
+        return
+    if wrong := situation.wrong_policy():
+        yield Check("policy", "fail", wrong, remedy(wrong, situation.settings) or "correct it: pointsman config edit")
         return
     origin = situation.settings.origin(*TARGETS)
     strangers = [one for one in routing.targets if Target.parse(one).provider not in situation.roster.names]
@@ -193,7 +194,11 @@ def policy(situation: Situation) -> Iterator[Check]:
         yield Check("policy", "warn" if others else "fail", said, advice)
     if not strangers and not unready:
         among = ", ".join(routing.targets) or "what each ready provider suggests"
-        yield Check("policy", "ok", f"{chosen} orders {among}: pointsman route PROMPT explains it")
+        by = situation.settings.origin(*POLICY) or "default"
+        own = [value.origin for path, value in situation.settings if path[0] == "policy"]
+        settings = f", its settings from {' and '.join(dict.fromkeys(map(str, own)))}" if own else ""
+        said = f"{chosen} (by {by}{settings}) orders {among}: pointsman route PROMPT explains it"
+        yield Check("policy", "ok", said)
 
 
 def _is_ready(target: str, situation: Situation) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from pointsman import Plugins
-from pointsman.config.settings import SECTIONS
+from pointsman.config.settings import POLICY, SECTIONS
 from pointsman.plugins import Kind
 
 from ..as_json import dumps
@@ -70,7 +70,7 @@ def why_not(name: str) -> str | None:
         return f"{name!r} is no name for a plugin: one {rule}" + (f". Try {near}" if (near := _like(name)) else "")
     if len(name) > LONGEST:
         return f"{name!r} has {len(name)} letters: a name of a plugin has at most {LONGEST}"
-    if name in SECTIONS:
+    if name in (*SECTIONS, POLICY):
         return f"a plugin cannot be called {name!r}: [{name}] is a section of the settings. Choose another name"
     if name in OURS:
         return f"pointsman-{name} is a package of Pointsman itself. Choose another name"

@@ -37,7 +37,7 @@ from .lines import Lines, unechoed
 from .talk import Talk
 
 
-def talk(options: dict[str, Any], attached: list[Attachment], *, raw: bool) -> None:
+def talk(options: dict[str, Any], attached: list[Attachment], *, raw: bool, verbose: bool = False) -> None:
     """Ask what is typed, one after the other, until there is no more. `options` are those of each call.
 
     Raises the error tree of `pointsman.errors` for what makes a conversation impossible from the start.
@@ -52,17 +52,20 @@ def talk(options: dict[str, Any], attached: list[Attachment], *, raw: bool) -> N
         warn_of_unread(client.roster)
         first = conversation.decided(client)
         warn_if_nobody_goes_on(client, "?", options)
-        Session(portal, client, conversation, raw=raw).run(first)
+        Session(portal, client, conversation, raw=raw, verbose=verbose).run(first)
 
 
 class Session:
     """Reads and answers."""
 
-    def __init__(self, portal: BlockingPortal, client: AsyncClient, conversation: Talk, *, raw: bool) -> None:
+    def __init__(
+        self, portal: BlockingPortal, client: AsyncClient, conversation: Talk, *, raw: bool, verbose: bool = False
+    ) -> None:
         self._portal = portal
         self._client = client
         self._talk = conversation
         self._raw = raw
+        self._verbose = verbose
         self._commands = Commands(conversation, client)
         self._lines = Lines(self._commands.completions)
         self._may_raise = False
@@ -114,7 +117,7 @@ class Session:
     def _turn(self, text: str) -> None:
         """Ask, show, and keep what is worth keeping."""
         message = self._talk.say(text)
-        shown = AnswerText(paper(raw=self._raw), [])
+        shown = AnswerText(paper(raw=self._raw), [], verbose=self._verbose)
         failure: PointsmanError | None = None
         try:
             with unechoed():

@@ -6,8 +6,15 @@ from typing import Any
 
 import click
 
-from ..chat.options import model_option, priority_option, system_option
-from ..chat.prompt import alone, checked, read_prompt
+from ..chat.options import (
+    max_tokens_option,
+    model_option,
+    priority_option,
+    require_option,
+    system_option,
+    task_option,
+)
+from ..chat.prompt import alone, checked, checked_task, read_prompt
 from ..context import debug_option
 
 
@@ -17,30 +24,30 @@ from ..context import debug_option
 @model_option("Who would be asked")
 @system_option
 @priority_option
-@click.option(
-    "--require",
-    multiple=True,
-    metavar="CAPABILITY",
-    help="What the target must be able to do, such as tools or vision.",
-)
+@task_option
+@require_option
+@max_tokens_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @debug_option
 def route(prompt: str | None, surplus: tuple[str, ...], models: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Show who would answer PROMPT, in which order and why, and who is left out.
 
     It decides as chat does, from the same prompt and the same options, but nobody is asked, nothing is opened, and no
-    token is spent.
+    token is spent. Each part of a score is from 0 to 1, with its weight and what it was made of.
 
     \b
     Examples:
       pointsman route "Why is the sky blue?"
+      git diff | pointsman route "Review this"
       pointsman route --priority cost --require tools "Book a table"
       pointsman route --json - < prompt.txt | jq .decision.order
     """  # noqa: D301  (click wants the backspace)
     alone(prompt, surplus)
-    given = {name: value for name, value in options.items() if value}
+    given = {name: value for name, value in options.items() if value not in (None, ())}
     if "system" in given:
         checked(given["system"], "--system")
+    if "task" in given:
+        given["task"] = checked_task(given["task"])
     text = read_prompt(prompt)
     if models:
         given["model"] = models[0] if len(models) == 1 else list(models)

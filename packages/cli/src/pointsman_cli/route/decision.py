@@ -1,24 +1,26 @@
-"""A decision, shown: who in which order, what is known of each, and who is left out."""
+"""A decision, made as a call would make it, and printed."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from typing import Any, cast
 
 import click
 
 from pointsman import Decision, Settings
+from pointsman.asking import as_request
 from pointsman.client import AsyncClient, Options
+from pointsman.engine.roster import Roster
+from pointsman.plugins import Kind
 from pointsman.policy import Candidate
+from pointsman_policy import Classification, classify
 
 from .. import as_json as js
 from ..context import debugging, remember
-from ..listing import wrapped
 from ..log import log_to_stderr
 from ..models import facts
 from ..settings.variables import warn_of_unread
-from ..terminal import harmless, out, show, styled
+from ..terminal import out
+from .explanation import explain
 
 
 def show_decision(prompt: str, options: dict[str, Any], *, as_json: bool) -> None:
@@ -32,35 +34,42 @@ def show_decision(prompt: str, options: dict[str, Any], *, as_json: bool) -> Non
     warn_of_unread(client.roster)
     decision = client.decide(prompt, **cast(Options, options))
     known = [client.roster.candidate(target) for target in decision.order]
+    read = _reading(prompt, options, decision, client.roster)
     if as_json:
-        out(js.dumps({"decision": js.decision(decision), "candidates": [_as_json(one) for one in known]}))
+        candidates = [_candidate(one) for one in known]
+        out(js.dumps({"decision": js.decision(decision), "classification": _read(read), "candidates": candidates}))
     else:
-        _show(decision, known)
+        explain(decision, read, known, client.roster, task=options.get("task"))
 
 
-def _as_json(one: Candidate) -> dict[str, Any]:
+def _reading(prompt: str, options: dict[str, Any], decision: Decision, roster: Roster) -> Classification | None:
+    """What the prompt was taken for, where the policy that has decided goes by it: a stranger's sees it otherwise."""
+    ours = [
+        info.name
+        for info in roster.plugins.infos()
+        if info.kind is Kind.POLICY and info.distribution == "pointsman-policy"
+    ]
+    if decision.task is None or decision.policy not in ours:
+        return None
+    return classify(as_request(prompt, cast(Options, options)))
+
+
+def _read(found: Classification | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "task": found.task,
+        "confidence": round(found.confidence, 6),
+        "difficulty": round(found.difficulty, 6),
+        "language": found.language,
+        "probabilities": {task: round(value, 6) for task, value in found.probabilities.items()},
+    }
+
+
+def _candidate(one: Candidate) -> dict[str, Any]:
     return {
         "target": str(one.target),
         "context_tokens": one.context_tokens,
         "capabilities": sorted(one.capabilities),
         "price": facts.price_json(one.price),
     }
-
-
-def _show(decision: Decision, known: Sequence[Candidate]) -> None:
-    """The same that `Decision.explain` says, a target a line, with what made the choice."""
-    out(wrapped(harmless(f"{decision.policy}: {decision.reason}")))
-    for place, one in enumerate(known, 1):
-        show(f"{place:>3}. {styled(str(one.target), sys.stdout, bold=place == 1)}\n")
-        about = [
-            f"context {facts.tokens(one.context_tokens)}",
-            facts.price(one.price) if one.price else "price of a token unknown",
-            f"can {', '.join(sorted(one.capabilities))}" if one.capabilities else "nothing is known of what it can do",
-        ]
-        out(wrapped(harmless("; ".join(about)), " " * 5))
-    if decision.excluded:
-        out("left out")
-        for item in decision.excluded:
-            out(wrapped(harmless(f"{item.target}: {item.reason}"), "  ", " " * 5))
-    if len(known) > 1:
-        out(wrapped("The next is asked when one fails before its first word."))

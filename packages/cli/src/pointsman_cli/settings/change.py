@@ -11,7 +11,7 @@ from pointsman import ConfigError, PointsmanError
 from pointsman.config import Origin, Settings
 from pointsman.config.layers import Key
 from pointsman.config.providers import read_text
-from pointsman.config.settings import NAMED
+from pointsman.config.settings import NAMED, POLICY
 
 from ..as_json import dumps
 from ..listing import say
@@ -71,8 +71,8 @@ def unset_setting(name: str, *, project: bool, as_json: bool) -> None:
 
 def refuse_new_problems(before: Situation, after: Situation) -> None:
     """Raises `ConfigError` for what would be wrong and is not now."""
-    known = before.problems()
-    fresh = [problem for problem in after.problems() if problem not in known]
+    known = {part for problem in before.problems() for part in problem.split("; ")}  # One may tell of several.
+    fresh = [problem for problem in after.problems() if not known.issuperset(problem.split("; "))]
     if fresh:
         raise ConfigError(f"nothing was written: {'; '.join(fresh)}")
 
@@ -139,8 +139,9 @@ def _fitting(file: TomlFile, origin: Origin, key: Key, text: str, before: Situat
             changed = file.with_value(key, value)
             table = tomllib.loads(changed)
             refuse_new_problems(before, before.with_file(origin, table))
-            if key[0] != "providers":  # Also where a nearer place decides now, and this value only later, or elsewhere.
-                getattr(Settings.layered([(origin, table)], {}), key[0])
+            known = _complaints(key, origin, file.table, before)
+            if fresh := [one for one in _complaints(key, origin, table, before) if one not in known]:
+                raise ConfigError("; ".join(fresh))
         except ConfigError as error:
             refused = refused or error
         else:
@@ -152,6 +153,20 @@ def _fitting(file: TomlFile, origin: Origin, key: Key, text: str, before: Situat
         )
         raise ConfigError(f"{refused.message}; {begun}")
     raise refused
+
+
+def _complaints(key: Key, origin: Origin, table: Mapping[str, Any], situation: Situation) -> list[str]:
+    """What is wrong with the key's section in this file, also where a nearer place decides now, and this one later."""
+    alone = Settings.layered([(origin, table)], {})
+    try:
+        if key[0] == POLICY:
+            if model := situation.policy.model:
+                alone.policy(model)
+        elif key[0] != "providers":
+            getattr(alone, key[0])
+    except ConfigError as error:
+        return error.message.split("; ")
+    return []
 
 
 def _forms(key: Key, text: str, situation: Situation) -> list[Any]:
@@ -174,8 +189,8 @@ def _forms(key: Key, text: str, situation: Situation) -> list[Any]:
 
 
 def _may_be_whole(key: Key) -> bool:
-    """Whether it is a limit or a price, which may be written as a whole: half a price is none."""
-    return key[0] in NAMED and len(key) == 2
+    """Whether it is a table that may be written as a whole: a limit, a price, of which half is none, a policy's."""
+    return (key[0] in NAMED and len(key) == 2) or (key[0] == POLICY and len(key) > 1)
 
 
 def _table(text: str) -> dict[str, Any] | None:
@@ -195,7 +210,7 @@ def _now(key: Key, situation: Situation) -> list[Setting]:
     """What is in force of it: of a limit or a price as a whole all of its settings."""
     try:
         if _may_be_whole(key):
-            return [one for one in in_force(situation) if one.key[:2] == key]
+            return [one for one in in_force(situation) if one.key[: len(key)] == key]
         return [find(dotted(key), situation)]
     except PointsmanError:  # What else is wrong is not this setting's affair, and it may be a table.
         return []

@@ -15,9 +15,10 @@ from pointsman import ConfigError, PluginError
 from pointsman.config import Origin, without_password
 from pointsman.config.layers import Key, Value
 from pointsman.config.providers import collect, is_secret
-from pointsman.config.settings import NAMED, SECTIONS
+from pointsman.config.settings import NAMED, POLICY, SECTIONS
 from pointsman.errors import did_you_mean
 
+from . import policy
 from .situation import Situation, unheard
 
 MASK = "***"
@@ -68,9 +69,12 @@ def checked(key: Key, situation: Situation, *, whole_tables: bool = False) -> Ke
     Of a provider whose plugin is not known yet, every setting passes.
     """
     section = key[0]
-    known = [*SECTIONS, *TABLES]
+    known = [*SECTIONS, POLICY, *TABLES]
     if section not in known:
         raise ConfigError(f"[{section}] is not a section: there are {', '.join(known)}{did_you_mean(section, known)}")
+    if section == POLICY:
+        policy.check(key, situation, whole_tables=whole_tables)
+        return key
     depth = depth_of(key)
     if len(key) < depth:
         if whole_tables:
@@ -92,7 +96,9 @@ def checked(key: Key, situation: Situation, *, whole_tables: bool = False) -> Ke
 
 
 def depth_of(key: Key) -> int:
-    """How many names a setting in this section has."""
+    """How many names a setting in this section has. A policy may have tables in tables."""
+    if key[0] == POLICY:
+        return max(2, len(key))
     return 3 if key[0] in TABLES else 2
 
 
@@ -100,6 +106,8 @@ def model_of(key: Key, situation: Situation) -> type[BaseModel] | None:
     """What the setting is held to; None where the provider's plugin is not known."""
     if key[0] in NAMED:
         return NAMED[key[0]] if len(key) > 1 else None
+    if key[0] == POLICY:
+        return policy.model_of(key, situation)
     if key[0] != "providers":
         return SECTIONS.get(key[0])
     try:
@@ -127,6 +135,8 @@ def in_force(situation: Situation) -> Iterator[Setting]:
             origin = said[section, name].origin if (section, name) in said else DEFAULT
             shown = without_password(value) if (section, name) == ("ledger", "url") and value else value
             yield Setting(key=(section, name), value=_json(shown), origin=origin)
+    for key, said_by, value in policy.in_force(situation):
+        yield Setting(key=key, value=_json(value), origin=said_by.origin if said_by else DEFAULT)
     for target, limit in situation.settings.limits.items():
         for name, value in limit:
             key = ("limits", target, name)
@@ -172,6 +182,7 @@ def settings_there_are(situation: Situation) -> Iterator[Key]:
     """Every setting that could be set, of the providers that are there."""
     for section in SECTIONS:
         yield from ((section, name) for name in _inside((section,), situation))
+    yield from ((POLICY, name) for name in policy.names(situation))
     for provider in situation.providers:
         yield from (("providers", provider, name) for name in _inside(("providers", provider), situation))
     for section in NAMED:

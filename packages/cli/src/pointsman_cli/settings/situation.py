@@ -9,17 +9,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from pointsman import ConfigError, PluginError, Plugins, Settings
+from pydantic import BaseModel
+
+from pointsman import ConfigError, PluginError, Plugins, PointsmanError, Settings
 from pointsman.config import Origin
 from pointsman.config.layers import KEYS_FILE, check_privacy, read_toml
-from pointsman.config.settings import SECTIONS, files
+from pointsman.config.settings import POLICY, SECTIONS, files
 from pointsman.engine.roster import Roster
 
+from ..plugins.impatience import PATIENCE, tried
 from ..plugins.roster import slow_names
 
 Table: TypeAlias = Mapping[str, Any]
+
+
+class PolicyInUse(NamedTuple):
+    """The policy that would decide."""
+
+    name: str
+    model: type[BaseModel] | None
+    """What may stand under ``[policy]``; None if nothing may, or if nobody can say."""
+    trouble: PointsmanError | None
+    """Why nobody can say."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,34 @@ class Situation:
         slow = slow_names(self.roster, self.roster.names)
         return [name for name in self.roster.names if name not in slow]
 
+    @cached_property
+    def policy(self) -> PolicyInUse:
+        """Who decides where requests go. Raises `ConfigError` for a wrong ``[routing]`` or ``[plugins]``."""
+        plugins, chosen = self.roster.plugins, self.settings.routing.policy
+        found: list[PolicyInUse] = []
+
+        def look() -> None:
+            name = plugins.policy_name(chosen)
+            found.append(PolicyInUse(name, plugins.policy_settings(name), None))
+
+        (outcome,) = tried([look])
+        if outcome.error is not None and not isinstance(outcome.error, PointsmanError):
+            raise outcome.error
+        slow = PluginError(f"it was not imported within {PATIENCE:g} s", plugin=chosen or "policy")
+        return found[0] if found else PolicyInUse(chosen or "", None, outcome.error or slow)
+
+    def wrong_policy(self) -> str | None:
+        """What is wrong with ``[policy]``; None if nothing is, or if who would know cannot be loaded."""
+        if not self.settings.said(POLICY) or self.policy.trouble is not None:
+            return None
+        try:
+            self.roster.plugins.policy(self.policy.name, self.settings)
+        except ConfigError as error:
+            return str(error)
+        except PluginError:  # Which is no fault of the settings.
+            pass
+        return None
+
     @property
     def usable(self) -> bool:
         """Whether the settings can be looked at one by one; else `problems` knows the first only."""
@@ -108,6 +149,8 @@ class Situation:
         except ConfigError as error:
             return [str(error)]
         found = self.wrong_sections()
+        if not found and (wrong := self.wrong_policy()):
+            found.append(wrong)
         roster = self._any_roster
         with unheard():
             for name in settings.provider_tables():

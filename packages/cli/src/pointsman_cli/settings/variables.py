@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pointsman.config.providers import own_variable
-from pointsman.config.settings import NAMED, SECTIONS
+from pointsman.config.settings import NAMED, POLICY, SECTIONS
 from pointsman.engine.roster import Roster
 
 from ..listing import say
@@ -37,7 +37,7 @@ def of_settings(environ: Iterable[str]) -> list[str]:
 
 def unread(roster: Roster) -> list[Unread]:
     """Those that nobody reads. A setting that its section or provider does not have is told by whoever reads that."""
-    sections = tuple(map(own_variable, SECTIONS))
+    sections = tuple(map(own_variable, (*SECTIONS, POLICY)))
     strangers = [name for name in of_settings(roster.settings.environ) if not name.startswith(sections)]
     if not strangers:
         return []  # Nearly always; the providers that are installed need not be looked up, then.

@@ -27,6 +27,10 @@ def complaint(problem: Mapping[str, Any], *, otherwise: str = "the default") -> 
             return f"is more than {context['gt']:g}, not {_shown(value)}: leave it out for {otherwise}"
         case "greater_than_equal":
             return f"is {context['ge']:g} or more, not {_shown(value)}"
+        case "less_than":
+            return f"is less than {context['lt']:g}, not {_shown(value)}"
+        case "less_than_equal":
+            return f"is {context['le']:g} or less, not {_shown(value)}"
         case "literal_error":
             words = re.findall(r"'([^']*)'", context["expected"])
             meant = did_you_mean(value, words) if isinstance(value, str) else ""
@@ -39,7 +43,9 @@ def complaint(problem: Mapping[str, Any], *, otherwise: str = "the default") -> 
             return f"is a list: {json.dumps([part.strip() for part in value.split(',')], ensure_ascii=False)}"
         case "tuple_type":
             return f"is a list, not {_shown(value)}"
-        case "string_type" if len(problem["loc"]) > 1:
+        case "dict_type" | "mapping_type" | "model_type" | "model_attributes_type":
+            return f"is a table, not {_shown(value)}"
+        case "string_type" if isinstance(problem["loc"][-1], int):
             return f"is a list of texts: {_shown(value)} is none"
         case "string_type":
             return f"is a text, not {_shown(value)}"

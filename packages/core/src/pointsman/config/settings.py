@@ -6,8 +6,9 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeGuard, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -41,6 +42,7 @@ from .layers import (
     read_toml,
 )
 from .prices import PriceSettings
+from .tables import model_at
 
 
 class _Section(BaseModel):
@@ -303,35 +305,34 @@ class Settings:
         try:
             return model.model_validate({setting: value.value for setting, value in own.items()})
         except ValidationError as error:
-            raise ConfigError("; ".join(_complaints(shown, error, own, model))) from None
+            here = (name, *table)
+            inside = {path: value for path, value in self._values.items() if path[: len(here)] == here}
+            origins = {path[len(here) :]: value.origin for path, value in inside.items()}
+            raise ConfigError("; ".join(_complaints(shown, error, origins, model))) from None
 
 
 def _complaints(
-    section: str, error: ValidationError, own: Mapping[str, Value], model: type[BaseModel]
+    section: str, error: ValidationError, origins: Mapping[Key, Origin], model: type[BaseModel]
 ) -> Iterable[str]:
+    """`origins` are those of what is set there, by its path below the section."""
     for problem in error.errors(include_url=False):
-        path = [part for part in problem["loc"] if isinstance(part, str) and part != "[key]"]
-        top = path[0] if path else ""
-        wrong = [own[top]] if top in own else [] if top else own.values()
-        origin = f" (from {' and '.join(dict.fromkeys(str(one.origin) for one in wrong))})" if wrong else ""
+        path = tuple(takewhile(lambda part: part != "[key]", filter(_is_name, problem["loc"])))
+        wrong = [one for key, one in origins.items() if key[: len(path)] == path[: len(key)]]
+        origin = f" (from {' and '.join(dict.fromkeys(map(str, wrong)))})" if wrong else ""
+        setting = ".".join(path)
         if problem["type"] == "extra_forbidden":
-            *tables, setting = path
-            fields = _fields(model, tables)
-            there = f"it has {', '.join(fields)}{did_you_mean(setting, fields)}"
-            yield f"[{'.'.join((section, *tables))}] has no setting {setting!r}{origin}: {there}"
+            names = (model_at(model, path[:-1]) or model).model_fields
+            above = "".join(f".{part}" for part in path[:-1])
+            there = f"it has {', '.join(names)}{did_you_mean(path[-1], names)}"
+            yield f"[{section}{above}] has no setting {path[-1]!r}{origin}: {there}"
         else:
             otherwise = "no limit" if model is Limit else "the default"
             what = complaint(cast(Mapping[str, Any], problem), otherwise=otherwise)
-            yield f"[{section}]{' ' if path else ''}{'.'.join(path)}{origin}: {what}"
+            yield f"[{section}]{' ' if setting else ''}{setting}{origin}: {what}"
 
 
-def _fields(model: type[BaseModel], tables: Iterable[str]) -> Iterable[str]:
-    """The settings of the table that lies there in the section of `model`; names may stand between two models."""
-    found: Any = model
-    for name in tables:
-        fields: Mapping[str, Any] = getattr(found, "model_fields", {})
-        found = fields[name].annotation if name in fields else next(reversed(get_args(found)), None)
-    return getattr(found, "model_fields", ())
+def _is_name(part: object) -> TypeGuard[str]:
+    return isinstance(part, str)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[Key, Value]:

@@ -188,14 +188,29 @@ class Plugins:
 
         It is made with what `settings` say under ``[policy]``. Raises `ConfigError` for a setting that it has not.
         """
-        names = [one for one in self.names(Kind.POLICY) if one != "in_order"]
-        if name is None:
-            ours = [one for one in names if self._found[Kind.POLICY, one][0].distribution == "pointsman-policy"]
-            if len(names) > 1 and not ours:
-                raise ConfigError(f"several policies are installed: set [routing] policy to one of {', '.join(names)}")
-            name = OURS if OURS in ours else next(iter(ours or names), "in_order")
-        found: Policy | PolicySpec[Any] = self._named(Kind.POLICY, name, "pointsman_policies", _is_policy)
+        found = self._policy(name)
         return self._made(found, settings) if isinstance(found, PolicySpec) else _without_settings(found, settings)
+
+    def policy_name(self, name: str | None = None) -> str:
+        """`name`, or which it is that `policy` takes without one. Raises `ConfigError` where nobody has chosen."""
+        if name is not None:
+            return name
+        names = [one for one in self.names(Kind.POLICY) if one != "in_order"]
+        ours = [one for one in names if self._found[Kind.POLICY, one][0].distribution == "pointsman-policy"]
+        if len(names) > 1 and not ours:
+            raise ConfigError(f"several policies are installed: set [routing] policy to one of {', '.join(names)}")
+        return OURS if OURS in ours else next(iter(ours or names), "in_order")
+
+    def policy_settings(self, name: str | None = None) -> type[Any] | None:
+        """The pydantic model of what may stand under ``[policy]`` with that policy; None if nothing may."""
+        found = self._policy(name)
+        return found.config if isinstance(found, PolicySpec) else None
+
+    def _policy(self, name: str | None) -> Policy | PolicySpec[Any]:
+        found: Policy | PolicySpec[Any] = self._named(
+            Kind.POLICY, self.policy_name(name), "pointsman_policies", _is_policy
+        )
+        return found
 
     def _made(self, spec: PolicySpec[Any], settings: Settings | None) -> Policy:
         config = settings.policy(spec.config) if settings else spec.config()
