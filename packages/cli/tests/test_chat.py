@@ -496,8 +496,8 @@ def test_json_events_show_a_retraction(run: Any, a: Vendor, b: Vendor, valid: An
 def test_who_wants_to_know_why_is_told(invoke: Invoke, fussy: Path, a: Vendor, b: Vendor) -> None:
     done = invoke("chat", "-v", "--task", "translation", "hi")
     assert done.exit_code == 0
-    assert "fussy: b/m1" in done.stderr
-    assert "it answers sooner" in done.stderr
+    assert "→ b/m1\n  taken for translation (0.80), difficulty 0.40\n  fussy: it answers sooner\n" in done.stderr
+    assert "  not a/m1: too short a context" in done.stderr
     assert "fussy" not in invoke("chat", "hi").stderr
 
 

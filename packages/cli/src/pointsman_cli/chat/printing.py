@@ -9,6 +9,7 @@ import click
 
 from pointsman import (
     AttemptFailed,
+    Decision,
     PointsmanError,
     ReasoningDelta,
     Resumed,
@@ -155,7 +156,8 @@ class AnswerText:
 
     def begin(self, reply: StreamedReply) -> None:
         if self._verbose:
-            say(reply.decision.explain(), dim=True)
+            for line in why(reply.decision):
+                say(line, dim=True)
 
     def show(self, event: StreamEvent, reply: StreamedReply) -> None:
         self.reply = reply
@@ -244,6 +246,16 @@ _CUT_OFF = {
     "length": "it reached the token limit (--max-tokens, or the model's own)",
     "content_filter": "by the vendor's content filter",
 }
+
+
+def why(decision: Decision) -> list[str]:
+    """Who is asked, and why, in a few words; `pointsman route` says all of it."""
+    order = ", then ".join(map(str, decision.order))
+    sure = "" if decision.confidence is None else f" ({decision.confidence:.2f})"
+    hard = "" if decision.difficulty is None else f", difficulty {decision.difficulty:.2f}"
+    taken = [f"  taken for {decision.task}{sure}{hard}"] if decision.task else []
+    left_out = [f"  not {item.target}: {item.reason}" for item in decision.excluded if item.target.model != "*"]
+    return [f"→ {order}", *taken, f"  {decision.policy}: {decision.reason}", *left_out]
 
 
 def facts(reply: StreamedReply) -> list[str]:
