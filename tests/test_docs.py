@@ -37,10 +37,11 @@ from pointsman.cost import FLOOR_CHARACTERS_PER_TOKEN
 from pointsman.engine.terms import OnBreak
 from pointsman.ledger import DIMENSIONS
 from pointsman.ledger.rows import COLUMNS
-from pointsman.plugins import Kind
+from pointsman.plugins import Kind, Plugins
 from pointsman.pricebook import PriceLayer
 from pointsman.telemetry import Outcome, Role
 from pointsman_cli.app import cli
+from pointsman_policy import TASKS
 from pointsman_testing.mishaps import MISHAPS
 
 ROOT = Path(__file__).parent.parent
@@ -145,6 +146,8 @@ def test_toml_examples_are_settings_or_a_manifest(page: str) -> None:
             assert all([settings.engine, settings.routing, settings.plugins])
             assert all(settings.limits.values())
             assert all(settings.prices.values())
+            if "policy" in document:
+                assert Plugins.installed().policy(settings.routing.policy, settings)
 
 
 def commands() -> dict[str, set[str]]:
@@ -253,6 +256,14 @@ def test_configuration_page_lists_every_setting(section: str) -> None:
     model = type(getattr(pointsman.Settings.of({}), section))
     chapter = text("docs/configuration.md").partition(f"### `[{section}]`")[2].partition("\n##")[0]
     assert re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE) == list(model.model_fields)
+
+
+def test_routing_page_lists_every_setting_task_and_policy() -> None:
+    model = Plugins.installed().policy_settings("scored")
+    assert model is not None
+    assert [row[0] for row in table("docs/routing.md", "setting of `[policy]`")] == list(model.model_fields)
+    assert [row[0] for row in table("docs/routing.md", "task")] == list(TASKS)
+    assert {row[0] for row in table("docs/routing.md", "policy")} == set(Plugins.installed().names(Kind.POLICY))
 
 
 def test_engine_page_shows_the_states_as_the_code_has_them() -> None:
