@@ -1,0 +1,305 @@
+"""A request as a person sees it: what it says, apart from what was pasted; and which signs it bears.
+
+Both models, of tasks and of difficulty, stand on this one pass over the text. However long it is, only so much of its
+beginning and of its end is looked at: the request stands there, and the work is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pointsman import ChatRequest
+
+from .language import language_of
+
+HEAD, TAIL = 2_400, 2_400
+"""How many characters of a message are read at its beginning and at its end."""
+FIRST, LAST = 700, 700
+"""How many characters of its prose are taken apart into words, at its beginning and at its end."""
+MESSAGES = 8
+"""How many messages before the last are looked at for code, errors and tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One message of a person, the last, and what the conversation before it bears on it."""
+
+    words: tuple[str, ...]
+    """Its prose, in lower case and without accents. ``<code>``, ``<number>``, ``<name>``, ``<file>``, ``<url>`` and
+    ``<math>`` stand for what is not prose; ``?`` and ``:`` are words, too."""
+    starts: tuple[int, ...]
+    """Where in `words` a sentence or line begins."""
+    signs: frozenset[str]
+    """What it looks like: ``code``, ``fence``, ``diff``, ``traceback``, ``list``, ``question`` and others. One that only
+    an earlier message bears is named ``earlier code`` and so on."""
+    code: str
+    """What was pasted, as far as it was read."""
+    language: str
+    """ISO 639-1, or ``other``; of the prose."""
+    characters: int
+    """How long the message is, whole."""
+    prose_characters: int
+    """How much of what was read is prose."""
+    before: Reading | None = None
+    """What the person said the time before, itself without a `before`."""
+
+
+def read(request: ChatRequest | str) -> Reading:
+    """Read what `request` asks. Never raises on any text."""
+    if isinstance(request, str):
+        return _message(request)
+    said = [index for index, message in enumerate(request.messages) if message.role == "user"]
+    if not said:
+        return _message(request.messages[-1].text if request.messages else "")
+    last = said[-1]
+    earlier: set[str] = set()
+    before = None
+    for index in range(max(0, last - MESSAGES), last):
+        message = request.messages[index]
+        if message.tool_calls or message.role == "tool":
+            earlier.add("earlier tools")
+        elif message.role in {"user", "assistant"}:
+            reading = _message(message.text)
+            earlier |= {f"earlier {sign}" for sign in reading.signs & _LASTING}
+            before = reading if message.role == "user" else before
+    return _message(request.messages[last].text, earlier, before)
+
+
+_LASTING = frozenset({"code", "diff", "traceback", "passage", "tests"})
+_FENCE = re.compile(r"\s{0,3}(?:```|~~~)")
+_CODE = re.compile(
+    r"""\s*(?:
+      //|/\*|\*/|\*\s@|\#!|\#\s*(?:include|define|ifdef|ifndef|endif|pragma)\b|--\s
+    | <[/!?]?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>
+    | (?:SELECT|INSERT\ INTO|UPDATE|DELETE\ FROM|CREATE\ (?:TABLE|VIEW|INDEX)|ALTER\ TABLE|FROM|WHERE|GROUP\ BY|ORDER\ BY|(?:LEFT|INNER)?\s?JOIN)\b
+    | (?:\$|>>>|In\s?\[\d+\]:)\s+\S
+    | (?![^"'`]*\b[a-z']{2,}\ [a-z']{2,}\ [a-z']{2,}\ [a-z']{2,})(?:
+          (?:def|fn|func|function|class|interface|struct|enum)\s+\w+\s*[({<:\[]
+        | (?:public|private|protected|static|const|let|var|val|void|int|double|float|char|bool|string|std::|return|yield|await|
+             print|echo|assert|raise|throw|del|using|namespace|package)\b.*[(){}\[\];=<>"']
+        | (?:if|for|while|with|elif|switch|catch)\b.*[({:]\s*$ | (?:try|else|finally)\s*[:{]
+        | from\s+[\w.]+\s+import\s | import\s+(?:[\w.]+(?:\s*,\s*[\w.]+)*(?:\s+as\s+\w+)?|[\w{}*,\s]+from\s.*|[({].*);?\s*$
+        | @\w+(?:[.(]|\s*$) | package\s[\w.]+;?\s*$
+        | (?:sudo|npm|pip|git|docker|kubectl|curl|cd|apt|yarn|cargo)\s+[-\w./:@=]+(?:\s+[-\w./:@=]+)*\s*$
+        | [\w.\[\]'"*&]+(?:\s+[\w.\[\]*&]+)?(?:\s*:\s*[\w\[\], ]+)?\s*(?:[-+*/|&%:]|<<)?=[^=]
+        | [\w.]+\([^()]*(?:\([^()]*\)[^()]*)*\)\s*[;{:,]?\s*$
+        | "[\w\ -]+"\s*: | [\w-]+\s*:\s*["'\[{]\S
+        | .*(?:[;{]|\)\s*=>.*)\s*$ )
+    | [{}()\[\];,]+\s*$ | \}.*$
+    )""",
+    re.VERBOSE,
+)
+_TRACE = re.compile(
+    r"""\s*(?:Traceback\ \(|File\ "[^"]*",\ line\ \d|at\ [\w.$<>/]+\s?\(.*\)|Caused\ by:|Exception\ in\ |panic:|goroutine\ \d|
+      [\w.]*(?:Error|Exception|Warning|Fault)\b\s*:|(?:fatal\ |syntax\ |compile\ )?error(?:\[\w+\]|\ [A-Z]+\d+)?\s*:|npm\ ERR|
+      Segmentation\ fault|.*:\d+:\d+:\s*(?:fatal\ )?(?:error|warning)|thread\ '.*'\ panicked|Uncaught\ |Unhandled\ |
+      E\s{2,}\w|FAILED\b|ERROR\b|\[ERROR\])""",
+    re.VERBOSE,
+)
+_ERROR = re.compile(r"[A-Z]\w*(?:Error|Exception)\b|(?<![\w-])(?:errno|error code|exit code|HTTP [45]\d\d|segfault)\b")
+_DIFF = re.compile(
+    r"diff --git |@@ -\d|\+\+\+ \S|--- \S|[+-](?:\s{2,}|(?=[\w@}<#/{]))(?![a-z]+ [a-z]+ [a-z]+ )\S.*[\w(){};=:,]\s*$"
+)
+_ITEM = re.compile(r"\s*(?:[-*•–]\s+|(\d{1,2}|[a-hA-H])[.)]\s+|\(\w\)\s+)(?=\S)")
+_SPEAKER = re.compile(r"[A-Z][\w .'-]{0,24}:\s+\S")
+_FILE = re.compile(
+    r"[\w./~\\-]*\.(?:py|js|jsx|ts|tsx|java|go|rs|rb|php|c|cc|cpp|h|cs|kt|swift|sql|sh|html|css|json|ya?ml|toml|ini|csv|"
+    r"txt|md|log|xml|pdf|docx?|xlsx?|ipynb|zip|gz|png|jpe?g|lock|env)$|(?:~|\.{0,2})/[\w.~-]+(?:/[\w.*~-]*)*$|[A-Z]:\\\S+$"
+)
+_NAME = re.compile(
+    r"\w+_\w[\w.]*(?:\(.*\))?$|[\w.]+\(.*\)?$|[a-z]+[A-Z]\w*$|[A-Z][a-z]+[A-Z]\w*$|\w+(?:\.\w+)+$|`.+`$|--?\w[\w-]*$"
+)
+_MATH = re.compile(r"\\[a-zA-Z]+|\$[^$\s]|\^|[=<>≤≥±√∫∑π]|\d\s*[-+*/×÷]\s*\d|[a-z]\d?[-+*/]\d")
+_LATEX = re.compile(
+    r"\$[^$\n]{1,200}\$|\\(?:frac|sqrt|sum|int|begin|left|cdot|times|le|ge|pi|angle|triangle|boxed)\b|\\\("
+)
+_PARTS = re.compile(r"[^\W\d_]+")
+_WIDE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")  # these scripts do not part words: a character is one
+_STRIP = ".,;!\"'()[]{}*_“”‘’«»¿¡…#|>-=+~`、。，！？；：（）「」"
+_ACCENTS = str.maketrans(
+    "áàâãäåéèêëíìîïóòôõöúùûüçñýÁÀÂÃÄÅÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜÇÑÝ’", "aaaaaaeeeeiiiiooooouuuucnyAAAAAAEEEEIIIIOOOOOUUUUCNY'"
+)
+_SYNTAXES = (
+    ("python", re.compile(r"^\s*(?:def \w+\(.*:|from \w[\w.]* import|elif .*:|import \w+$|@\w+$|>>> )", re.M)),
+    ("sql", re.compile(r"\b(?:SELECT|INSERT INTO|CREATE TABLE|ALTER TABLE)\b", re.I)),
+    ("markup", re.compile(r"</?(?:div|html|body|p|span|a|table|button|script)\b|\{\{|^\s*[.#]?[\w-]+\s*\{\s*$", re.M)),
+    ("script", re.compile(r"\b(?:const|let|var) \w+|=> |function\s*\w*\(|console\.|document\.|require\(")),
+    ("shell", re.compile(r"^\s*(?:\$ |#!/bin|sudo |echo |export \w+=|apt|docker |git |npm |pip )", re.M)),
+    ("compiled", re.compile(r"\b(?:public|private|void|int|func|fn|std::|#include|struct|package)\b.*[;{(]")),
+)
+_TESTS = re.compile(
+    r"@Test\b|\bdef test_|\bunittest\b|\bpytest\b|\bdescribe\(|\bassert(?:Equal|True|That)?\b|\bit\(['\"]|\bexpect\("
+)
+_STUB = re.compile(
+    r"(?:\"\"\"|'''|\bpass|\.\.\.|TODO.*|#\s*(?:your|write|complete|implement|fill)\b.*|//\s*(?:your|todo|write)\b.*)\s*\}?\s*$",
+    re.I,
+)
+
+
+def _message(text: str, earlier: Iterable[str] = (), before: Reading | None = None) -> Reading:
+    text = text.strip()
+    page = _divide(text)
+    prose = "\n".join(page.prose)
+    code = "\n".join(page.code)
+    signs = page.signs
+    signs.update(earlier)
+    if code:
+        signs |= {"code", f"code {_size(len(code), (80, 300, 900))}"}
+        signs.update(f"syntax {name}" for name, pattern in _SYNTAXES if pattern.search(code))
+        if _TESTS.search(code):
+            signs.add("tests")
+        if _STUB.search(code):
+            signs.add("stub")
+    words: list[str] = []
+    starts: list[int] = []
+    if len(prose) <= FIRST + LAST:
+        _take(prose, words, starts)
+    else:
+        _take(prose[:FIRST], words, starts)
+        _take(prose[-LAST:], words, starts)
+    said = [word for word in words if word[0] not in "<?:"]
+    signs.add(f"words {_size(len(said), (1, 4, 9, 20, 45, 100))}")
+    if "?" in words:
+        signs.add("question last" if "?" in words[-2:] else "question")
+    if (numbers := words.count("<number>")) > 1:
+        signs.add("numbers" if numbers < 4 else "many numbers")
+    if said and text[:1].islower():
+        signs.add("lower case")
+    language = language_of(prose, said)
+    return Reading(tuple(words), tuple(starts), frozenset(signs), code, language, len(text), len(prose), before)
+
+
+def _size(number: int, steps: Sequence[int]) -> int:
+    return sum(number >= step for step in steps)
+
+
+@dataclass(slots=True)
+class _Page:
+    """A message, sorted into lines of prose, with ``<code>`` where code stood, and lines of code."""
+
+    prose: list[str]
+    code: list[str]
+    signs: set[str]
+    changes: int = 0
+    items: int = 0
+    speakers: int = 0
+
+    def paste(self, line: str) -> None:
+        if line.strip():
+            self.code.append(line)
+            self.changes += bool(_DIFF.match(line))
+            if _TRACE.match(line):
+                self.signs.add("traceback")
+        if self.prose[-1:] != ["<code>"]:
+            self.prose.append("<code>")
+
+    def say(self, line: str) -> None:
+        if not line.strip():
+            return
+        if _ITEM.match(line):
+            self.items += 1
+        elif _SPEAKER.match(line):
+            self.speakers += 1
+        if _LATEX.search(line):
+            self.signs.add("math")
+        if _ERROR.search(line):
+            self.signs.add("error")
+        if len(line) > 250:
+            self.signs.add("passage")
+        self.prose.append(line)
+
+
+def _divide(text: str) -> _Page:
+    page = _Page([], [], set())
+    if len(text) <= HEAD + TAIL:
+        _sort_lines(text, False, page)
+    else:
+        page.signs.add("long")
+        _sort_lines(text[:HEAD], False, page)
+        tail = text[-TAIL:]
+        # An odd number of fences in the end of a text: it begins inside of one.
+        _sort_lines(tail, tail.count("```") % 2 == 1, page)
+    prose, code, signs = page.prose, page.code, page.signs
+    if code:
+        only = prose == ["<code>"]
+        signs.add(
+            "only code"
+            if only
+            else "code first"
+            if prose[0] == "<code>"
+            else "code last"
+            if prose[-1] == "<code>"
+            else "code between"
+        )
+    for sign, found in (("list", page.items > 1), ("dialogue", page.speakers > 2), ("diff", page.changes > 2)):
+        if found:
+            signs.add(sign)
+    return page
+
+
+def _sort_lines(text: str, fenced: bool, page: _Page) -> None:
+    for line in text.splitlines():
+        if "```" in line:
+            page.signs.add("fence")
+            for place, piece in enumerate(line.split("```")):
+                if place:
+                    fenced = not fenced
+                if fenced:
+                    if place and piece[:4] == "diff":
+                        page.signs.add("diff")
+                    page.paste("" if place and " " not in piece and len(piece) < 12 else piece)  # "" for ```python
+                else:
+                    page.say(piece)
+        elif fenced or (line[:1] in (" ", "\t", "#") and page.prose[-1:] == ["<code>"]):
+            page.paste(line)
+        elif line and (_TRACE.match(line) or _DIFF.match(line) or (_CODE.match(line) and not _LATEX.search(line))):
+            page.paste(line)
+        else:
+            page.say(line)
+
+
+def _take(prose: str, words: list[str], starts: list[int]) -> None:
+    """Add the words of `prose`, and where sentences begin."""
+    if not prose.isascii():
+        prose = _WIDE.sub(r" \g<0> ", prose.translate(_ACCENTS))
+    for line in prose.split("\n"):
+        begins = True
+        for raw in line.split():
+            bare = raw.strip(_STRIP)
+            if not bare and raw != "<code>" and not (raw[-1] in "?:"):
+                continue
+            if begins and raw != "<code>":
+                starts.append(len(words))
+            last = raw[-1]
+            begins = last in ".?!:。？！"
+            word = bare.rstrip("?:")
+            if raw == "<code>":
+                words.append(raw)
+            elif word.isalpha():
+                mixed = word.isascii() and not (word.islower() or word.isupper() or word[1:].islower())
+                words.append("<name>" if mixed else word.lower())
+            elif word:
+                _shape(word, words)
+            if last in "?:" or raw[-2:-1] == "?":
+                words.append("?" if "?" in raw[-2:] else ":")
+
+
+def _shape(word: str, words: list[str]) -> None:
+    """A token that is not letters alone."""
+    word = word[:80]
+    if word[0].isdigit() or (word[0] in "$€£" and word[1:2].isdigit()):
+        words.append("<math>" if _MATH.search(word) else "<number>")
+    elif "://" in word or word.startswith("www."):
+        words.append("<url>")
+    elif _FILE.match(word):
+        words.append("<file>")
+    elif "'" in word and word.replace("'", "").isalpha():
+        words.append(word.lower())
+    elif _NAME.match(word):
+        words.append("<name>")
+    elif _MATH.search(word):
+        words.append("<math>")
+    else:
+        words.extend(part.lower() for part in _PARTS.findall(word))
