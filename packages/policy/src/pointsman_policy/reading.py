@@ -85,7 +85,7 @@ _CODE = re.compile(
         | (?:sudo|npm|pip|git|docker|kubectl|curl|cd|apt|yarn|cargo)\s+[-\w./:@=]+(?:\s+[-\w./:@=]+)*\s*$
         | [\w.\[\]'"*&]+(?:\s+[\w.\[\]*&]+)?(?:\s*:\s*[\w\[\], ]+)?\s*(?:[-+*/|&%:]|<<)?=[^=]
         | [\w.]+\([^()]*(?:\([^()]*\)[^()]*)*\)\s*[;{:,]?\s*$
-        | "[\w\ -]+"\s*: | [\w-]+\s*:\s*["'\[{]\S
+        | "[\w-]+"\s*:\s
         | .*(?:[;{]|\)\s*=>.*)\s*$ )
     | [{}()\[\];,]+\s*$ | \}.*$
     )""",
@@ -95,10 +95,12 @@ _TRACE = re.compile(
     r"""\s*(?:Traceback\ \(|File\ "[^"]*",\ line\ \d|at\ [\w.$<>/]+\s?\(.*\)|Caused\ by:|Exception\ in\ |panic:|goroutine\ \d|
       [\w.]*(?:Error|Exception|Warning|Fault)\b\s*:|(?:fatal\ |syntax\ |compile\ )?error(?:\[\w+\]|\ [A-Z]+\d+)?\s*:|npm\ ERR|
       Segmentation\ fault|.*:\d+:\d+:\s*(?:fatal\ )?(?:error|warning)|thread\ '.*'\ panicked|Uncaught\ |Unhandled\ |
-      E\s{2,}\w|FAILED\b|ERROR\b|\[ERROR\])""",
+      .*\d\d:\d\d:\d\d.*\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|.*\bundefined\ reference\ to|E\s{2,}\w|FAILED\b|ERROR\b|\[ERROR\])""",
     re.VERBOSE,
 )
-_ERROR = re.compile(r"[A-Z]\w*(?:Error|Exception)\b|(?<![\w-])(?:errno|error code|exit code|HTTP [45]\d\d|segfault)\b")
+_ERROR = re.compile(
+    r"\b[A-Z]\w{0,60}(?:Error|Exception)\b|(?<![\w-])(?:errno|error code|exit code|HTTP [45]\d\d|segfault)\b"
+)
 _DIFF = re.compile(
     r"diff --git |@@ -\d|\+\+\+ \S|--- \S|[+-](?:\s{2,}|(?=[\w@}<#/{]))(?![a-z]+ [a-z]+ [a-z]+ )\S.*[\w(){};=:,]\s*$"
 )
@@ -113,7 +115,7 @@ _NAME = re.compile(
 )
 _MATH = re.compile(r"\\[a-zA-Z]+|\$[^$\s]|\^|[=<>≤≥±√∫∑π]|\d\s*[-+*/×÷]\s*\d|[a-z]\d?[-+*/]\d")
 _LATEX = re.compile(
-    r"\$[^$\n]{1,200}\$|\\(?:frac|sqrt|sum|int|begin|left|cdot|times|le|ge|pi|angle|triangle|boxed)\b|\\\("
+    r"\$[^$\s;](?:[^$\n;]{0,200}[^$\s;])?\$|\\(?:frac|sqrt|sum|int|begin|left|cdot|times|le|ge|pi|angle|triangle|boxed)\b|\\\("
 )
 _PARTS = re.compile(r"[^\W\d_]+")
 _WIDE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")  # these scripts do not part words: a character is one

@@ -1,0 +1,62 @@
+"""What the models see of a reading: names of features, in groups that are scaled each on its own."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from .lexicon import meanings
+from .reading import Reading
+
+GROUPS = 4
+"""Words and phrases; pieces of words; signs; meanings."""
+
+_POLITE = frozenset(
+    "please hi hello hey can could would will you i i'd i'm want need like to help me let us just now kindly so ok okay "
+    "and then also the a an am my we should must have got thanks dear "
+    "por favor pode poderia voce eu quero preciso gostaria de que me ola oi bom dia ajude ajuda um uma o os as".split()
+)
+
+
+def features(reading: Reading) -> tuple[set[str], list[str], set[str], set[str]]:
+    """The features of `reading`, by group."""
+    words = reading.words
+    phrases = set(words)
+    pairs = {f"{one} {two}" for one, two in zip(words, words[1:], strict=False)}
+    pieces = [piece for word in phrases if word[0] != "<" for piece in pieces_of(word)]
+    meant = {word: found for word in phrases | pairs if (found := meanings(word))}
+    phrases |= pairs
+    signs = set(reading.signs)
+    signs.add(f"in {reading.language}")
+    where = "code" if "code" in signs else "passage" if "passage" in signs or "long" in signs else "prose"
+    ideas = {idea for found in meant.values() for idea in found}
+    signs.add(f"in {where}")
+    known = {f"{where} {idea}" for idea in ideas} | ideas
+    openings = [opening(words, start) for start in reading.starts]
+    for verb, thing in openings:
+        phrases.add(f"^{verb}")
+        phrases.add(f"^{verb} {thing}")
+    for name, place in (("first", 0), ("last", -1)):
+        if openings:
+            verb, thing = openings[place]
+            phrases.add(f"{name} {verb}")
+            phrases.add(f"{where} {verb}")
+            does, what = meant.get(verb, ("-",)), meant.get(thing, ("-",))
+            known.update(f"{name} {one}" for one in does)
+            known.update(f"{where} {one}>" for one in does)
+            known.update(f"{one}>{two}" for one in does for two in what)
+    ordered = sorted(ideas)
+    known.update(f"{one}+{two}" for at, one in enumerate(ordered) for two in ordered[at + 1 :])
+    return phrases, pieces, signs, known
+
+
+def opening(words: tuple[str, ...], start: int) -> tuple[str, str]:
+    """What a sentence begins with, politeness and articles aside: mostly a verb and what it is done to."""
+    found = [word for word in words[start : start + 9] if word not in _POLITE][:2]
+    return (found + ["", ""])[0], (found + ["", ""])[1]
+
+
+@lru_cache(maxsize=4096)
+def pieces_of(word: str) -> tuple[str, ...]:
+    """Runs of three to five characters of `word`, its ends marked."""
+    marked = f"_{word[:24]}_"
+    return tuple(marked[at : at + size] for size in (3, 4, 5) for at in range(len(marked) - size + 1))

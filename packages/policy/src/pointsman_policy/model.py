@@ -1,0 +1,87 @@
+"""A linear model over named features, in a file that the standard library reads in milliseconds.
+
+The file is zlib over: a line of JSON (`Header`), a line for each feature, in the order of the groups, and for each
+feature one signed byte an output. A score is ``bias + sum over groups of scale x sum of weights / sqrt(features)``.
+
+To add up twelve weights at once, the row of a feature is one integer of twelve lanes: Python adds these in one step.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Self, TypedDict
+
+_LANE = 24
+"""Bits: enough for the sum of 65,000 bytes. A message has at most some thousand features."""
+_MASK = (1 << _LANE) - 1
+
+
+class Header(TypedDict):
+    """What stands in the first line of the file."""
+
+    outputs: list[str]
+    bias: list[float]
+    scales: list[float]
+    """Of each group: what one step of a byte is worth."""
+    sizes: list[int]
+    """How many features each group has."""
+    temperature: float
+    """By what scores are divided before they become probabilities."""
+
+
+class Model:
+    """Scores and probabilities of outputs."""
+
+    def __init__(self, header: Header, tables: Sequence[Mapping[str, int]]) -> None:
+        self.header = header
+        self._tables = tables
+
+    @classmethod
+    def loads(cls, data: bytes) -> Self:
+        """Read what `dumps` wrote."""
+        unpacked = zlib.decompress(data)
+        end = unpacked.index(b"\n")
+        header: Header = json.loads(unpacked[:end])
+        outputs, total = len(header["outputs"]), sum(header["sizes"])
+        weights = unpacked[len(unpacked) - outputs * total :]
+        names = unpacked[end + 1 : len(unpacked) - outputs * total].decode().split("\n")
+        bytes_a_lane = _LANE // 8
+        lanes = bytearray(len(weights) * bytes_a_lane)
+        lanes[::bytes_a_lane] = weights
+        width = outputs * bytes_a_lane
+        rows = [int.from_bytes(lanes[at : at + width], "little") for at in range(0, len(lanes), width)]
+        tables: list[dict[str, int]] = []
+        at = 0
+        for size in header["sizes"]:
+            tables.append(dict(zip(names[at : at + size], rows[at : at + size], strict=True)))
+            at += size
+        return cls(header, tables)
+
+    @staticmethod
+    def dumps(header: Header, groups: Sequence[Mapping[str, Sequence[int]]]) -> bytes:
+        """The file of a model whose weights, from -127 to 127, are given for each feature of each group."""
+        names = "\n".join(name for group in groups for name in group)
+        weights = bytes(weight + 128 for group in groups for row in group.values() for weight in row)
+        return zlib.compress(json.dumps(header).encode() + b"\n" + names.encode() + weights, 9)
+
+    def scores(self, groups: Iterable[Collection[str]]) -> list[float]:
+        """One number an output. `groups` are the features of one message."""
+        scores = list(self.header["bias"])
+        for table, scale, found in zip(self._tables, self.header["scales"], groups, strict=True):
+            rows = [table[name] for name in found if name in table]
+            if not rows:
+                continue
+            total, offset, step = sum(rows), 128 * len(rows), scale / math.sqrt(len(found))
+            for output in range(len(scores)):
+                scores[output] += ((total >> output * _LANE & _MASK) - offset) * step
+        return scores
+
+    def probabilities(self, scores: Sequence[float]) -> dict[str, float]:
+        """Calibrated, by output; they add up to 1."""
+        most = max(scores)
+        parts = [math.exp((score - most) / self.header["temperature"]) for score in scores]
+        whole = sum(parts)
+        return {name: part / whole for name, part in zip(self.header["outputs"], parts, strict=True)}
