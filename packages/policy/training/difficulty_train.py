@@ -1,0 +1,248 @@
+"""Train the model of difficulty and write it into the package: `python difficulty_train.py`.
+
+Everything is closed-form or convex and has no randomness but the hash of a prompt, so a second run writes the same file.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b85encode
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from difficulty_data import Outcomes, elsewhere, folds, outcomes
+from numpy.typing import NDArray
+from pointsman_policy.difficulty import MEASURES, SPREAD, measured, terms_of, tokens_of, window
+from sklearn.linear_model import LogisticRegression, Ridge
+
+Floats = NDArray[np.float64]
+WRITTEN = Path(__file__).resolve().parents[1] / "src" / "pointsman_policy" / "difficulty.json"
+
+TERMS, GATE_TERMS = 1_800, 700
+"""How many terms an expert, and all gates together, keep: the size of the file and the time of a decision."""
+SEEN = 5
+"""A term that fewer prompts of a kind have is not looked at."""
+SHRINK_BASE = 1e5
+CHOICES = ((5.0, 0.07), (20.0, 0.07), (20.0, 0.0), (5.0, 0.2))
+"""For each expert, chosen by the inner folds: how strongly it is shrunk, and how much a measure weighs beside a term."""
+INNER, SEED = 3, 9
+OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Prompts as the model sees them."""
+
+    terms: Sequence[frozenset[str]]
+    measures: Floats
+
+    @classmethod
+    def of(cls, prompts: Sequence[str]) -> Texts:
+        terms: list[frozenset[str]] = []
+        rows: list[list[float]] = []
+        for prompt in prompts:
+            text = prompt.strip()
+            read = window(text)
+            tokens = tokens_of(read)
+            terms.append(frozenset(terms_of(tokens)))
+            rows.append(measured(read, tokens, len(text)))
+        return cls(terms, np.array(rows))
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> Texts:
+        return Texts([self.terms[row] for row in rows], self.measures[rows])
+
+    def counted(self, names: Sequence[str]) -> sp.csr_matrix:
+        """A column each of `names`, scaled by the number of terms of the prompt."""
+        column = {name: number for number, name in enumerate(names)}
+        pointers, indices, values = [0], list[int](), list[float]()
+        for terms in self.terms:
+            found = sorted(column[term] for term in terms if term in column)
+            indices += found
+            values += [len(terms) ** -0.5] * len(found)
+            pointers.append(len(indices))
+        return sp.csr_matrix((values, indices, pointers), shape=(len(self.terms), len(names)))
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    constant: float = 0.0
+    measures: Floats = field(default_factory=lambda: np.zeros(len(MEASURES)))
+    names: Sequence[str] = ()
+    terms: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def __call__(self, texts: Texts, scaled: Floats) -> Floats:
+        said = texts.counted(self.names) @ self.terms if len(self.names) else 0.0
+        return self.constant + said + scaled @ self.measures
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    means: Floats
+    scales: Floats
+    base: Weights
+    gates: Mapping[str, Weights]
+    gaps: Mapping[str, Weights]
+    curves: Mapping[str, tuple[float, float]]
+
+    def scaled(self, texts: Texts) -> Floats:
+        return np.clip((texts.measures - self.means) * self.scales, -SPREAD, SPREAD)
+
+    def __call__(self, texts: Texts) -> Floats:
+        scaled = self.scaled(texts)
+        base = self.base(texts, scaled)
+        votes = np.array([gate(texts, scaled) for gate in self.gates.values()])
+        shares = np.exp(votes - votes.max(0))
+        shares[shares <= 0.01] = 0.0
+        chances = np.array(
+            [1 / (1 + np.exp(-slope * (base + self.gaps[kind](texts, scaled)) - offset)) for kind, (slope, offset) in self.curves.items()]
+        )
+        result: Floats = (shares * chances).sum(0) / shares.sum(0)
+        return result
+
+
+def train(rows: Outcomes, texts: Texts, others: Texts) -> Trained:
+    means = texts.measures.mean(0)
+    scales = 1 / (texts.measures.std(0) + 1e-9)
+    scaled = np.clip((texts.measures - means) * scales, -SPREAD, SPREAD)
+    kinds = rows.large
+    base = _base(rows, scaled)
+    gaps = {OTHER: Weights()}
+    curves: dict[str, tuple[float, float]] = {}
+    for kind in kinds:
+        own = np.flatnonzero(rows.sets == kind)
+        gaps[kind], curves[kind] = _expert(rows[own], texts[own], scaled[own], base)
+    curves[OTHER] = _other_curve(rows, scaled)
+    gates = _gates(rows, texts, scaled, others, np.clip((others.measures - means) * scales, -SPREAD, SPREAD))
+    order = [*kinds, OTHER]
+    return Trained(means, scales, base, {k: gates[k] for k in order}, gaps, {k: curves[k] for k in order})
+
+
+def _base(rows: Outcomes, scaled: Floats) -> Weights:
+    """What measures say everywhere: learnt from differences within a set only, since sets differ by their models, too."""
+    x, y = scaled.copy(), rows.gap.copy()
+    for kind in np.unique(rows.sets):
+        own = rows.sets == kind
+        x[own] -= x[own].mean(0)
+        y[own] -= y[own].mean()
+    weights = np.linalg.solve(x.T @ x + SHRINK_BASE * np.eye(x.shape[1]), x.T @ y)
+    return Weights(-float(scaled.mean(0) @ weights), weights)
+
+
+def _expert(rows: Outcomes, texts: Texts, scaled: Floats, base: Weights) -> tuple[Weights, tuple[float, float]]:
+    """The expert of the one set of `rows`, and the curve from its gap to a chance, from prompts that it had not seen."""
+    rest = rows.gap - base(texts, scaled)
+    inner = folds(rows.clusters, INNER, SEED)
+    best, chosen, unseen = np.inf, CHOICES[0], rest
+    for choice in CHOICES:
+        guess = np.zeros(len(rest))
+        for number in range(INNER):
+            seen, new = np.flatnonzero(inner != number), np.flatnonzero(inner == number)
+            if len(seen) and len(new):
+                guess[new] = _fit(texts[seen], scaled[seen], rest[seen], choice)(texts[new], scaled[new])
+        error = float(((guess - rest) ** 2).mean())
+        if error < best:
+            best, chosen, unseen = error, choice, guess
+    return _fit(texts, scaled, rest, chosen), _curve(unseen + rows.gap - rest, rows.gap > 0, np.ones(len(rest)))
+
+
+def _fit(texts: Texts, scaled: Floats, y: Floats, choice: tuple[float, float]) -> Weights:
+    shrink, weight = choice
+    counts = Counter(term for terms in texts.terms for term in terms)
+    names = sorted(term for term, count in counts.items() if count >= SEEN)
+    for last in (False, True):
+        x = texts.counted(names)
+        both = sp.hstack([x, sp.csr_matrix(scaled * weight)]).tocsr() if weight else x
+        ridge = Ridge(alpha=shrink, solver="sparse_cg", tol=1e-4).fit(both, y)
+        if last or len(names) <= TERMS:
+            break
+        moved = np.abs(ridge.coef_[: len(names)]) * np.sqrt(np.array([counts[name] for name in names]))
+        names = sorted(names[at] for at in np.argsort(-moved, kind="stable")[:TERMS])
+    measures = ridge.coef_[len(names) :] * weight if weight else np.zeros(scaled.shape[1])
+    return Weights(float(ridge.intercept_), measures, names, ridge.coef_[: len(names)])
+
+
+def _curve(gap: Floats, better: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
+    scale = gap.std() or 1.0
+    fitted = LogisticRegression(C=100.0).fit((gap / scale)[:, None], better, sample_weight=weights / weights.mean())
+    return max(0.0, float(fitted.coef_[0, 0] / scale)), float(fitted.intercept_[0])
+
+
+def _other_curve(rows: Outcomes, scaled: Floats) -> tuple[float, float]:
+    """Of prompts of no kind: what the measures say of each set when they were learnt from the others; sets weigh the same."""
+    guess, weights = np.zeros(len(rows.gap)), np.zeros(len(rows.gap))
+    for kind in rows.large:
+        own = rows.sets == kind
+        apart = ~np.isin(rows.clusters, rows.clusters[own])
+        if not apart.any():
+            apart = own
+        guess[own] = scaled[own] @ _base(rows[apart], scaled[apart]).measures
+        weights[own] = 1 / own.sum()
+    guess += _base(rows, scaled).constant
+    return _curve(guess[weights > 0], rows.gap[weights > 0] > 0, weights[weights > 0])
+
+
+def _gates(rows: Outcomes, texts: Texts, scaled: Floats, others: Texts, others_scaled: Floats) -> dict[str, Weights]:
+    kinds = np.concatenate([np.where(np.isin(rows.sets, rows.large), rows.sets, OTHER), np.full(len(others.terms), OTHER)])
+    both = Texts([*texts.terms, *others.terms], np.concatenate([texts.measures, others.measures]))
+    counts: Counter[str] = Counter()  # of shares, so that a large kind does not choose the terms for all
+    for kind in np.unique(kinds):
+        own = np.flatnonzero(kinds == kind)
+        for term, count in Counter(term for row in own for term in both.terms[row]).items():
+            counts[term] += count / len(own)  # type: ignore[assignment]
+    names = sorted(sorted(counts, key=lambda term: (-counts[term], term))[:GATE_TERMS])
+    x = both.counted(names)
+    fitted = LogisticRegression(C=10.0, class_weight="balanced", max_iter=100, tol=1e-3).fit(x, kinds)
+    none = np.zeros(len(MEASURES))
+    return {
+        str(kind): Weights(float(fitted.intercept_[at]), none, names, fitted.coef_[at])
+        for at, kind in enumerate(fitted.classes_)
+    }
+
+
+def written(trained: Trained) -> str:
+    """The model as `pointsman_policy.difficulty.read_model` reads it."""
+    experts = [
+        {
+            "kind": kind,
+            "gate": _written(trained.gates[kind]),
+            "gap": _written(trained.gaps[kind]),
+            "slope": _short(slope),
+            "offset": _short(offset),
+        }
+        for kind, (slope, offset) in trained.curves.items()
+    ]
+    means, scales = map(_short, trained.means), map(_short, trained.scales)
+    model = {"means": [*means], "scales": [*scales], "base": _written(trained.base), "experts": experts}
+    return json.dumps(model, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.4g}")
+
+
+def _written(weights: Weights) -> dict[str, object]:
+    scale = float(np.abs(weights.terms).max()) / 127 if len(weights.terms) else 0.0
+    steps = np.round(weights.terms / scale).astype(np.int8) if scale else np.zeros(len(weights.terms), np.int8)
+    return {
+        "constant": _short(weights.constant),
+        "measures": [_short(weight) for weight in weights.measures] if weights.measures.any() else [],
+        "terms": "\t".join(weights.names),
+        "scale": _short(scale),
+        "weights": b85encode(steps.tobytes()).decode(),
+    }
+
+
+def main() -> None:
+    rows = outcomes()
+    trained = train(rows, Texts.of(rows.prompts), Texts.of(elsewhere(rows.clusters)))
+    text = written(trained)
+    WRITTEN.write_text(text, "utf-8")
+    print(f"{WRITTEN.name}: {len(text.encode()) / 1000:.0f} kB, kinds {', '.join(trained.curves)}")
+
+
+if __name__ == "__main__":
+    main()
