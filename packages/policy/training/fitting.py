@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 
 from pointsman_policy.classification import TASKS
-from pointsman_policy.features import GROUPS
+from pointsman_policy.features import GROUPS, SPELT, features, pieces_of
+from pointsman_policy.reading import read
 
 SEED = 9
 RARE = 3
@@ -26,6 +27,13 @@ STRENGTH = 1.0
 
 Groups = tuple[Collection[str], ...]
 Vocabulary = list[dict[str, int]]
+
+
+def features_of(text: str) -> Groups:
+    """As at run time, with the pieces of words written out."""
+    groups: list[Collection[str]] = list(features(read(text)))
+    groups[SPELT] = [piece for word in groups[SPELT] for piece in pieces_of(word)]
+    return tuple(groups)
 
 
 def chosen(rows: Sequence[corpus.Row], candidates: Sequence[int]) -> list[int]:

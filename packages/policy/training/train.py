@@ -15,9 +15,7 @@ from judging import left_out
 
 import pointsman_policy
 from pointsman_policy.classification import MODEL, TASKS
-from pointsman_policy.features import features
 from pointsman_policy.model import Header, Model
-from pointsman_policy.reading import read
 
 KEPT = 30_000
 """Features in the file: those with the largest weights."""
@@ -27,7 +25,7 @@ def main() -> None:
     if not corpus.PROMPTS.exists():
         sys.exit(f"{corpus.PROMPTS} is not there: set POINTSMAN_DATA to the folder that has it")
     rows = corpus.rows()
-    seen = [features(read(row.text)) for row in rows]
+    seen = [fitting.features_of(row.text) for row in rows]
     labels = np.array([TASKS.index(row.label) for row in rows])
     temperature = fitting.temperature_of(left_out(rows, seen, labels), labels)
     learnt = fitting.chosen(rows, range(len(rows)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from .lexicon import meanings
 from .reading import Reading
 
 GROUPS = 4
+SPELT = 1
+"""The group that stands for pieces."""
 """Words and phrases; pieces of words; signs; meanings."""
 
 _POLITE = frozenset(
@@ -18,35 +18,36 @@ _POLITE = frozenset(
 
 
 def features(reading: Reading) -> tuple[set[str], list[str], set[str], set[str]]:
-    """The features of `reading`, by group."""
+    """The features of `reading`, by group; for the second, words that `pieces_of` takes to pieces."""
     words = reading.words
     phrases = set(words)
+    spelt = [word for word in phrases if word[0] != "<"]
     pairs = {f"{one} {two}" for one, two in zip(words, words[1:], strict=False)}
-    pieces = [piece for word in phrases if word[0] != "<" for piece in pieces_of(word)]
-    meant = {word: found for word in phrases | pairs if (found := meanings(word))}
+    meant = {word: found for word in phrases if (found := meanings(word))}
+    if any(len(word) == 1 and word > "\u3000" for word in phrases):
+        meant |= {pair: found for pair in pairs if (found := meanings(pair))}
     phrases |= pairs
     signs = set(reading.signs)
     signs.add(f"in {reading.language}")
     where = "code" if "code" in signs else "passage" if "passage" in signs or "long" in signs else "prose"
-    ideas = {idea for found in meant.values() for idea in found}
     signs.add(f"in {where}")
-    known = {f"{where} {idea}" for idea in ideas} | ideas
+    ideas = sorted({idea for found in meant.values() for idea in found})
+    known = {f"{where} {idea}" for idea in ideas}
+    known.update(ideas)
+    known.update(f"{one}+{two}" for at, one in enumerate(ideas) for two in ideas[at + 1 :])
     openings = [opening(words, start) for start in reading.starts]
     for verb, thing in openings:
         phrases.add(f"^{verb}")
         phrases.add(f"^{verb} {thing}")
-    for name, place in (("first", 0), ("last", -1)):
-        if openings:
-            verb, thing = openings[place]
-            phrases.add(f"{name} {verb}")
-            phrases.add(f"{where} {verb}")
-            does, what = meant.get(verb, ("-",)), meant.get(thing, ("-",))
-            known.update(f"{name} {one}" for one in does)
-            known.update(f"{where} {one}>" for one in does)
-            known.update(f"{one}>{two}" for one in does for two in what)
-    ordered = sorted(ideas)
-    known.update(f"{one}+{two}" for at, one in enumerate(ordered) for two in ordered[at + 1 :])
-    return phrases, pieces, signs, known
+    for name, place in (("first", 0), ("last", -1)) if openings else ():
+        verb, thing = openings[place]
+        phrases.add(f"{name} {verb}")
+        phrases.add(f"{where} {verb}")
+        does, what = meant.get(verb, ("-",)), meant.get(thing, ("-",))
+        known.update(f"{name} {one}" for one in does)
+        known.update(f"{where} {one}>" for one in does)
+        known.update(f"{one}>{two}" for one in does for two in what)
+    return phrases, spelt, signs, known
 
 
 def opening(words: tuple[str, ...], start: int) -> tuple[str, str]:
@@ -55,7 +56,6 @@ def opening(words: tuple[str, ...], start: int) -> tuple[str, str]:
     return (found + ["", ""])[0], (found + ["", ""])[1]
 
 
-@lru_cache(maxsize=4096)
 def pieces_of(word: str) -> tuple[str, ...]:
     """Runs of three to five characters of `word`, its ends marked."""
     marked = f"_{word[:24]}_"

@@ -100,7 +100,7 @@ for _meaning, _words in _MEANINGS.items():
 _LENGTHS = range(min(map(len, _BEGUN)), max(map(len, _BEGUN)) + 1)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def meanings(word: str) -> tuple[str, ...]:
     """What `word` may mean, if it is known here."""
     found = set(_EXACT.get(word, ()))

@@ -14,8 +14,12 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Self, TypedDict
 
+from .features import SPELT, pieces_of
+
 _LANE = 24
 """Bits: enough for the sum of 65,000 bytes. A message has at most some thousand features."""
+WORDS = 8_000
+"""Of how many words the sums are kept: the same words come again in every message."""
 _MASK = (1 << _LANE) - 1
 
 
@@ -38,6 +42,7 @@ class Model:
     def __init__(self, header: Header, tables: Sequence[Mapping[str, int]]) -> None:
         self.header = header
         self._tables = tables
+        self._spelt: dict[str, tuple[int, int, int]] = {}
 
     @classmethod
     def loads(cls, data: bytes) -> Self:
@@ -70,14 +75,27 @@ class Model:
     def scores(self, groups: Iterable[Collection[str]]) -> list[float]:
         """One number an output. `groups` are the features of one message."""
         scores = list(self.header["bias"])
-        for table, scale, found in zip(self._tables, self.header["scales"], groups, strict=True):
-            rows = [table[name] for name in found if name in table]
-            if not rows:
-                continue
-            total, offset, step = sum(rows), 128 * len(rows), scale / math.sqrt(len(found))
-            for output in range(len(scores)):
-                scores[output] += ((total >> output * _LANE & _MASK) - offset) * step
+        for place, (table, scale, found) in enumerate(zip(self._tables, self.header["scales"], groups, strict=True)):
+            if place == SPELT:
+                spelt = [self._spelt.get(word) or self._spell(word) for word in found]
+                total, known, size = map(sum, zip(*spelt, strict=True)) if spelt else (0, 0, 0)
+            else:
+                rows = [table[name] for name in found if name in table]
+                total, known, size = sum(rows), len(rows), len(found)
+            if known:
+                offset, step = 128 * known, scale / math.sqrt(size)
+                for output in range(len(scores)):
+                    scores[output] += ((total >> output * _LANE & _MASK) - offset) * step
         return scores
+
+    def _spell(self, word: str) -> tuple[int, int, int]:
+        """The sum of the rows of a word's pieces, how many rows these are, and how many pieces."""
+        pieces = pieces_of(word)
+        rows = [self._tables[SPELT][piece] for piece in pieces if piece in self._tables[SPELT]]
+        if len(self._spelt) >= WORDS:
+            self._spelt.clear()
+        self._spelt[word] = found = sum(rows), len(rows), len(pieces)
+        return found
 
     def probabilities(self, scores: Sequence[float]) -> dict[str, float]:
         """Calibrated, by output; they add up to 1."""

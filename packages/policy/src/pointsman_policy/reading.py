@@ -14,10 +14,12 @@ from pointsman import ChatRequest
 
 from .language import language_of
 
-HEAD, TAIL = 2_400, 2_400
+HEAD, TAIL = 1_600, 1_200
 """How many characters of a message are read at its beginning and at its end."""
-FIRST, LAST = 700, 700
+FIRST, LAST = 480, 360
 """How many characters of its prose are taken apart into words, at its beginning and at its end."""
+SAMPLE = 600
+"""How many characters of code are looked at for which language it is in."""
 MESSAGES = 8
 """How many messages before the last are looked at for code, errors and tools."""
 
@@ -98,9 +100,7 @@ _TRACE = re.compile(
       .*\d\d:\d\d:\d\d.*\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|.*\bundefined\ reference\ to|E\s{2,}\w|FAILED\b|ERROR\b|\[ERROR\])""",
     re.VERBOSE,
 )
-_ERROR = re.compile(
-    r"\b[A-Z]\w{0,60}(?:Error|Exception)\b|(?<![\w-])(?:errno|error code|exit code|HTTP [45]\d\d|segfault)\b"
-)
+_ERROR = re.compile(r"\b[A-Z]\w{0,60}(?:Error|Exception)\b|\b(?:error code|Error:)")
 _DIFF = re.compile(
     r"diff --git |@@ -\d|\+\+\+ \S|--- \S|[+-](?:\s{2,}|(?=[\w@}<#/{]))(?![a-z]+ [a-z]+ [a-z]+ )\S.*[\w(){};=:,]\s*$"
 )
@@ -149,10 +149,11 @@ def _message(text: str, earlier: Iterable[str] = (), before: Reading | None = No
     signs.update(earlier)
     if code:
         signs |= {"code", f"code {_size(len(code), (80, 300, 900))}"}
-        signs.update(f"syntax {name}" for name, pattern in _SYNTAXES if pattern.search(code))
-        if _TESTS.search(code):
+        sample = code[:SAMPLE]
+        signs.update(f"syntax {name}" for name, pattern in _SYNTAXES if pattern.search(sample))
+        if _TESTS.search(sample):
             signs.add("tests")
-        if _STUB.search(code):
+        if _STUB.search(code[-100:]):
             signs.add("stub")
     words: list[str] = []
     starts: list[int] = []
@@ -204,9 +205,9 @@ class _Page:
             self.items += 1
         elif _SPEAKER.match(line):
             self.speakers += 1
-        if _LATEX.search(line):
+        if ("$" in line or "\\" in line) and _LATEX.search(line):
             self.signs.add("math")
-        if _ERROR.search(line):
+        if ("rror" in line or "xception" in line) and _ERROR.search(line):
             self.signs.add("error")
         if len(line) > 250:
             self.signs.add("passage")
