@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from difficulty_data import Outcomes, elsewhere, folds, outcomes
 from numpy.typing import NDArray
-from pointsman_policy.difficulty import MEASURES, SPREAD, measured, terms_of, tokens_of, window
+from pointsman_policy.difficulty import MEASURES, SPREAD, UNLIKELY, measured, terms_of, tokens_of, window
 from sklearn.linear_model import LogisticRegression, Ridge
 
 Floats = NDArray[np.float64]
@@ -96,7 +96,7 @@ class Trained:
         base = self.base(texts, scaled)
         votes = np.array([gate(texts, scaled) for gate in self.gates.values()])
         shares = np.exp(votes - votes.max(0))
-        shares[shares <= 0.01] = 0.0
+        shares[shares <= UNLIKELY] = 0.0
         chances = np.array(
             [1 / (1 + np.exp(-slope * (base + self.gaps[kind](texts, scaled)) - offset)) for kind, (slope, offset) in self.curves.items()]
         )
@@ -129,40 +129,55 @@ def _base(rows: Outcomes, scaled: Floats) -> Weights:
         x[own] -= x[own].mean(0)
         y[own] -= y[own].mean()
     weights = np.linalg.solve(x.T @ x + SHRINK_BASE * np.eye(x.shape[1]), x.T @ y)
-    return Weights(-float(scaled.mean(0) @ weights), weights)
+    return Weights(0.0, weights)
 
 
 def _expert(rows: Outcomes, texts: Texts, scaled: Floats, base: Weights) -> tuple[Weights, tuple[float, float]]:
     """The expert of the one set of `rows`, and the curve from its gap to a chance, from prompts that it had not seen."""
     rest = rows.gap - base(texts, scaled)
+    counts = Counter(term for terms in texts.terms for term in terms)
+    names = sorted(term for term, count in counts.items() if count >= SEEN)
+    x = texts.counted(names)
     inner = folds(rows.clusters, INNER, SEED)
     best, chosen, unseen = np.inf, CHOICES[0], rest
     for choice in CHOICES:
-        guess = np.zeros(len(rest))
+        guess = np.full(len(rest), rest.mean())
         for number in range(INNER):
             seen, new = np.flatnonzero(inner != number), np.flatnonzero(inner == number)
             if len(seen) and len(new):
-                guess[new] = _fit(texts[seen], scaled[seen], rest[seen], choice)(texts[new], scaled[new])
+                guess[new] = _fit(x[seen], scaled[seen], rest[seen], choice)(x[new], scaled[new])
         error = float(((guess - rest) ** 2).mean())
         if error < best:
             best, chosen, unseen = error, choice, guess
-    return _fit(texts, scaled, rest, chosen), _curve(unseen + rows.gap - rest, rows.gap > 0, np.ones(len(rest)))
+    fit = _fit(x, scaled, rest, chosen)
+    kept = Weights(fit.constant, fit.measures, [names[at] for at in fit.kept], fit.terms)
+    return kept, _curve(unseen + rows.gap - rest, rows.gap > 0, np.ones(len(rest)))
 
 
-def _fit(texts: Texts, scaled: Floats, y: Floats, choice: tuple[float, float]) -> Weights:
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    constant: float
+    measures: Floats
+    kept: NDArray[np.intp]
+    terms: Floats
+
+    def __call__(self, x: sp.csr_matrix, scaled: Floats) -> Floats:
+        result: Floats = self.constant + x[:, self.kept] @ self.terms + scaled @ self.measures
+        return result
+
+
+def _fit(x: sp.csr_matrix, scaled: Floats, y: Floats, choice: tuple[float, float]) -> _Fit:
+    """Ridge regression on all terms, then on those that moved the most."""
     shrink, weight = choice
-    counts = Counter(term for terms in texts.terms for term in terms)
-    names = sorted(term for term, count in counts.items() if count >= SEEN)
-    for last in (False, True):
-        x = texts.counted(names)
-        both = sp.hstack([x, sp.csr_matrix(scaled * weight)]).tocsr() if weight else x
-        ridge = Ridge(alpha=shrink, solver="sparse_cg", tol=1e-4).fit(both, y)
-        if last or len(names) <= TERMS:
-            break
-        moved = np.abs(ridge.coef_[: len(names)]) * np.sqrt(np.array([counts[name] for name in names]))
-        names = sorted(names[at] for at in np.argsort(-moved, kind="stable")[:TERMS])
-    measures = ridge.coef_[len(names) :] * weight if weight else np.zeros(scaled.shape[1])
-    return Weights(float(ridge.intercept_), measures, names, ridge.coef_[: len(names)])
+    kept = np.arange(x.shape[1])
+    while True:
+        both = sp.hstack([x[:, kept], sp.csr_matrix(scaled * weight)]).tocsr()
+        ridge = Ridge(alpha=shrink, solver="sparse_cg", tol=1e-3).fit(both, y)
+        terms = ridge.coef_[: len(kept)]
+        if len(kept) <= TERMS:
+            return _Fit(float(ridge.intercept_), ridge.coef_[len(kept) :] * weight, kept, terms)
+        moved = np.abs(terms) * np.sqrt(np.asarray(x[:, kept].astype(bool).sum(0)).ravel())
+        kept = np.sort(np.argsort(-moved, kind="stable")[:TERMS])
 
 
 def _curve(gap: Floats, better: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
@@ -181,7 +196,6 @@ def _other_curve(rows: Outcomes, scaled: Floats) -> tuple[float, float]:
             apart = own
         guess[own] = scaled[own] @ _base(rows[apart], scaled[apart]).measures
         weights[own] = 1 / own.sum()
-    guess += _base(rows, scaled).constant
     return _curve(guess[weights > 0], rows.gap[weights > 0] > 0, weights[weights > 0])
 
 
@@ -205,18 +219,27 @@ def _gates(rows: Outcomes, texts: Texts, scaled: Floats, others: Texts, others_s
 
 def written(trained: Trained) -> str:
     """The model as `pointsman_policy.difficulty.read_model` reads it."""
-    experts = [
+    kinds = [
         {
             "kind": kind,
-            "gate": _written(trained.gates[kind]),
-            "gap": _written(trained.gaps[kind]),
+            "gate": _short(trained.gates[kind].constant),
+            "gates": _packed(trained.gates[kind].terms),
             "slope": _short(slope),
             "offset": _short(offset),
+            "constant": _short(trained.gaps[kind].constant),
+            "measures": _shorts(trained.gaps[kind].measures) if trained.gaps[kind].measures.any() else [],
+            "terms": "\t".join(trained.gaps[kind].names),
+            "weights": _packed(trained.gaps[kind].terms),
         }
         for kind, (slope, offset) in trained.curves.items()
     ]
-    means, scales = map(_short, trained.means), map(_short, trained.scales)
-    model = {"means": [*means], "scales": [*scales], "base": _written(trained.base), "experts": experts}
+    model = {
+        "means": _shorts(trained.means),
+        "scales": _shorts(trained.scales),
+        "base": _shorts(trained.base.measures),
+        "gated": "\t".join(next(iter(trained.gates.values())).names),
+        "kinds": kinds,
+    }
     return json.dumps(model, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
@@ -224,16 +247,14 @@ def _short(number: float) -> float:
     return float(f"{number:.4g}")
 
 
-def _written(weights: Weights) -> dict[str, object]:
-    scale = float(np.abs(weights.terms).max()) / 127 if len(weights.terms) else 0.0
-    steps = np.round(weights.terms / scale).astype(np.int8) if scale else np.zeros(len(weights.terms), np.int8)
-    return {
-        "constant": _short(weights.constant),
-        "measures": [_short(weight) for weight in weights.measures] if weights.measures.any() else [],
-        "terms": "\t".join(weights.names),
-        "scale": _short(scale),
-        "weights": b85encode(steps.tobytes()).decode(),
-    }
+def _shorts(numbers: Floats) -> list[float]:
+    return [_short(number) for number in numbers]
+
+
+def _packed(weights: Floats) -> tuple[float, str]:
+    """Signed bytes in base 85, and what one step of them is worth."""
+    scale = _short(float(np.abs(weights).max()) / 126) if len(weights) else 0.0
+    return scale, b85encode(np.round(weights / (scale or 1.0)).astype(np.int8).tobytes()).decode()
 
 
 def main() -> None:

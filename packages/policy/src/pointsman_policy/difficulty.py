@@ -30,6 +30,8 @@ LETTERS = 6
 """A word counts as far as its sixth letter: *integral* and *integrals* are one term."""
 FOLLOW_UP = 60
 """A message of fewer characters is read together with what the person said before it."""
+UNLIKELY = 0.01
+"""An expert whose kind is so much less likely than the likeliest is not asked."""
 SPREAD = 3.0
 """A measure counts up to so many standard deviations from its mean: an odd text is no extreme one."""
 
@@ -108,29 +110,21 @@ def measured(text: str, tokens: Sequence[str], characters: int) -> list[float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Linear:
-    """A weighted sum of terms and measures."""
+class Expert:
+    """What is known of one kind of prompt: by how much a strong model's answer is better, and how likely it is better."""
 
     constant: float
     measures: Sequence[float]
     terms: Mapping[str, float]
     known: frozenset[str]
-
-    def __call__(self, terms: set[str], scale: float, measures: Sequence[float]) -> float:
-        found = sum(map(self.terms.__getitem__, terms & self.known))
-        return self.constant + scale * found + sum(map(mul, self.measures, measures))
-
-
-@dataclass(frozen=True, slots=True)
-class Expert:
-    """What is known of one kind of prompts."""
-
-    gate: Linear
-    gap: Linear
-    """By how much a stronger model's answer is better, in quality from 0 to 1, on top of what the measures say."""
     slope: float
     offset: float
-    """From the gap to the log odds that the stronger model's answer is better."""
+    """From the gap, a difference of qualities from 0 to 1, to the log odds that the strong model's answer is better."""
+
+    def chance(self, base: float, terms: set[str], scale: float, measures: Sequence[float]) -> float:
+        found = sum(map(self.terms.__getitem__, terms & self.known))
+        gap = base + self.constant + scale * found + sum(map(mul, self.measures, measures))
+        return 1 / (1 + exp(-self.slope * gap - self.offset))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +132,13 @@ class Model:
     means: Sequence[float]
     scales: Sequence[float]
     """Of the measures: 1 / standard deviation."""
-    base: Linear
+    base: Sequence[float]
+    """The weights of the measures for every kind of prompt."""
     experts: Sequence[Expert]
-    """The last is of no kind in particular; its gap has no terms."""
+    """The last is of no kind in particular: it has no terms."""
+    gates: Sequence[tuple[float, Mapping[str, float]]]
+    """For each expert a constant and the weights of the terms in `gated`: the log odds of its kind."""
+    gated: frozenset[str]
 
     def __call__(self, text: str) -> float:
         text = text.strip()
@@ -152,13 +150,14 @@ class Model:
             min(SPREAD, max(-SPREAD, (value - mean) * by))
             for value, mean, by in zip(measured(read, tokens, len(text)), self.means, self.scales, strict=True)
         ]
-        base = self.base(set(), 0.0, measures)
-        votes = [expert.gate(terms, scale, measures) for expert in self.experts]
+        base = sum(map(mul, self.base, measures))
+        found = terms & self.gated
+        votes = [constant + scale * sum(map(weights.__getitem__, found)) for constant, weights in self.gates]
         most = max(votes)
         shares = [exp(vote - most) for vote in votes]
-        likely = [(share, expert) for share, expert in zip(shares, self.experts, strict=True) if share > 0.01]
-        odds = ((e.slope * (base + e.gap(terms, scale, measures)) + e.offset, share) for share, e in likely)
-        return sum(share / (1 + exp(-logit)) for logit, share in odds) / sum(share for share, _ in likely)
+        likely = [(share, expert) for share, expert in zip(shares, self.experts, strict=True) if share > UNLIKELY]
+        told = sum(share * expert.chance(base, terms, scale, measures) for share, expert in likely)
+        return told / sum(share for share, _ in likely)
 
 
 @cache
@@ -168,19 +167,27 @@ def model() -> Model:
 
 
 def read_model(text: str) -> Model:
-    """A model as `difficulty_train.py` writes it: weights are signed bytes in base 85, times a scale each."""
+    """A model as `difficulty_train.py` writes it: terms parted by tabs; weights are signed bytes in base 85, to be scaled."""
     data = json.loads(text)
-    experts = [
-        Expert(_linear(kind["gate"]), _linear(kind["gap"]), kind["slope"], kind["offset"]) for kind in data["experts"]
-    ]
-    return Model(data["means"], data["scales"], _linear(data["base"]), experts)
+    experts: list[Expert] = []
+    gates: list[tuple[float, Mapping[str, float]]] = []
+    gated = _names(data["gated"])
+    for kind in data["kinds"]:
+        names = _names(kind["terms"])
+        terms = dict(zip(names, _weights(kind["weights"]), strict=True))
+        curve = kind["slope"], kind["offset"]
+        experts.append(Expert(kind["constant"], kind["measures"], terms, frozenset(names), *curve))
+        gates.append((kind["gate"], dict(zip(gated, _weights(kind["gates"]), strict=True))))
+    return Model(data["means"], data["scales"], data["base"], experts, gates, frozenset(gated))
 
 
-def _linear(data: Mapping[str, Any]) -> Linear:
-    names = data["terms"].split("\t") if data["terms"] else []
-    scale = data["scale"]
-    weights = [(byte - 256 if byte > 127 else byte) * scale for byte in b85decode(data["weights"])]
-    return Linear(data["constant"], data["measures"], dict(zip(names, weights, strict=True)), frozenset(names))
+def _names(text: str) -> list[str]:
+    return text.split("\t") if text else []
+
+
+def _weights(packed: Sequence[Any]) -> list[float]:
+    scale, text = packed
+    return [(byte - 256 if byte > 127 else byte) * scale for byte in b85decode(text)]
 
 
 def difficulty_of(request: ChatRequest | str) -> float:
