@@ -46,9 +46,10 @@ class Conversations:
             characters += floor_characters(message.text)
             if message.role not in ("system", "user"):
                 continue
+            digest.update(b"%s %d " % (message.role.encode(), len(message.parts)))
             for part in message.parts:
                 said = (part.text if isinstance(part, Text) else part.url).encode("utf-8", "surrogatepass")
-                digest.update(b"%s %s %d " % (message.role.encode(), type(part).__name__.encode(), len(said)))
+                digest.update(b"%s %d " % (type(part).__name__.encode(), len(said)))
                 digest.update(said)
             if message.role == "user":
                 found.append(Beginning(digest.digest(), characters // FLOOR_CHARACTERS_PER_TOKEN))
