@@ -40,7 +40,9 @@ def told(*calls: PastCall, now: float = NOW) -> Histories:
 
 def near(measured: Measured, **parts: float | None) -> None:
     for name, value in parts.items():
-        assert getattr(measured, name) == (None if value is None else pytest.approx(value, rel=RATIO - 1, abs=1e-9)), name
+        assert getattr(measured, name) == (None if value is None else pytest.approx(value, rel=RATIO - 1, abs=1e-9)), (
+            name
+        )
 
 
 # What one attempt says -----------------------------------------------------------------------------------------------

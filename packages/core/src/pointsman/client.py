@@ -209,8 +209,9 @@ class AsyncClient:
         call that this client has not made lately the ledger is waited for: then it raises `StoreError`, too.
         """
         self._open_connections()
-        if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
-            raise InvalidRequest(f"a score is a number from 0 to 1, not {score!r}")
+        given: object = score
+        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1:
+            raise InvalidRequest(f"a score is a number from 0 to 1, not {given!r}")
         await self._memory.rate(reply if isinstance(reply, str) else reply.call_id, float(score))
 
     async def connect(self, provider: str) -> HookCallables:
