@@ -64,7 +64,7 @@ def _of(spec: ProviderSpec[Any], *, cold: bool) -> Iterator[Candidate]:
 
 def untold(request: ChatRequest | str) -> Classification:
     """Of medium difficulty; the task is told."""
-    even = dict.fromkeys(TASKS, 1 / len(TASKS))
+    even: dict[str, float] = dict.fromkeys(TASKS, 1 / len(TASKS))
     return Classification(task="general_qa", probabilities=even, difficulty=0.5, language="en", confidence=0.1)
 
 

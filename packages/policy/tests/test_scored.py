@@ -278,8 +278,10 @@ def test_a_preferred_target_that_cannot_serve_falls_to_the_next() -> None:
 def test_a_rule_says_so() -> None:
     decision = policy(tasks={"general_qa": {"prefer": ["c/x"]}}).rank(ask(), POOL, 0.0, 0)
     assert decision.reason == "[policy.tasks] general_qa prefers c/x"
-    decision = policy(tasks={"general_qa": {"avoid": ["b/*"]}}).rank(ask(), POOL[:3], 0.0, 0)
-    assert decision.reason == "[policy.tasks] general_qa avoids b/x"
+    decision = policy(tasks={"general_qa": {"avoid": ["a/*"]}}).rank(ask(), POOL, 0.0, 0)
+    assert decision.reason == "[policy.tasks] general_qa avoids a/x"
+    decision = policy(tasks={"general_qa": {"avoid": ["c/*"]}}).rank(ask(), POOL, 0.0, 0)
+    assert decision.reason.startswith("a/x before b/x, mostly for first token: ")
 
 
 def test_the_priority_of_a_task_holds_for_requests_that_say_none() -> None:

@@ -150,21 +150,19 @@ def _first(leaders: Sequence[_Placed], explore: float, seed: int) -> tuple[_Plac
 
 
 def _reason(order: Sequence[_Placed], leaders: Sequence[_Placed], places: Places, task: str, chosen_among: int) -> str:
+    """Why the first comes first: before the best by score, if that is another, else before who is next."""
     if len(order) < 2:
         return reasons.alone([one.rated for one in order])
-    first, second = order[0], order[1]
+    first, best = order[0], max(order, key=lambda one: one.rated.utility)
     if chosen_among:
         return reasons.by_chance(first.target, leaders[0].target, chosen_among)
-    place = places.first(first.target)
-    if place < LEFT:
+    if places.first(first.target) < LEFT:
         return reasons.by_rule(task, first.target, "prefers")
-    if second.waits and not first.waits and second.rated.utility > first.rated.utility:
-        return reasons.by_wait(first.target, second.target)
-    if places.first(second.target) == LAST != place:
-        return reasons.by_rule(task, second.target, "avoids")
-    if place == LAST:
-        return reasons.by_rule(task, first.target, "avoids them all, also")
-    if second.late and not first.late and second.rated.utility > first.rated.utility:
-        return reasons.by_deadline(first.target, second.target)
-    rival = next((one for one in leaders if one is not first), second)
+    if best.rated.utility > first.rated.utility:
+        if best.waits and not first.waits:
+            return reasons.by_wait(first.target, best.target)
+        if places.first(best.target) == LAST:
+            return reasons.by_rule(task, best.target, "avoids")
+        return reasons.by_deadline(first.target, best.target)
+    rival = next(one for one in leaders if one is not first)
     return reasons.by_score(first.rated, rival.rated)
