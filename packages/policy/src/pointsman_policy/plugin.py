@@ -25,4 +25,5 @@ def _scored(settings: ScoredSettings) -> Policy:
     from .classification import classify
     from .scored import Scored
 
+    classify("")  # Its model is loaded here: a decision may take milliseconds, and touches no file.
     return Scored(settings, classify, version=version("pointsman-policy"))

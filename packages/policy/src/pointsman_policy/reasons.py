@@ -59,7 +59,7 @@ def by_deadline(first: Target, best: Target) -> str:
 
 def _short(note: str) -> str:
     """A note without its origin."""
-    return note.partition(", ")[0] if not note.startswith("no price") else "no known price"
+    return note.partition(", ")[0]
 
 
 def alone(only: Sequence[Rated]) -> str:

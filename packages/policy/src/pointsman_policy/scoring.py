@@ -162,7 +162,7 @@ def _price(one: Candidate, asked: Asked, begins: float, writes: float) -> tuple[
     declared = bounded(one.strengths.cost, 0.0, 10.0)
     if declared is None:
         return UNKNOWN, "no price is known"
-    return DECLARED * declared, f"no price is known; {declared:g} of 10, expected by its package"
+    return DECLARED * declared, f"strength {declared:g} of 10, expected by its package; no price is known"
 
 
 def _usd(one: Candidate, asked: Asked, begins: float, writes: float) -> float | None:
