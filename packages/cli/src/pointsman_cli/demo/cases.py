@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from pointsman.types import Priority
+
 Trouble: TypeAlias = Literal["busy", "breaks"]
 """What happens to whoever is asked first: ``busy`` is status 429 with Retry-After before the first word, ``breaks`` a
 connection that is lost in the middle of the answer."""
@@ -20,9 +22,13 @@ class Case:
     first_answer: str = ""
     """What the vendor says whose connection breaks; another vendor words it differently, as another model would."""
     trouble: Trouble | None = None
+    priority: Priority = "balanced"
     require: tuple[str, ...] = ()
     """What a vendor must be able to do; asked only where one of the installed can."""
 
+
+GREETING = "Good morning."
+"""What each vendor is asked before."""
 
 CASES = (
     Case(
@@ -57,11 +63,6 @@ so the line with the most characters wins; of several with that length, the firs
 `default=''` is what comes out if there are no lines at all. Without it, `max` of nothing raises a `ValueError`.""",
     ),
     Case(
-        task="translation",
-        prompt="Translate into French: The last train leaves from platform nine at half past ten.",
-        answer="Le dernier train part du quai numéro neuf à dix heures et demie.",
-    ),
-    Case(
         task="general_qa",
         prompt="Why is the sky blue, and the evening sky red?",
         trouble="breaks",
@@ -77,15 +78,35 @@ At sunset the light crosses ten times as much air or more. By then most of the b
 direct beam, and what is left of it is yellow and red.""",
     ),
     Case(
-        task="summarization",
-        prompt="Summarise in one sentence: The committee met on Monday. It discussed the budget for four hours. It "
-        "could not agree, and will meet again on Thursday.",
-        answer="After four hours on Monday without agreement on the budget, the committee will meet again on Thursday.",
+        task="test_writing",
+        prompt="Write a test for a function `is_leap(year)`.",
+        priority="speed",
+        answer="""\
+```python
+import pytest
+
+
+@pytest.mark.parametrize(("year", "leap"), [(2000, True), (1900, False), (2024, True), (2023, False)])
+def test_is_leap(year, leap):
+    assert is_leap(year) is leap
+```""",
     ),
     Case(
-        task="extraction",
-        prompt="This must not leave the machine. Who is meant in this note? Call Marta back about the notary's letter.",
-        answer="Marta: it is she who is to be called back.",
+        task="math_reasoning",
+        prompt="A train travels 180 km in 2 h and 15 min. What is its average speed?",
+        priority="quality",
+        answer="It takes 2.25 hours, so its average speed is 180 km / 2.25 h = 80 km/h.",
+    ),
+    Case(
+        task="translation",
+        priority="cost",
+        prompt="Translate into French: The last train leaves from platform nine at half past ten.",
+        answer="Le dernier train part du quai numéro neuf à dix heures et demie.",
+    ),
+    Case(
+        task="writing",
+        prompt="This must not leave the machine. Write a reply to this note: Call Marta about the notary's letter.",
+        answer="Thank you. I will call Marta this afternoon, and tell you what the notary has written.",
         require=("local",),
     ),
     Case(

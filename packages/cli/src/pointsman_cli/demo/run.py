@@ -7,7 +7,7 @@ from typing import Protocol
 import anyio
 import click
 
-from pointsman import StreamedReply, StreamEvent
+from pointsman import StreamedReply, StreamEvent, Target
 from pointsman.client import AsyncClient, Options
 from pointsman_testing import Lab
 
@@ -15,7 +15,7 @@ from .. import as_json as shapes
 from ..context import debugging
 from ..log import log_to_stderr
 from ..terminal import out
-from .cases import Case
+from .cases import GREETING, Case
 from .screen import Screen
 from .stage import Stage, build
 
@@ -41,10 +41,11 @@ async def _play(show: Show, speed: float) -> None:
         stage = build(lab)
         show.opening(stage)
         async with AsyncClient(settings=stage.settings, plugins=stage.plugins) as client:
-            for target in stage.targets:  # So that no first token waits for the HTTP library to be imported.
-                await client.connect(target.provider)
+            async with anyio.create_task_group() as group:
+                for target in (one for one in stage.targets if one.provider not in stage.local):
+                    group.start_soon(_greet, client, target)
             for number, case in enumerate(stage.cases, 1):
-                options = Options(task=case.task, deadline=30, require=case.require)
+                options = Options(task=case.task, deadline=120, require=case.require, priority=case.priority)
                 if case.trouble == "breaks":
                     options["on_break"] = "restart"
                 async with client.stream(case.prompt, **options) as reply:
@@ -53,6 +54,11 @@ async def _play(show: Show, speed: float) -> None:
                         show.event(event)
                 show.end(case, reply)
             show.closing(stage, client)
+
+
+async def _greet(client: AsyncClient, target: Target) -> None:
+    """So that no first token waits for the HTTP library to be imported, nor the policy for a machine to start."""
+    await client.chat(GREETING, model=target)
 
 
 class JsonShow:

@@ -52,10 +52,12 @@ class Screen:
 
     def case(self, number: int, case: Case, reply: StreamedReply) -> None:
         out("")
-        self._say(f"{number}/{self._count}  {case.task}", bold=True, fg="cyan")
+        wish = "" if case.priority == "balanced" else f", {case.priority} first"
+        self._say(f"{number}/{self._count}  {case.task}{wish}", bold=True, fg="cyan")
         self._paragraph(case.prompt, "> ")
         first, *others = map(str, reply.decision.order)
         self._facts([f"{reply.decision.policy}: {first}", *others], between=" > ", dim=True)
+        self._paragraph(reply.decision.reason, dim=True)
         if case.require:
             left_out = (f"{item.target} {item.reason}" for item in reply.decision.excluded)
             self._paragraph(f"left out: {', '.join(left_out)}", dim=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pointsman import Plugins, Settings, Target
@@ -25,8 +25,8 @@ KEY = "wk-demo-key.ws-for-loopback-only"
 """Written as Modal's are, which the others take as well."""
 RETRY_AFTER = 30
 """Seconds that the busy vendor asks for: longer than the engine waits, so that another one is asked."""
-OURS = ("pointsman", "pointsman-policy")
-"""Distributions whose policies may take part. What strangers installed stays out, their sinks and wrappers above all:
+OURS = ("pointsman-policy",)
+"""The distribution whose policies take part. What strangers installed stays out, their sinks and wrappers above all:
 these calls are no real ones, and must not be counted as such."""
 
 
@@ -116,7 +116,7 @@ def build(lab: Lab) -> Stage:
         )
         targets.append(Target(role.provider, model))
         providers[role.provider] = _table(role, vendor)
-    settings = Settings.of({"providers": providers, "routing": {"targets": [str(target) for target in targets]}})
+    settings = Settings.of({"providers": providers, **_routing(targets)})
     return Stage(
         settings=settings,
         plugins=plugins,
@@ -125,6 +125,14 @@ def build(lab: Lab) -> Stage:
         cases=tuple(case for case in CASES if any(can.issuperset(case.require) for can in able.values())),
         speed=lab.speed,
     )
+
+
+def _routing(targets: Sequence[Target]) -> Mapping[str, Mapping[str, object]]:
+    """By the policy that comes with the command; nobody is tried by chance, so that each run tells the same."""
+    return {
+        "routing": {"targets": [str(target) for target in targets], "policy": "scored"},
+        "policy": {"explore": 0},
+    }
 
 
 def _table(role: Role, vendor: Vendor) -> dict[str, str]:
