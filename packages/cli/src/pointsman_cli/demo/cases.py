@@ -17,6 +17,7 @@ class Case:
     """One prompt."""
 
     task: str
+    """What it is, and what the policy has to take it for by itself."""
     prompt: str
     answer: str
     first_answer: str = ""

@@ -45,7 +45,7 @@ async def _play(show: Show, speed: float) -> None:
                 for target in (one for one in stage.targets if one.provider not in stage.local):
                     group.start_soon(_greet, client, target)
             for number, case in enumerate(stage.cases, 1):
-                options = Options(task=case.task, deadline=120, require=case.require, priority=case.priority)
+                options = Options(deadline=120, require=case.require, priority=case.priority)
                 if case.trouble == "breaks":
                     options["on_break"] = "restart"
                 async with client.stream(case.prompt, **options) as reply:

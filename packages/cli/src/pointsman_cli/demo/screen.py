@@ -57,7 +57,8 @@ class Screen:
         self._paragraph(case.prompt, "> ")
         first, *others = map(str, reply.decision.order)
         self._facts([f"{reply.decision.policy}: {first}", *others], between=" > ", dim=True)
-        self._paragraph(reply.decision.reason, dim=True)
+        taken, sure = reply.decision.task, reply.decision.confidence or 0.0
+        self._paragraph(f"taken for {taken} ({sure:.2f}): {reply.decision.reason}", dim=True)
         if case.require:
             left_out = (f"{item.target} {item.reason}" for item in reply.decision.excluded)
             self._paragraph(f"left out: {', '.join(left_out)}", dim=True)
