@@ -59,7 +59,8 @@ def by_deadline(first: Target, best: Target) -> str:
 
 def _short(note: str) -> str:
     """A note without its origin."""
-    return note.partition(", ")[0]
+    said = note.partition(", ")[0]
+    return said if not said.startswith("no price is known") else said.partition("; ")[2] or "no known price"
 
 
 def alone(only: Sequence[Rated]) -> str:

@@ -145,7 +145,7 @@ class Commands:
         if names != ["auto"]:
             options["model"] = names[0] if len(names) == 1 else names
         try:
-            first = self._talk.decided(self._client)
+            first, by_question = self._talk.decided(self._client)
         except BaseException as error:
             options.pop("model", None)
             if before is not None:
@@ -153,7 +153,10 @@ class Commands:
             if isinstance(error, PointsmanError):
                 self._suggest(names)
             raise
-        remark(f"{first} is asked from now on." if names != ["auto"] else f"We choose; now {first}.")
+        if names != ["auto"]:
+            remark(f"{first} is asked from now on.")
+        else:
+            remark("We choose, by what you ask." if by_question else f"We choose; now {first}.")
         self._doubt(names)
 
     def _suggest(self, names: Iterable[str]) -> None:

@@ -50,9 +50,9 @@ def talk(options: dict[str, Any], attached: list[Attachment], *, raw: bool, verb
     ):
         remember(client)
         warn_of_unread(client.roster)
-        first = conversation.decided(client)
+        first, by_question = conversation.decided(client)
         warn_if_nobody_goes_on(client, "?", options)
-        Session(portal, client, conversation, raw=raw, verbose=verbose).run(first)
+        Session(portal, client, conversation, raw=raw, verbose=verbose).run(first, by_question=by_question)
 
 
 class Session:
@@ -75,9 +75,9 @@ class Session:
         self._scope: anyio.CancelScope | None = None
         """Of the answer that comes, in the loop's thread."""
 
-    def run(self, first: str) -> None:
-        """Until Ctrl-D, or /exit. `first` is who will be asked."""
-        remark(f"{first} · {HELP} · Ctrl-D leaves")
+    def run(self, first: str, *, by_question: bool) -> None:
+        """Until Ctrl-D, or /exit. `first` is who will be asked, unless that goes `by_question`."""
+        remark(f"{'each question where it fits' if by_question else first} · {HELP} · Ctrl-D leaves")
         for attachment in self._talk.attached:
             remark(f"{attachment} goes with what you say next")
         with self._interrupts():

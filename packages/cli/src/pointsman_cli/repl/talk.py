@@ -34,10 +34,13 @@ class Talk:
         """A conversation. An agent that remembers what came before knows it by its thread, if `tags` do not say one."""
         self.options["tags"] = {"thread": uuid4().hex, **tags}
 
-    def decided(self, client: AsyncClient) -> str:
-        """Who would be asked now. Raises `ConfigError`, `PluginError` or `NoCandidates`."""
-        order = client.decide("?", **cast("Options", self.options)).order
-        return str(order[0])
+    def decided(self, client: AsyncClient) -> tuple[str, bool]:
+        """Who would be asked now, and whether another question may go to others.
+
+        Raises `ConfigError`, `PluginError` or `NoCandidates`.
+        """
+        decision = client.decide("?", **cast("Options", self.options))
+        return str(decision.order[0]), decision.task is not None
 
     def say(self, text: str) -> Message:
         """The next question, as it is asked; `heard` says whether it stays."""
