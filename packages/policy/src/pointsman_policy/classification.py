@@ -37,6 +37,8 @@ UNSURE = 0.5
 """Below this, what was asked the time before counts as well: ``and in Rust?`` goes on with it."""
 FORMER = 0.5
 """How much it counts, beside the last message."""
+FEW = 3
+"""A last message of so few words, such as ``go on``, counts as little beside the former one."""
 TOOLS_WERE_USED = 1.0
 """What is added to the score of `agentic` if tools were called since the last message but one: no training row has a
 conversation, so this one number is set by hand. A score between two likely tasks differs by about as much."""
@@ -70,9 +72,11 @@ def classified(reading: Reading) -> Classification:
     if "earlier tools" in reading.signs:
         scores[TASKS.index("agentic")] += TOOLS_WERE_USED
     probabilities = model.probabilities(scores)
-    if reading.before is not None and max(probabilities.values()) < UNSURE:
+    few = sum(word.isalpha() for word in reading.words) <= FEW
+    if reading.before is not None and (few or max(probabilities.values()) < UNSURE):
         former = model.scores(features(reading.before))
-        probabilities = model.probabilities([one + FORMER * two for one, two in zip(scores, former, strict=True)])
+        last, first = (FORMER, 1.0) if few else (1.0, FORMER)
+        probabilities = model.probabilities([last * one + first * two for one, two in zip(scores, former, strict=True)])
     best = max(probabilities, key=lambda task: probabilities[task])
     confidence = probabilities[best]
     assert math.isfinite(confidence)

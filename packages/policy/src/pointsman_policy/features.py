@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .lexicon import meanings
 from .reading import Reading
 
@@ -11,9 +13,11 @@ SPELT = 1
 """Words and phrases; pieces of words; signs; meanings."""
 
 _POLITE = frozenset(
-    "please hi hello hey can could would will you i i'd i'm want need like to help me let us just now kindly so ok okay "
-    "and then also the a an am my we should must have got thanks dear "
-    "por favor pode poderia voce eu quero preciso gostaria de que me ola oi bom dia ajude ajuda um uma o os as".split()
+    (
+        "please hi hello hey can could would will you i i'd i'm want need like to help me let us just now kindly so ok okay "
+        "and then also the a an am my we should must have got thanks dear "
+        "por favor pode poderia voce eu quero preciso gostaria de que me ola oi bom dia ajude ajuda um uma o os as"
+    ).split()
 )
 
 
@@ -22,12 +26,13 @@ def features(reading: Reading) -> tuple[set[str], list[str], set[str], set[str]]
     words = reading.words
     phrases = set(words)
     spelt = [word for word in phrases if word[0] != "<"]
-    pairs = {f"{one} {two}" for one, two in zip(words, words[1:], strict=False)}
+    pairs = {f"{one} {two}" for one, two in pairwise(words)}
     meant = {word: found for word in phrases if (found := meanings(word))}
     if any(len(word) == 1 and word > "\u3000" for word in phrases):
         meant |= {pair: found for pair in pairs if (found := meanings(pair))}
     phrases |= pairs
-    signs = set(reading.signs)
+    # What was pasted before is talked about as if it stood here: "now write tests for it".
+    signs = {sign.removeprefix("earlier ") for sign in reading.signs}
     signs.add(f"in {reading.language}")
     where = "code" if "code" in signs else "passage" if "passage" in signs or "long" in signs else "prose"
     signs.add(f"in {where}")
@@ -52,8 +57,9 @@ def features(reading: Reading) -> tuple[set[str], list[str], set[str], set[str]]
 
 def opening(words: tuple[str, ...], start: int) -> tuple[str, str]:
     """What a sentence begins with, politeness and articles aside: mostly a verb and what it is done to."""
-    found = [word for word in words[start : start + 9] if word not in _POLITE][:2]
-    return (found + ["", ""])[0], (found + ["", ""])[1]
+    found = [word for word in words[start : start + 9] if word not in _POLITE]
+    verb, thing, *_ = *found, "", ""
+    return verb, thing
 
 
 def pieces_of(word: str) -> tuple[str, ...]:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pointsman import ChatRequest
 
 from .language import language_of
+from .pasted import divide
 
-HEAD, TAIL = 1_600, 1_200
-"""How many characters of a message are read at its beginning and at its end."""
 FIRST, LAST = 480, 360
 """How many characters of its prose are taken apart into words, at its beginning and at its end."""
 SAMPLE = 600
@@ -34,8 +33,8 @@ class Reading:
     starts: tuple[int, ...]
     """Where in `words` a sentence or line begins."""
     signs: frozenset[str]
-    """What it looks like: ``code``, ``fence``, ``diff``, ``traceback``, ``list``, ``question`` and others. One that only
-    an earlier message bears is named ``earlier code`` and so on."""
+    """What it looks like: ``code``, ``fence``, ``diff``, ``traceback``, ``list``, ``question`` and others. What an
+    earlier message bears is named ``earlier code`` and so on."""
     code: str
     """What was pasted, as far as it was read."""
     language: str
@@ -70,42 +69,6 @@ def read(request: ChatRequest | str) -> Reading:
 
 
 _LASTING = frozenset({"code", "diff", "traceback", "passage", "tests"})
-_FENCE = re.compile(r"\s{0,3}(?:```|~~~)")
-_CODE = re.compile(
-    r"""\s*(?:
-      //|/\*|\*/|\*\s@|\#!|\#\s*(?:include|define|ifdef|ifndef|endif|pragma)\b|--\s
-    | <[/!?]?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>
-    | (?:SELECT|INSERT\ INTO|UPDATE|DELETE\ FROM|CREATE\ (?:TABLE|VIEW|INDEX)|ALTER\ TABLE|FROM|WHERE|GROUP\ BY|ORDER\ BY|(?:LEFT|INNER)?\s?JOIN)\b
-    | (?:\$|>>>|In\s?\[\d+\]:)\s+\S
-    | (?![^"'`]*\b[a-z']{2,}\ [a-z']{2,}\ [a-z']{2,}\ [a-z']{2,})(?:
-          (?:def|fn|func|function|class|interface|struct|enum)\s+\w+\s*[({<:\[]
-        | (?:public|private|protected|static|const|let|var|val|void|int|double|float|char|bool|string|std::|return|yield|await|
-             print|echo|assert|raise|throw|del|using|namespace|package)\b.*[(){}\[\];=<>"']
-        | (?:if|for|while|with|elif|switch|catch)\b.*[({:]\s*$ | (?:try|else|finally)\s*[:{]
-        | from\s+[\w.]+\s+import\s | import\s+(?:[\w.]+(?:\s*,\s*[\w.]+)*(?:\s+as\s+\w+)?|[\w{}*,\s]+from\s.*|[({].*);?\s*$
-        | @\w+(?:[.(]|\s*$) | package\s[\w.]+;?\s*$
-        | (?:sudo|npm|pip|git|docker|kubectl|curl|cd|apt|yarn|cargo)\s+[-\w./:@=]+(?:\s+[-\w./:@=]+)*\s*$
-        | [\w.\[\]'"*&]+(?:\s+[\w.\[\]*&]+)?(?:\s*:\s*[\w\[\], ]+)?\s*(?:[-+*/|&%:]|<<)?=[^=]
-        | [\w.]+\([^()]*(?:\([^()]*\)[^()]*)*\)\s*[;{:,]?\s*$
-        | "[\w-]+"\s*:\s
-        | .*(?:[;{]|\)\s*=>.*)\s*$ )
-    | [{}()\[\];,]+\s*$ | \}.*$
-    )""",
-    re.VERBOSE,
-)
-_TRACE = re.compile(
-    r"""\s*(?:Traceback\ \(|File\ "[^"]*",\ line\ \d|at\ [\w.$<>/]+\s?\(.*\)|Caused\ by:|Exception\ in\ |panic:|goroutine\ \d|
-      [\w.]*(?:Error|Exception|Warning|Fault)\b\s*:|(?:fatal\ |syntax\ |compile\ )?error(?:\[\w+\]|\ [A-Z]+\d+)?\s*:|npm\ ERR|
-      Segmentation\ fault|.*:\d+:\d+:\s*(?:fatal\ )?(?:error|warning)|thread\ '.*'\ panicked|Uncaught\ |Unhandled\ |
-      .*\d\d:\d\d:\d\d.*\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|.*\bundefined\ reference\ to|E\s{2,}\w|FAILED\b|ERROR\b|\[ERROR\])""",
-    re.VERBOSE,
-)
-_ERROR = re.compile(r"\b[A-Z]\w{0,60}(?:Error|Exception)\b|\b(?:error code|Error:)")
-_DIFF = re.compile(
-    r"diff --git |@@ -\d|\+\+\+ \S|--- \S|[+-](?:\s{2,}|(?=[\w@}<#/{]))(?![a-z]+ [a-z]+ [a-z]+ )\S.*[\w(){};=:,]\s*$"
-)
-_ITEM = re.compile(r"\s*(?:[-*•–]\s+|(\d{1,2}|[a-hA-H])[.)]\s+|\(\w\)\s+)(?=\S)")
-_SPEAKER = re.compile(r"[A-Z][\w .'-]{0,24}:\s+\S")
 _FILE = re.compile(
     r"[\w./~\\-]*\.(?:py|js|jsx|ts|tsx|java|go|rs|rb|php|c|cc|cpp|h|cs|kt|swift|sql|sh|html|css|json|ya?ml|toml|ini|csv|"
     r"txt|md|log|xml|pdf|docx?|xlsx?|ipynb|zip|gz|png|jpe?g|lock|env)$|(?:~|\.{0,2})/[\w.~-]+(?:/[\w.*~-]*)*$|[A-Z]:\\\S+$"
@@ -114,9 +77,6 @@ _NAME = re.compile(
     r"\w+_\w[\w.]*(?:\(.*\))?$|[\w.]+\(.*\)?$|[a-z]+[A-Z]\w*$|[A-Z][a-z]+[A-Z]\w*$|\w+(?:\.\w+)+$|`.+`$|--?\w[\w-]*$"
 )
 _MATH = re.compile(r"\\[a-zA-Z]+|\$[^$\s]|\^|[=<>≤≥±√∫∑π]|\d\s*[-+*/×÷]\s*\d|[a-z]\d?[-+*/]\d")
-_LATEX = re.compile(
-    r"\$[^$\s;](?:[^$\n;]{0,200}[^$\s;])?\$|\\(?:frac|sqrt|sum|int|begin|left|cdot|times|le|ge|pi|angle|triangle|boxed)\b|\\\("
-)
 _PARTS = re.compile(r"[^\W\d_]+")
 _WIDE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")  # these scripts do not part words: a character is one
 _STRIP = ".,;!\"'()[]{}*_“”‘’«»¿¡…#|>-=+~`、。，！？；：（）「」"
@@ -124,11 +84,14 @@ _ACCENTS = str.maketrans(
     "áàâãäåéèêëíìîïóòôõöúùûüçñýÁÀÂÃÄÅÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜÇÑÝ’", "aaaaaaeeeeiiiiooooouuuucnyAAAAAAEEEEIIIIOOOOOUUUUCNY'"
 )
 _SYNTAXES = (
-    ("python", re.compile(r"^\s*(?:def \w+\(.*:|from \w[\w.]* import|elif .*:|import \w+$|@\w+$|>>> )", re.M)),
-    ("sql", re.compile(r"\b(?:SELECT|INSERT INTO|CREATE TABLE|ALTER TABLE)\b", re.I)),
-    ("markup", re.compile(r"</?(?:div|html|body|p|span|a|table|button|script)\b|\{\{|^\s*[.#]?[\w-]+\s*\{\s*$", re.M)),
+    ("python", re.compile(r"^\s*(?:def \w+\(.*:|from \w[\w.]* import|elif .*:|import \w+$|@\w+$|>>> )", re.MULTILINE)),
+    ("sql", re.compile(r"\b(?:SELECT|INSERT INTO|CREATE TABLE|ALTER TABLE)\b", re.IGNORECASE)),
+    (
+        "markup",
+        re.compile(r"</?(?:div|html|body|p|span|a|table|button|script)\b|\{\{|^\s*[.#]?[\w-]+\s*\{\s*$", re.MULTILINE),
+    ),
     ("script", re.compile(r"\b(?:const|let|var) \w+|=> |function\s*\w*\(|console\.|document\.|require\(")),
-    ("shell", re.compile(r"^\s*(?:\$ |#!/bin|sudo |echo |export \w+=|apt|docker |git |npm |pip )", re.M)),
+    ("shell", re.compile(r"^\s*(?:\$ |#!/bin|sudo |echo |export \w+=|apt|docker |git |npm |pip )", re.MULTILINE)),
     ("compiled", re.compile(r"\b(?:public|private|void|int|func|fn|std::|#include|struct|package)\b.*[;{(]")),
 )
 _TESTS = re.compile(
@@ -136,13 +99,13 @@ _TESTS = re.compile(
 )
 _STUB = re.compile(
     r"(?:\"\"\"|'''|\bpass|\.\.\.|TODO.*|#\s*(?:your|write|complete|implement|fill)\b.*|//\s*(?:your|todo|write)\b.*)\s*\}?\s*$",
-    re.I,
+    re.IGNORECASE,
 )
 
 
 def _message(text: str, earlier: Iterable[str] = (), before: Reading | None = None) -> Reading:
     text = text.strip()
-    page = _divide(text)
+    page = divide(text)
     prose = "\n".join(page.prose)
     code = "\n".join(page.code)
     signs = page.signs
@@ -178,91 +141,6 @@ def _size(number: int, steps: Sequence[int]) -> int:
     return sum(number >= step for step in steps)
 
 
-@dataclass(slots=True)
-class _Page:
-    """A message, sorted into lines of prose, with ``<code>`` where code stood, and lines of code."""
-
-    prose: list[str]
-    code: list[str]
-    signs: set[str]
-    changes: int = 0
-    items: int = 0
-    speakers: int = 0
-
-    def paste(self, line: str) -> None:
-        if line.strip():
-            self.code.append(line)
-            self.changes += bool(_DIFF.match(line))
-            if _TRACE.match(line):
-                self.signs.add("traceback")
-        if self.prose[-1:] != ["<code>"]:
-            self.prose.append("<code>")
-
-    def say(self, line: str) -> None:
-        if not line.strip():
-            return
-        if _ITEM.match(line):
-            self.items += 1
-        elif _SPEAKER.match(line):
-            self.speakers += 1
-        if ("$" in line or "\\" in line) and _LATEX.search(line):
-            self.signs.add("math")
-        if ("rror" in line or "xception" in line) and _ERROR.search(line):
-            self.signs.add("error")
-        if len(line) > 250:
-            self.signs.add("passage")
-        self.prose.append(line)
-
-
-def _divide(text: str) -> _Page:
-    page = _Page([], [], set())
-    if len(text) <= HEAD + TAIL:
-        _sort_lines(text, False, page)
-    else:
-        page.signs.add("long")
-        _sort_lines(text[:HEAD], False, page)
-        tail = text[-TAIL:]
-        # An odd number of fences in the end of a text: it begins inside of one.
-        _sort_lines(tail, tail.count("```") % 2 == 1, page)
-    prose, code, signs = page.prose, page.code, page.signs
-    if code:
-        only = prose == ["<code>"]
-        signs.add(
-            "only code"
-            if only
-            else "code first"
-            if prose[0] == "<code>"
-            else "code last"
-            if prose[-1] == "<code>"
-            else "code between"
-        )
-    for sign, found in (("list", page.items > 1), ("dialogue", page.speakers > 2), ("diff", page.changes > 2)):
-        if found:
-            signs.add(sign)
-    return page
-
-
-def _sort_lines(text: str, fenced: bool, page: _Page) -> None:
-    for line in text.splitlines():
-        if "```" in line:
-            page.signs.add("fence")
-            for place, piece in enumerate(line.split("```")):
-                if place:
-                    fenced = not fenced
-                if fenced:
-                    if place and piece[:4] == "diff":
-                        page.signs.add("diff")
-                    page.paste("" if place and " " not in piece and len(piece) < 12 else piece)  # "" for ```python
-                else:
-                    page.say(piece)
-        elif fenced or (line[:1] in (" ", "\t", "#") and page.prose[-1:] == ["<code>"]):
-            page.paste(line)
-        elif line and (_TRACE.match(line) or _DIFF.match(line) or (_CODE.match(line) and not _LATEX.search(line))):
-            page.paste(line)
-        else:
-            page.say(line)
-
-
 def _take(prose: str, words: list[str], starts: list[int]) -> None:
     """Add the words of `prose`, and where sentences begin."""
     if not prose.isascii():
@@ -271,7 +149,7 @@ def _take(prose: str, words: list[str], starts: list[int]) -> None:
         begins = True
         for raw in line.split():
             bare = raw.strip(_STRIP)
-            if not bare and raw != "<code>" and not (raw[-1] in "?:"):
+            if not bare and raw != "<code>" and raw[-1] not in "?:":
                 continue
             if begins and raw != "<code>":
                 starts.append(len(words))
