@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _COMMON = {
-    "en": "the of and to is in that it for you with this what how are be on my me from an have do can not i was which",
-    "pt": "de o que e do da em um uma para com nao os as no na por mais ao dos como mas foi ele das tem isso "
-    "esse essa esta este voce meu minha sao qual quais faca escreva codigo funcao porque seu sua ou pelo "
-    "pela eu estou preciso",
+    "en": "the of and to is in that it for you with this what how are be on my me from an have do can not i which",
+    "pt": "de o que e do da em um uma para com nao os as no na por mais ao dos como mas foi ele das tem "
+    "isso esse essa esta este voce meu minha sao qual quais faca escreva codigo funcao porque seu sua "
+    "ou pelo pela eu estou preciso",
     "es": "el la los las del y es un una por con para que su al lo como mas pero sus le ya este esta porque "
-    "cual cuales mi yo se en hay una unos quien donde cuando codigo funcion escribe haz hacer puedo son",
-    "fr": "le la les des et est un une du en que qui dans pour pas sur ce cette il elle je vous nous avec plus "
-    "par au aux ne se quel quelle comment pourquoi mon ma mes fait ecris sont qu c l d",
-    "de": "der die das und ist ein eine in den von zu mit nicht auf fur im dem des sich es ich sie wie was "
-    "warum wird sind als auch aus bei einen einer mein kann wenn oder mir schreibe",
+    "cual cuales mi yo se en hay una unos quien donde cuando codigo funcion escribe haz hacer puedo "
+    "son",
+    "fr": "le la les des et est un une du en que qui dans pour pas sur ce cette il elle je vous nous avec "
+    "plus par au aux ne se quel quelle comment pourquoi mon ma mes fait ecris sont qu c l d",
+    "de": "diese dieser dieses macht funktion erklare schreib bitte habe hat wo wer noch nur man du der die "
+    "das und ist ein eine in den von zu mit nicht auf fur im dem des sich es ich sie wie was warum "
+    "wird sind als auch aus bei einen einer mein kann wenn oder mir schreibe",
     "it": "il lo la gli le di che e un una per non sono del della con come ma da si piu anche questo questa "
     "perche cosa quale mio nel nella i al alla ho mi scrivi ed",
 }

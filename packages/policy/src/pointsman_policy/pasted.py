@@ -34,13 +34,13 @@ _CODE = re.compile(
     re.VERBOSE,
 )
 _TRACE = re.compile(
-    r"""\s*(?:Traceback\ \(|File\ "[^"]*",\ line\ \d|at\ [\w.$<>/]+\s?\(.*\)|Caused\ by:|Exception\ in\ |panic:
+    r"""^[ \t]*(?:Traceback\ \(|File\ "[^"]*",\ line\ \d|at\ [\w.$<>/]+\s?\(.*\)|Caused\ by:|Exception\ in\ |panic:
       |goroutine\ \d|[\w.]*(?:Error|Exception|Warning|Fault)\b\s*:
       |(?:fatal\ |syntax\ |compile\ )?error(?:\[\w+\]|\ [A-Z]+\d+)?\s*:|npm\ ERR|Segmentation\ fault
       |.*:\d+:\d+:\s*(?:fatal\ )?(?:error|warning)|thread\ '.*'\ panicked|Uncaught\b|Unhandled\b
       |.*\d\d:\d\d:\d\d.*\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|.*\bundefined\ reference\ to
       |E\s{2,}\w|FAILED\b|ERROR\b|\[ERROR\])""",
-    re.VERBOSE,
+    re.VERBOSE | re.MULTILINE,
 )
 _ERROR = re.compile(r"\b[A-Z]\w{0,60}(?:Error|Exception)\b|\b(?:error code|Error:)")
 _DIFF = re.compile(
@@ -51,6 +51,7 @@ _SPEAKER = re.compile(r"[A-Z][\w .'-]{0,24}:\s+\S")
 _LATEX = re.compile(
     r"\$[^$\s;](?:[^$\n;]{0,200}[^$\s;])?\$|\\(?:frac|sqrt|sum|int|begin|left|cdot|times|le|ge|pi|angle|triangle|boxed)\b|\\\("
 )
+_CHANGED = ("+", "-", "@", "d")
 _GOES_ON = (" ", "\t", "#")
 """With what a line begins that goes on with the code above it, if there is any."""
 
@@ -69,9 +70,7 @@ class Page:
     def paste(self, line: str) -> None:
         if line.strip():
             self.code.append(line)
-            self.changes += bool(_DIFF.match(line))
-            if _TRACE.match(line):
-                self.signs.add("traceback")
+            self.changes += line[0] in _CHANGED and _DIFF.match(line) is not None
         if self.prose[-1:] != ["<code>"]:
             self.prose.append("<code>")
 
@@ -104,6 +103,8 @@ def divide(text: str) -> Page:
         _sort_lines(tail, tail.count("```") % 2 == 1, page)
     if page.code:
         page.signs.add(_where(page.prose))
+        if _TRACE.search("\n".join(page.code)):
+            page.signs.add("traceback")
     for sign, found in (("list", page.items > 1), ("dialogue", page.speakers > 2), ("diff", page.changes > 2)):
         if found:
             page.signs.add(sign)
@@ -136,6 +137,6 @@ def _sort_lines(text: str, fenced: bool, page: Page) -> None:
 
 
 def _is_code(line: str) -> bool:
-    if _TRACE.match(line) or _DIFF.match(line):
+    if _TRACE.match(line) or (line[:1] in _CHANGED and _DIFF.match(line)):
         return True
     return _CODE.match(line) is not None and not (("$" in line or "\\" in line) and _LATEX.search(line))
