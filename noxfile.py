@@ -193,6 +193,20 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session(python=OLDEST, default=False)
+def train(session: nox.Session) -> None:
+    """The models of packages/policy are fitted again, and written into it."""
+    sync(session, "--group", "train")
+    run_training(session, "train")
+
+
+@nox.session(python=OLDEST, default=False)
+def evaluate(session: nox.Session) -> None:
+    """Those models, asked about sources that they have not seen, beat the simple ways; the figures are printed."""
+    sync(session, "--group", "train")
+    run_training(session, "evaluate")
+
+
+@nox.session(python=OLDEST, default=False)
 def bench(session: nox.Session) -> None:
     """Us beside our peers: every script in benchmarks/, or those named after --, with the options that follow them."""
     sync(session, "--group", "bench")
@@ -217,6 +231,15 @@ def soak(session: nox.Session) -> None:
     """100,000 calls with faults and cancellations leave nothing behind, and all is told; options after --."""
     sync(session, "--group", "runner")
     session.run("python", "benchmarks/soak.py", *session.posargs)
+
+
+def run_training(session: nox.Session, what: str) -> None:
+    """Each script of packages/policy/training that is named so, if the data is there."""
+    data = Path(os.environ.get("POINTSMAN_DATA", ROOT.parent / "shared" / "data"))
+    if not list(data.glob("*-*.jsonl.gz")):
+        session.skip(f"there is no training data in {data}; POINTSMAN_DATA names the folder that has it")
+    for script in sorted(ROOT.glob(f"packages/policy/training/*{what}.py")):
+        session.run("python", str(script), *session.posargs)
 
 
 def sync(session: nox.Session, *groups: str) -> None:

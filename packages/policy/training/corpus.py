@@ -28,6 +28,8 @@ learn from; sources by one author, or around the same snippets, are not both see
 
 
 class Row(NamedTuple):
+    """A prompt, and the task that it asks for."""
+
     text: str
     label: str
     lang: str

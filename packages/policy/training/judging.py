@@ -25,8 +25,10 @@ def requests_of(row: corpus.Row) -> set[str]:
 
 
 def each_fold(rows: Sequence[corpus.Row]) -> list[tuple[list[int], list[int]]]:
-    """For each fold, the rows to learn from and those to ask. A row whose request is asked elsewhere in the same words
-    is not learnt from."""
+    """For each fold, the rows to learn from and those to ask.
+
+    A row that asks in the words of one of those is not learnt from.
+    """
     found = list[tuple[list[int], list[int]]]()
     where = corpus.folds(rows)
     said = [requests_of(row) for row in rows]

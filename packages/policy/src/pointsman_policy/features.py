@@ -12,13 +12,12 @@ SPELT = 1
 """The group that stands for pieces."""
 """Words and phrases; pieces of words; signs; meanings."""
 
-_POLITE = frozenset(
-    (
-        "please hi hello hey can could would will you i i'd i'm want need like to help me let us just now kindly so ok okay "
-        "and then also the a an am my we should must have got thanks dear "
-        "por favor pode poderia voce eu quero preciso gostaria de que me ola oi bom dia ajude ajuda um uma o os as"
-    ).split()
+_POLITE_WORDS = (
+    "please hi hello hey can could would will you i i'd i'm want need like to help me let us just now kindly so "
+    "ok okay and then also the a an am my we should must have got thanks dear por favor pode poderia voce eu "
+    "quero preciso gostaria de que ola oi bom dia ajude ajuda um uma o os as "
 )
+_POLITE = frozenset(_POLITE_WORDS.split())
 
 
 def features(reading: Reading) -> tuple[set[str], list[str], set[str], set[str]]:

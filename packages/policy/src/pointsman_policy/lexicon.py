@@ -17,7 +17,7 @@ WORDS = 8_000
 @lru_cache(maxsize=WORDS)
 def meanings(word: str) -> tuple[str, ...]:
     """What `word` may mean, if it is known here."""
-    exact, begun = _known()
+    exact, begun = meanings_of("meanings.txt")
     found = set(exact.get(word, ()))
     for length in range(1, len(word) + 1):
         found.update(begun.get(word[:length], ()))
@@ -25,12 +25,12 @@ def meanings(word: str) -> tuple[str, ...]:
 
 
 @cache
-def _known() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Meanings of whole words, and of how words begin."""
+def meanings_of(file: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """What `file` says that whole words mean, and how words begin."""
     exact: dict[str, list[str]] = {}
     begun: dict[str, list[str]] = {}
     meaning = ""
-    for entry in resources.files(__package__).joinpath("meanings.txt").read_text(encoding="utf-8").split():
+    for entry in resources.files(__package__).joinpath(file).read_text(encoding="utf-8").split():
         if entry.endswith(":"):
             meaning = entry[:-1]
         elif entry.endswith("*"):
