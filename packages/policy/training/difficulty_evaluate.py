@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from difficulty_data import Outcomes, elsewhere, folds, outcomes
 from difficulty_train import Texts, train
-from metrics import Floats, Ranked, apgr, auc, cpt, ece, interval, resamples
+from metrics import Floats, Ranked, apgr, area, auc, ece, interval, reached, resamples
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
@@ -92,25 +92,25 @@ class Compared:
         own = self.own[name]
         return Ranked.of(self.scores[router][own], self.rows.gap[own])
 
-    def mean(self, router: str, metric: Callable[[Ranked, Floats | None], float]) -> tuple[float, Floats]:
-        """Over the sets, each with the same weight: the value, and its resamples."""
-        each = [self.ranked(router, name) for name in self.sets]
-        values = [[metric(ranked, draw) for draw in self.drawn[name]] for ranked, name in zip(each, self.sets, strict=True)]
-        return float(np.mean([metric(ranked, None) for ranked in each])), np.mean(values, axis=0)
+    def judged(self, router: str) -> tuple[Floats, Floats]:
+        """APGR, CPT(50) and CPT(80), means over the sets with the same weight: the values, and a row for each resample."""
+        each = [(self.ranked(router, name), self.drawn[name]) for name in self.sets]
+        values = np.mean([_judged(ranked) for ranked, _ in each], axis=0)
+        return values, np.mean([[_judged(ranked, draw) for draw in drawn] for ranked, drawn in each], axis=0)
 
-    def table(self) -> dict[str, tuple[float, Floats]]:
+    def table(self) -> dict[str, tuple[Floats, Floats]]:
+        print(f"{'APGR':12s}", *(f"{name[-9:]:>9s}" for name in self.sets), f"{'mean':>9s} {'CPT(50)':>20s} {'CPT(80)':>20s}")
         found = {}
-        print(f"{'APGR':12s}", *(f"{name[-9:]:>9s}" for name in self.sets), f"{'mean':>9s} {'95 %':>14s} {'CPT(50)':>20s} {'CPT(80)':>20s}")
         for router in self.scores:
-            found[router] = self.mean(router, apgr)
+            values, drawn = found[router] = self.judged(router)
             texts = [f"{apgr(self.ranked(router, name)):9.3f}" for name in self.sets]
-            fifty = self.mean(router, lambda ranked, draw: 100 * cpt(ranked, 50, draw))
-            eighty = self.mean(router, lambda ranked, draw: 100 * cpt(ranked, 80, draw))
-            low, high = interval(found[router][1])
-            print(f"{router:12s}", *texts, f"{found[router][0]:9.3f}   {low:.3f}-{high:.3f}", _percent(fifty), _percent(eighty))
+            for value, some in zip(values, drawn.T, strict=True):
+                texts.append("{:9.3f} ({:.3f}-{:.3f})".format(value, *interval(some)))
+            print(f"{router:12s}", *texts)
         for name in self.sets:
-            one = np.array([apgr(self.ranked("ours", name), draw) for draw in self.drawn[name]])
-            print("  ours on {:15s} {:.3f} ({:.3f}-{:.3f})".format(name, apgr(self.ranked("ours", name)), *interval(one)))
+            ranked = self.ranked("ours", name)
+            some = np.array([apgr(ranked, draw) for draw in self.drawn[name]])
+            print("  ours on {:15s} {:.3f} ({:.3f}-{:.3f})".format(name, apgr(ranked), *interval(some)))
         return found
 
     def calibration(self) -> float:
@@ -126,15 +126,17 @@ class Compared:
         return whole
 
 
-def _percent(value: tuple[float, Floats]) -> str:
-    return "{:6.1f} ({:5.1f}-{:5.1f})".format(value[0], *interval(value[1]))
+def _judged(ranked: Ranked, weights: Floats | None = None) -> Floats:
+    curve = ranked.curve(weights)
+    return np.array([area(*curve), reached(*curve, 0.5), reached(*curve, 0.8)])
 
 
-def difference(found: Mapping[str, tuple[float, Floats]], other: str) -> tuple[float, float, float]:
-    low, high = interval(found["ours"][1] - found[other][1])
-    value = found["ours"][0] - found[other][0]
+def difference(found: Mapping[str, tuple[Floats, Floats]], other: str) -> tuple[float, float]:
+    """Of mean APGR, ours less the other's, and the lower end of its interval."""
+    value = float(found["ours"][0][0] - found[other][0][0])
+    low, high = interval(found["ours"][1][:, 0] - found[other][1][:, 0])
     print(f"ours - {other}: {value:+.3f} ({low:+.3f} to {high:+.3f}, paired)")
-    return value, low, high
+    return value, low
 
 
 def main() -> int:
@@ -146,7 +148,7 @@ def main() -> int:
     run = partial(apart, rows, folds(rows.clusters.tolist(), FOLDS, SEED))
     compared = Compared(rows, {name: run(router) for name, router in everyone.items()})
     found = compared.table()
-    baseline = max(("TF-IDF, all", "TF-IDF, own"), key=lambda name: found[name][0])
+    baseline = max(("TF-IDF, all", "TF-IDF, own"), key=lambda name: float(found[name][0][0]))
     gates = [difference(found, name)[1] > 0 for name in ("TF-IDF, all", "TF-IDF, own")]
     difference(found, "length")
     calibrated = compared.calibration() < 0.05

@@ -15,20 +15,19 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 from difficulty_data import Outcomes, elsewhere, folds, outcomes
+from metrics import Ranked, apgr
 from numpy.typing import NDArray
-from pointsman_policy.difficulty import MEASURES, SPREAD, UNLIKELY, measured, terms_of, tokens_of, window
+from pointsman_policy.difficulty import MEASURES, SPREAD, UNLIKELY, measured, read_model, terms_of, tokens_of, window
 from sklearn.linear_model import LogisticRegression, Ridge
 
 Floats = NDArray[np.float64]
 WRITTEN = Path(__file__).resolve().parents[1] / "src" / "pointsman_policy" / "difficulty.json"
 
-TERMS, GATE_TERMS = 1_800, 700
+TERMS, GATE_TERMS = 2_500, 700
 """How many terms an expert, and all gates together, keep: the size of the file and the time of a decision."""
-SEEN = 5
-"""A term that fewer prompts of a kind have is not looked at."""
 SHRINK_BASE = 1e5
-CHOICES = ((5.0, 0.07), (20.0, 0.07), (20.0, 0.0), (5.0, 0.2))
-"""For each expert, chosen by the inner folds: how strongly it is shrunk, and how much a measure weighs beside a term."""
+CHOICES = ((5.0, 0.07), (10.0, 0.07), (5.0, 0.2))
+"""Chosen by the inner folds: how strongly the experts are shrunk, and how much a measure weighs beside a term."""
 INNER, SEED = 3, 9
 OTHER = "other"
 
@@ -86,7 +85,9 @@ class Trained:
     base: Weights
     gates: Mapping[str, Weights]
     gaps: Mapping[str, Weights]
-    curves: Mapping[str, tuple[float, float]]
+    """On top of the base; for each kind, the two add up to 0 on average."""
+    slopes: Mapping[str, float]
+    offset: float
 
     def scaled(self, texts: Texts) -> Floats:
         return np.clip((texts.measures - self.means) * self.scales, -SPREAD, SPREAD)
@@ -97,10 +98,8 @@ class Trained:
         votes = np.array([gate(texts, scaled) for gate in self.gates.values()])
         shares = np.exp(votes - votes.max(0))
         shares[shares <= UNLIKELY] = 0.0
-        chances = np.array(
-            [1 / (1 + np.exp(-slope * (base + self.gaps[kind](texts, scaled)) - offset)) for kind, (slope, offset) in self.curves.items()]
-        )
-        result: Floats = (shares * chances).sum(0) / shares.sum(0)
+        odds = np.array([self.slopes[kind] * (base + gap(texts, scaled)) for kind, gap in self.gaps.items()])
+        result: Floats = 1 / (1 + np.exp(-(shares * odds).sum(0) / shares.sum(0) - self.offset))
         return result
 
 
@@ -108,17 +107,21 @@ def train(rows: Outcomes, texts: Texts, others: Texts) -> Trained:
     means = texts.measures.mean(0)
     scales = 1 / (texts.measures.std(0) + 1e-9)
     scaled = np.clip((texts.measures - means) * scales, -SPREAD, SPREAD)
-    kinds = rows.large
     base = _base(rows, scaled)
-    gaps = {OTHER: Weights()}
-    curves: dict[str, tuple[float, float]] = {}
-    for kind in kinds:
-        own = np.flatnonzero(rows.sets == kind)
-        gaps[kind], curves[kind] = _expert(rows[own], texts[own], scaled[own], base)
-    curves[OTHER] = _other_curve(rows, scaled)
+    known = np.isin(rows.sets, rows.large)
+    owns = {kind: np.flatnonzero(rows.sets == kind) for kind in rows.large}
+    learners = {kind: _Learner.of(rows[own], texts[own], scaled[own], base) for kind, own in owns.items()}
+    tried = [(choice, {kind: learner.unseen(choice) for kind, learner in learners.items()}) for choice in CHOICES]
+    choice, unseen = max(tried, key=lambda one: np.mean([learners[k].area(guess) for k, guess in one[1].items()]))
+    guess = np.zeros(len(rows.gap))
+    for kind, own in owns.items():
+        guess[own] = unseen[kind] - unseen[kind].mean()
+    better = rows.gap > 0
+    slope, offset = _curve(guess[known], better[known], np.ones(int(known.sum())))
+    gaps = {kind: learner.expert(choice) for kind, learner in learners.items()} | {OTHER: Weights()}
+    slopes = dict.fromkeys(owns, slope) | {OTHER: _other_slope(rows, scaled)}
     gates = _gates(rows, texts, scaled, others, np.clip((others.measures - means) * scales, -SPREAD, SPREAD))
-    order = [*kinds, OTHER]
-    return Trained(means, scales, base, {k: gates[k] for k in order}, gaps, {k: curves[k] for k in order})
+    return Trained(means, scales, base, {kind: gates[kind] for kind in gaps}, gaps, slopes, offset)
 
 
 def _base(rows: Outcomes, scaled: Floats) -> Weights:
@@ -132,52 +135,60 @@ def _base(rows: Outcomes, scaled: Floats) -> Weights:
     return Weights(0.0, weights)
 
 
-def _expert(rows: Outcomes, texts: Texts, scaled: Floats, base: Weights) -> tuple[Weights, tuple[float, float]]:
-    """The expert of the one set of `rows`, and the curve from its gap to a chance, from prompts that it had not seen."""
-    rest = rows.gap - base(texts, scaled)
-    counts = Counter(term for terms in texts.terms for term in terms)
-    names = sorted(term for term, count in counts.items() if count >= SEEN)
-    x = texts.counted(names)
-    inner = folds(rows.clusters, INNER, SEED)
-    best, chosen, unseen = np.inf, CHOICES[0], rest
-    for choice in CHOICES:
-        guess = np.full(len(rest), rest.mean())
+@dataclass(frozen=True, slots=True)
+class _Learner:
+    """What makes the expert of one set."""
+
+    names: Sequence[str]
+    x: sp.csr_matrix
+    scaled: Floats
+    base: Floats
+    gap: Floats
+    inner: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, rows: Outcomes, texts: Texts, scaled: Floats, base: Weights) -> _Learner:
+        counts = Counter(term for terms in texts.terms for term in terms)
+        names = sorted(sorted(counts, key=lambda term: (-counts[term], term))[:TERMS])
+        inner = folds(rows.clusters.tolist(), INNER, SEED)
+        return cls(names, texts.counted(names), scaled, base(texts, scaled), rows.gap, inner)
+
+    def unseen(self, choice: tuple[float, float]) -> Floats:
+        """The gap of each prompt as those who were trained without it say."""
+        guess = self.base + (self.gap - self.base).mean()
         for number in range(INNER):
-            seen, new = np.flatnonzero(inner != number), np.flatnonzero(inner == number)
+            seen, new = np.flatnonzero(self.inner != number), np.flatnonzero(self.inner == number)
             if len(seen) and len(new):
-                guess[new] = _fit(x[seen], scaled[seen], rest[seen], choice)(x[new], scaled[new])
-        error = float(((guess - rest) ** 2).mean())
-        if error < best:
-            best, chosen, unseen = error, choice, guess
-    fit = _fit(x, scaled, rest, chosen)
-    kept = Weights(fit.constant, fit.measures, [names[at] for at in fit.kept], fit.terms)
-    return kept, _curve(unseen + rows.gap - rest, rows.gap > 0, np.ones(len(rest)))
+                guess[new] = self.base[new] + self._fit(seen, choice)(self.x[new], self.scaled[new])
+        return guess
+
+    def area(self, guess: Floats) -> float:
+        return apgr(Ranked.of(guess, self.gap))
+
+    def expert(self, choice: tuple[float, float]) -> Weights:
+        fit = self._fit(np.arange(len(self.gap)), choice)
+        return Weights(fit.constant - float(self.gap.mean()), fit.measures, self.names, fit.terms)
+
+    def _fit(self, rows: NDArray[np.intp], choice: tuple[float, float]) -> _Fit:
+        return _fit(self.x[rows], self.scaled[rows], (self.gap - self.base)[rows], choice)
 
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
     constant: float
     measures: Floats
-    kept: NDArray[np.intp]
     terms: Floats
 
     def __call__(self, x: sp.csr_matrix, scaled: Floats) -> Floats:
-        result: Floats = self.constant + x[:, self.kept] @ self.terms + scaled @ self.measures
+        result: Floats = self.constant + x @ self.terms + scaled @ self.measures
         return result
 
 
 def _fit(x: sp.csr_matrix, scaled: Floats, y: Floats, choice: tuple[float, float]) -> _Fit:
-    """Ridge regression on all terms, then on those that moved the most."""
     shrink, weight = choice
-    kept = np.arange(x.shape[1])
-    while True:
-        both = sp.hstack([x[:, kept], sp.csr_matrix(scaled * weight)]).tocsr()
-        ridge = Ridge(alpha=shrink, solver="sparse_cg", tol=1e-3).fit(both, y)
-        terms = ridge.coef_[: len(kept)]
-        if len(kept) <= TERMS:
-            return _Fit(float(ridge.intercept_), ridge.coef_[len(kept) :] * weight, kept, terms)
-        moved = np.abs(terms) * np.sqrt(np.asarray(x[:, kept].astype(bool).sum(0)).ravel())
-        kept = np.sort(np.argsort(-moved, kind="stable")[:TERMS])
+    both = sp.hstack([x, sp.csr_matrix(scaled * weight)]).tocsr()
+    ridge = Ridge(alpha=shrink, solver="sparse_cg", tol=1e-3).fit(both, y)
+    return _Fit(float(ridge.intercept_), ridge.coef_[x.shape[1] :] * weight, ridge.coef_[: x.shape[1]])
 
 
 def _curve(gap: Floats, better: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
@@ -186,17 +197,18 @@ def _curve(gap: Floats, better: NDArray[np.bool_], weights: Floats) -> tuple[flo
     return max(0.0, float(fitted.coef_[0, 0] / scale)), float(fitted.intercept_[0])
 
 
-def _other_curve(rows: Outcomes, scaled: Floats) -> tuple[float, float]:
-    """Of prompts of no kind: what the measures say of each set when they were learnt from the others; sets weigh the same."""
+def _other_slope(rows: Outcomes, scaled: Floats) -> float:
+    """For prompts of no kind: how much the measures say of a set when they were learnt from the others; sets weigh the same."""
     guess, weights = np.zeros(len(rows.gap)), np.zeros(len(rows.gap))
     for kind in rows.large:
         own = rows.sets == kind
         apart = ~np.isin(rows.clusters, rows.clusters[own])
-        if not apart.any():
-            apart = own
-        guess[own] = scaled[own] @ _base(rows[apart], scaled[apart]).measures
-        weights[own] = 1 / own.sum()
-    return _curve(guess[weights > 0], rows.gap[weights > 0] > 0, weights[weights > 0])
+        if apart.any():
+            guess[own] = scaled[own] @ _base(rows[apart], scaled[apart]).measures
+            guess[own] -= guess[own].mean()
+            weights[own] = 1 / own.sum()
+    used = weights > 0
+    return _curve(guess[used], rows.gap[used] > 0, weights[used])[0]
 
 
 def _gates(rows: Outcomes, texts: Texts, scaled: Floats, others: Texts, others_scaled: Floats) -> dict[str, Weights]:
@@ -224,18 +236,18 @@ def written(trained: Trained) -> str:
             "kind": kind,
             "gate": _short(trained.gates[kind].constant),
             "gates": _packed(trained.gates[kind].terms),
-            "slope": _short(slope),
-            "offset": _short(offset),
-            "constant": _short(trained.gaps[kind].constant),
-            "measures": _shorts(trained.gaps[kind].measures) if trained.gaps[kind].measures.any() else [],
-            "terms": "\t".join(trained.gaps[kind].names),
-            "weights": _packed(trained.gaps[kind].terms),
+            "slope": _short(trained.slopes[kind]),
+            "constant": _short(gap.constant),
+            "measures": _shorts(gap.measures) if gap.measures.any() else [],
+            "terms": "\t".join(gap.names),
+            "weights": _packed(gap.terms),
         }
-        for kind, (slope, offset) in trained.curves.items()
+        for kind, gap in trained.gaps.items()
     ]
     model = {
         "means": _shorts(trained.means),
         "scales": _shorts(trained.scales),
+        "offset": _short(trained.offset),
         "base": _shorts(trained.base.measures),
         "gated": "\t".join(next(iter(trained.gates.values())).names),
         "kinds": kinds,
@@ -259,10 +271,14 @@ def _packed(weights: Floats) -> tuple[float, str]:
 
 def main() -> None:
     rows = outcomes()
-    trained = train(rows, Texts.of(rows.prompts), Texts.of(elsewhere(rows.clusters)))
+    texts = Texts.of(rows.prompts)
+    trained = train(rows, texts, Texts.of(elsewhere(rows.clusters)))
     text = written(trained)
     WRITTEN.write_text(text, "utf-8")
-    print(f"{WRITTEN.name}: {len(text.encode()) / 1000:.0f} kB, kinds {', '.join(trained.curves)}")
+    model, some = read_model(text), np.arange(0, len(rows.prompts), 29)
+    apart = max(abs(model(rows.prompts[row]) - stated) for row, stated in zip(some, trained(texts[some]), strict=True))
+    print(f"{WRITTEN.name}: {len(text.encode()) / 1000:.0f} kB; kinds {', '.join(trained.gaps)}")
+    print(f"The file differs from what was trained by at most {apart:.4f}.")
 
 
 if __name__ == "__main__":

@@ -48,18 +48,24 @@ class Ranked:
 
 
 def apgr(ranked: Ranked, weights: Floats | None = None) -> float:
-    share, recovered = ranked.curve(weights)
-    return float(np.trapezoid(recovered, share))
+    return area(*ranked.curve(weights))
 
 
 def cpt(ranked: Ranked, percent: float, weights: Floats | None = None) -> float:
     """The share of strong calls, from 0 to 1, at which `percent` of the gap is recovered for the first time."""
-    share, recovered = ranked.curve(weights)
-    wanted = percent / 100
-    reached = np.flatnonzero(recovered >= wanted)
-    if not len(reached):
+    return reached(*ranked.curve(weights), percent / 100)
+
+
+def area(share: Floats, recovered: Floats) -> float:
+    return float(np.trapezoid(recovered, share))
+
+
+def reached(share: Floats, recovered: Floats, wanted: float) -> float:
+    """The first share at which `wanted` is recovered; NaN where it never is."""
+    above = np.flatnonzero(recovered >= wanted)
+    if not len(above):
         return float("nan")
-    at = int(reached[0])
+    at = int(above[0])
     if at == 0:
         return 0.0
     part = (wanted - recovered[at - 1]) / (recovered[at] - recovered[at - 1])

@@ -111,20 +111,19 @@ def measured(text: str, tokens: Sequence[str], characters: int) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Expert:
-    """What is known of one kind of prompt: by how much a strong model's answer is better, and how likely it is better."""
+    """What is known of one kind of prompt."""
 
     constant: float
     measures: Sequence[float]
     terms: Mapping[str, float]
     known: frozenset[str]
     slope: float
-    offset: float
-    """From the gap, a difference of qualities from 0 to 1, to the log odds that the strong model's answer is better."""
+    """From a gap, a difference of qualities from 0 to 1, to log odds that the strong model's answer is better."""
 
-    def chance(self, base: float, terms: set[str], scale: float, measures: Sequence[float]) -> float:
+    def odds(self, base: float, terms: set[str], scale: float, measures: Sequence[float]) -> float:
+        """By how much a prompt is harder than the mean of its kind, as log odds."""
         found = sum(map(self.terms.__getitem__, terms & self.known))
-        gap = base + self.constant + scale * found + sum(map(mul, self.measures, measures))
-        return 1 / (1 + exp(-self.slope * gap - self.offset))
+        return self.slope * (base + self.constant + scale * found + sum(map(mul, self.measures, measures)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +131,8 @@ class Model:
     means: Sequence[float]
     scales: Sequence[float]
     """Of the measures: 1 / standard deviation."""
+    offset: float
+    """The log odds of the mean prompt. There is one for all kinds: what they differ by was the models that were compared."""
     base: Sequence[float]
     """The weights of the measures for every kind of prompt."""
     experts: Sequence[Expert]
@@ -156,8 +157,8 @@ class Model:
         most = max(votes)
         shares = [exp(vote - most) for vote in votes]
         likely = [(share, expert) for share, expert in zip(shares, self.experts, strict=True) if share > UNLIKELY]
-        told = sum(share * expert.chance(base, terms, scale, measures) for share, expert in likely)
-        return told / sum(share for share, _ in likely)
+        odds = sum(share * expert.odds(base, terms, scale, measures) for share, expert in likely)
+        return 1 / (1 + exp(-odds / sum(share for share, _ in likely) - self.offset))
 
 
 @cache
@@ -175,10 +176,9 @@ def read_model(text: str) -> Model:
     for kind in data["kinds"]:
         names = _names(kind["terms"])
         terms = dict(zip(names, _weights(kind["weights"]), strict=True))
-        curve = kind["slope"], kind["offset"]
-        experts.append(Expert(kind["constant"], kind["measures"], terms, frozenset(names), *curve))
+        experts.append(Expert(kind["constant"], kind["measures"], terms, frozenset(names), kind["slope"]))
         gates.append((kind["gate"], dict(zip(gated, _weights(kind["gates"]), strict=True))))
-    return Model(data["means"], data["scales"], data["base"], experts, gates, frozenset(gated))
+    return Model(data["means"], data["scales"], data["offset"], data["base"], experts, gates, frozenset(gated))
 
 
 def _names(text: str) -> list[str]:
