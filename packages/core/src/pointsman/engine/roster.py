@@ -44,6 +44,8 @@ class Roster:
         self._kept: dict[str, dict[Target, Price]] = {}
         """What the files of live prices hold."""
         self._said_wrong: set[str] = set()
+        self._known: dict[Target, Candidate] = {}
+        """Those that `candidates` has told of: all of them but the price stays as it is."""
 
     @cached_property
     def names(self) -> list[str]:
@@ -173,7 +175,7 @@ class Roster:
             try:
                 self.configured(name)
                 targets = own or self.default_targets(name)
-                ready += [self.candidate(target) for target in targets]
+                ready += [self._again(target) for target in targets]
                 if not targets:
                     modest = True
                     unready.append(Exclusion(Target(name, "*"), f"{name}: {self._modest(name)}"))
@@ -200,6 +202,12 @@ class Roster:
         return name in self.settings.provider_tables() or any(
             variable.startswith(own_variable(name)) for variable in self.settings.environ
         )
+
+    def _again(self, target: Target) -> Candidate:
+        known = self._known.get(target)
+        if known is None or known.price != self.prices(target.provider).find(target):
+            known = self._known[target] = self.candidate(target)
+        return known
 
     def candidate(self, target: Target) -> Candidate:
         """What is known of one target."""
