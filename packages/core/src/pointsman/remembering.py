@@ -35,7 +35,7 @@ READING = 5.0
 """Seconds that the ledger may take to answer, while nobody waits for it."""
 RECALLING = 0.5
 """The same while a caller does."""
-CALLS = 2_000
+CALLS = 1_000
 """So many are read at once: the newest."""
 BACK = 4 * DAYS
 """Seconds: what is older would count for a sixteenth at most, and is not read."""
