@@ -336,6 +336,7 @@ def test_propensities_are_how_often_each_comes_first() -> None:
         (ask(), [one("a/m"), one("b/m")], {"tasks": {"general_qa": {"prefer": ["a/m"]}}}),
         (ask(), [one("a/m", open_at=9.0), one("b/m", open_at=9.0)], {}),
         (ask(), [one("a/m")], {}),
+        (ask(), [one("a/m"), one("b/m", capabilities=frozenset({"agentic"}))], {}),
     ],
 )
 def test_nothing_is_left_to_chance_where_somebody_has_said_what_counts(

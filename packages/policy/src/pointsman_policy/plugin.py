@@ -20,10 +20,21 @@ def pointsman_policies() -> Sequence[Policy | PolicySpec[Any]]:
 
 
 def _scored(settings: ScoredSettings) -> Policy:
-    from importlib.metadata import version
-
     from .classification import classify
     from .scored import Scored
 
     classify("")  # Its model is loaded here: a decision may take milliseconds, and touches no file.
-    return Scored(settings, classify, version=version("pointsman-policy"))
+    return Scored(settings, classify, version=_version())
+
+
+def _version() -> str:
+    """Of this package, and of the models in it."""
+    from hashlib import blake2b
+    from importlib.metadata import version
+    from pathlib import Path
+
+    models = blake2b(digest_size=8)
+    for file in sorted(Path(__file__).parent.iterdir()):
+        if file.suffix in (".model", ".json"):
+            models.update(file.read_bytes())
+    return f"{version('pointsman-policy')} {models.hexdigest()}"

@@ -128,9 +128,9 @@ def _key(one: _Placed, place: int) -> tuple[bool, int, bool, float, int]:
 def _first(leaders: Sequence[_Placed], explore: float, seed: int) -> tuple[_Placed | None, float | None, int]:
     """Who comes first, with which probability, and among how many that chance chose; 0 if it did not.
 
-    With the probability `explore` all that are about as good as the best, itself among them, have the same chance.
-    Which of them `seed` prefers does not depend on who else is there, nor on where they are listed: so whoever gets
-    better never loses its place by it.
+    With the probability `explore` all that are about as good as the best, itself among them, have the same chance; but
+    an agent, which does things, is not asked just to see how it fares. Which of them `seed` prefers does not depend on
+    who else is there, nor on where they are listed: so whoever gets better never loses its place by it.
     """
     if not leaders:
         return None, None, 0
@@ -138,7 +138,9 @@ def _first(leaders: Sequence[_Placed], explore: float, seed: int) -> tuple[_Plac
     peers = [
         one
         for one in leaders
-        if (one.waits, one.late) == (best.waits, best.late) and one.rated.utility >= best.rated.utility - MARGIN
+        if (one.waits, one.late) == (best.waits, best.late)
+        and one.rated.utility >= best.rated.utility - MARGIN
+        and (one is best or "agentic" not in one.rated.candidate.capabilities)
     ]
     if not explore or len(peers) < 2 or best.waits:
         return best, 1.0, 0

@@ -71,12 +71,11 @@ SPEC = ProviderSpec(
     open=open_blaxel,
     terminal=Terminal.FINISH_REASON,
     capabilities=frozenset({"tools", "schema", "vision", "reasoning", "embeddings"}),  # As far as the model can.
-    # Expected, not measured: what this project's first sketch assumed of the vendor. Its agents are for work of many
-    # steps.
+    # Expected, not measured: what this project's first sketch assumed of the vendor.
     strengths=Strengths(
         speed=7,
         cost=6,
-        tasks={"code_generation": 10, "code_explanation": 7, "general": 6, "agentic": 10},
+        tasks={"code_generation": 10, "code_explanation": 7, "general": 6},
         first_token=(0.2, 0.5),
         tokens_per_second=(50, 100),
     ),
