@@ -1,18 +1,20 @@
 """Calls to vendors that are not as their packages say, or do not stay so: the order follows what was measured.
 
-What core keeps of attempts is played by `Memory`, with the same two memories: one of days, one of the last ten or so.
+What candidates say of the past is what core makes of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import exp, log
+from math import exp
 from random import Random
 
 import pytest
 
-from pointsman import Candidate, ChatRequest, History, Measured, Strengths, Target, user
+from pointsman import Candidate, ChatRequest, Strengths, Target, user
+from pointsman.engine.health.histories import Histories
+from pointsman.ledger import PastAttempt, PastCall
 from pointsman_policy import TASKS, Classification
 from pointsman_policy.scored import Scored
 from pointsman_policy.settings import ScoredSettings
@@ -30,52 +32,6 @@ class Truth:
 
 
 @dataclass
-class Memory:
-    """A mean of logarithms in which what is old, or was followed by many, counts less."""
-
-    seconds: float
-    """After which an attempt counts half."""
-    kept: float
-    """Of each attempt's evidence, when another follows."""
-    at: float = 0.0
-    attempts: float = 0.0
-    failures: float = 0.0
-    answers: float = 0.0
-    waited: float = 0.0
-    speed: float = 0.0
-
-    def fade(self, now: float, kept: float = 1.0) -> None:
-        share = 0.5 ** ((now - self.at) / self.seconds) * kept
-        self.at = now
-        for name in ("attempts", "failures", "answers", "waited", "speed"):
-            setattr(self, name, getattr(self, name) * share)
-
-    def add(self, now: float, first_token: float | None, speed: float) -> None:
-        self.fade(now, self.kept)
-        self.attempts += 1
-        if first_token is None:
-            self.failures += 1
-        else:
-            self.answers += 1
-            self.waited += log(first_token)
-            self.speed += log(speed)
-
-    def seen(self, now: float) -> Measured:
-        self.fade(now)
-        if self.answers < 1e-6:
-            return Measured(attempts=self.attempts, failures=self.failures)
-        waited, speed = exp(self.waited / self.answers), exp(self.speed / self.answers)
-        return Measured(
-            attempts=self.attempts,
-            failures=self.failures,
-            first_token=waited,
-            answers=self.answers,
-            tokens_per_second=speed,
-            timed=self.answers,
-        )
-
-
-@dataclass
 class World:
     """Vendors as they are, as they are expected to be, and what was seen of them."""
 
@@ -86,8 +42,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.policy = Scored(ScoredSettings(), _general)
-        self.days = {name: Memory(7 * 86_400.0, 1.0) for name in self.truths}
-        self.minutes = {name: Memory(300.0, 0.93) for name in self.truths}
+        self.histories = Histories()
         self.dice = Random(self.seed)
 
     def candidates(self) -> list[Candidate]:
@@ -96,7 +51,7 @@ class World:
                 target=Target(name, "m"),
                 capabilities=frozenset(),
                 strengths=self.expected.get(name, Strengths()),
-                history=History(overall=self.days[name].seen(self.now), recent=self.minutes[name].seen(self.now)),
+                history=self.histories.of(Target(name, "m"), self.now),
             )
             for name in self.truths
         ]
@@ -113,9 +68,24 @@ class World:
         name = choose([target.provider for target in decision.order])
         truth, spread = self.truths[name], exp(self.dice.gauss(0, 0.2))
         failed = self.dice.random() < truth.fails
-        for memory in (self.days[name], self.minutes[name]):
-            memory.add(self.now, None if failed else truth.first_token * spread, truth.tokens_per_second / spread)
+        self.histories.add(_ended(name, truth, spread, self.now, failed=failed), self.now)
         return name
+
+
+def _ended(name: str, truth: Truth, spread: float, now: float, *, failed: bool) -> PastCall:
+    """A call that was answered with 300 tokens, or refused."""
+    target, first = Target(name, "m"), truth.first_token * spread
+    attempt = PastAttempt(
+        target=target,
+        outcome="failed" if failed else "finished",
+        error_type="Unavailable" if failed else None,
+        ended=now,
+        duration=first + 299 * spread / truth.tokens_per_second,
+        first_output=None if failed else first,
+        input_tokens=8,
+        output_tokens=None if failed else 300,
+    )
+    return PastCall(call_id=f"{now}", ended=now, target=target, task="general_qa", attempts=(attempt,))
 
 
 def _general(request: ChatRequest | str) -> Classification:
