@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pointsman import (
     Client,
     ConfigError,
     Decision,
+    Family,
     Finished,
     Health,
     HealthState,
@@ -400,6 +401,16 @@ async def test_health_checks_are_heard(
             if policy.last["a"].cold_wait == expected:
                 break
         assert policy.last["a"].cold_wait == expected
+
+
+def test_an_agent_that_may_be_silent_at_its_work_is_not_cold(policy: Watching) -> None:
+    """It is given time for both, and nobody starts it."""
+    agent = Sleeper()
+    model = agent.spec.default_models[0]
+    works = Family(terminal=agent.spec.terminal, idempotent=False, cold_start=40.0, silence=100.0)
+    agent.spec = replace(agent.spec, families={model: works})
+    AsyncClient(settings=settings(None), plugins=plugins(policy, agent)).decide("hi")
+    assert policy.last["a"].cold_wait == 0.0
 
 
 def test_patience_says_little_of_what_is_usual(policy: Watching) -> None:

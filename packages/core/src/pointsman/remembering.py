@@ -195,10 +195,11 @@ class Memory:
         return self._epoch + self.clock()
 
     def _cold_wait(self, target: Target, family: Callable[[Target], Family], wall: float, health: Health) -> float:
+        """What may be silent for long, as an agent at its work, is given more time, too, but is not cold for that."""
         if wall - self._histories.answered(target) <= AWAKE:
             return 0.0
-        cold_start = family(target).cold_start
-        return health.cold_wait(target, cold_start, self.clock()) if cold_start else 0.0
+        own = family(target)
+        return health.cold_wait(target, own.cold_start, self.clock()) if own.cold_start and not own.silence else 0.0
 
     def _since(self) -> float:
         """From when on the ledger is to tell."""
