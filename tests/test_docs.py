@@ -305,6 +305,11 @@ def test_hooks_page_lists_what_a_request_asks_and_an_answer_says() -> None:
     assert all(f"`{name}`" in text(page) for name in sampled)
     assert [row[0] for row in table(page, "of a message")] == names(pointsman.Message)
     assert [row[0] for row in table(page, "of a candidate")] == names(pointsman.Candidate)
+    assert [row[0] for row in table(page, "of what was measured")] == names(pointsman.Measured)
+    assert [row[0] for row in table(page, "of a decision")] == names(pointsman.Decision)
+    said = "\n".join(" ".join(row) for first in ("of a candidate", "of a decision") for row in table(page, first))
+    assert all(f"`{name}`" in said for kind in (pointsman.History, pointsman.Strengths) for name in names(kind))
+    assert all(f"{kind.__name__}({', '.join(names(kind))})" in said for kind in (pointsman.Score, pointsman.Term))
     for shape, *_ in table(page, "returned"):
         name, _, shown = shape.rstrip(")").partition("(")
         assert shown.split(", ") == list(inspect.signature(getattr(pointsman, name)).parameters)

@@ -19,7 +19,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """Whoever lately failed more often than that, as a share of its attempts, comes last."""
 
 
-class Cheapest:
+class CheapestPolicy:
     """Ranks by price, and says what the first one should cost."""
 
     name = "cheapest"
@@ -55,4 +55,9 @@ class Cheapest:
 
 @pm.hookimpl
 def pointsman_policies() -> Sequence[pm.PolicySpec[Any]]:
-    return [pm.PolicySpec(name="cheapest", config=Config, make=Cheapest)]
+    spec = pm.PolicySpec(
+        name="cheapest",
+        config=Config,
+        make=CheapestPolicy,
+    )
+    return [spec]
