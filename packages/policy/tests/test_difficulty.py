@@ -100,6 +100,11 @@ def test_terms_are_words_to_their_sixth_letter_signs_and_pairs() -> None:
     }
 
 
+@given(text=st.text(st.characters(max_codepoint=127), max_size=80))
+def test_ascii_is_taken_apart_as_any_text_is(text: str) -> None:
+    assert tokens_of(text) == tokens_of(f"{text}\né")[:-2]
+
+
 def test_the_file_of_the_model_is_small_and_holds_what_it_says() -> None:
     content = (files(pointsman_policy) / "difficulty.json").read_bytes()
     assert len(content) <= 200_000

@@ -6,7 +6,7 @@ Everything is closed-form or convex and has no randomness but the hash of a prom
 from __future__ import annotations
 
 import json
-from base64 import b85encode
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -264,9 +264,9 @@ def _shorts(numbers: Floats) -> list[float]:
 
 
 def _packed(weights: Floats) -> tuple[float, str]:
-    """Signed bytes in base 85, and what one step of them is worth."""
+    """Signed bytes in base 64, and what one step of them is worth."""
     scale = _short(float(np.abs(weights).max()) / 126) if len(weights) else 0.0
-    return scale, b85encode(np.round(weights / (scale or 1.0)).astype(np.int8).tobytes()).decode()
+    return scale, b64encode(np.round(weights / (scale or 1.0)).astype(np.int8).tobytes()).decode()
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b85decode
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -36,6 +36,7 @@ SPREAD = 3.0
 """A measure counts up to so many standard deviations from its mean: an odd text is no extreme one."""
 
 _TOKEN = re.compile(r"[^\W\d_]+|\d|[^\w\s]|\n")
+_ASCII_TOKEN = re.compile(r"[a-z]+|[0-9]|[^\sa-z0-9_]|\n")  # the same in ASCII, in half the time
 _SENTENCE = re.compile(r"[.?!\n]+")
 _OPTION = re.compile(r"\n[ \t]{0,4}[\"(]?[A-J]\"?[.):]")
 _SIGNS = ",.?()=;:\"%'_/-+*<$\\^{\n"
@@ -59,7 +60,9 @@ MEASURES = (
 
 
 def tokens_of(text: str) -> list[str]:
-    return [token[:LETTERS] for token in _TOKEN.findall(text.lower())]
+    """Words as far as their sixth letter, digits, signs and ends of lines, in lower case."""
+    pattern = _ASCII_TOKEN if text.isascii() else _TOKEN
+    return [token[:LETTERS] for token in pattern.findall(text.lower())]
 
 
 def terms_of(tokens: Sequence[str]) -> set[str]:
@@ -168,7 +171,7 @@ def model() -> Model:
 
 
 def read_model(text: str) -> Model:
-    """A model as `difficulty_train.py` writes it: terms parted by tabs; weights are signed bytes in base 85, to be scaled."""
+    """A model as `difficulty_train.py` writes it: terms parted by tabs; weights are signed bytes in base 64, to be scaled."""
     data = json.loads(text)
     experts: list[Expert] = []
     gates: list[tuple[float, Mapping[str, float]]] = []
@@ -187,7 +190,7 @@ def _names(text: str) -> list[str]:
 
 def _weights(packed: Sequence[Any]) -> list[float]:
     scale, text = packed
-    return [(byte - 256 if byte > 127 else byte) * scale for byte in b85decode(text)]
+    return [(byte - 256 if byte > 127 else byte) * scale for byte in b64decode(text)]
 
 
 def difficulty_of(request: ChatRequest | str) -> float:
