@@ -254,6 +254,17 @@ def test_a_gauge_keeps_few_buckets_and_no_median_leaves_what_was_seen(values: li
     assert max(min(values), 1e-4) / RATIO <= median <= max(*values, 1e-4) * RATIO
 
 
+def test_of_more_buckets_than_there_may_be_the_lightest_go_to_their_neighbours() -> None:
+    gauge = Gauge(DAYS, ENOUGH)
+    for number in range(100):
+        for value in (1.0, 1.1**number):
+            gauge.add(NOW, failed=False, first_token=value, speed=value)
+    for kept in (gauge.first_token, gauge.speed):
+        assert len(kept.buckets) == BUCKETS
+        assert sum(kept.buckets.values()) == pytest.approx(kept.total) == pytest.approx(200)
+    assert gauge.measured(NOW).first_token == pytest.approx(1.0, rel=0.11)
+
+
 def test_a_gauge_keeps_the_newest_ratings() -> None:
     gauge = Gauge(DAYS, ENOUGH)
     for number in range(RATINGS + 50):

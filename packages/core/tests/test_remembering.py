@@ -198,6 +198,23 @@ async def test_two_clients_see_each_others_calls_and_their_own_once(
                 assert watching.last["a"].history.overall.attempts == pytest.approx(2 * turn, abs=0.1)
 
 
+async def test_what_others_have_met_arrives_while_a_client_is_open(
+    policy: Watching, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "EVERY", 0.0)
+    async with client(policy, file) as one, client(Watching(), file) as other:
+        await one.chat("hi")
+        assert policy.last["b"].history.overall.attempts == 0
+        await other.chat("hi", model="b/scripted-1")
+        await other.flush()
+        for _ in range(500):
+            await one.chat("hi")
+            if policy.last["b"].history.overall.attempts:
+                break
+            await anyio.sleep(0.01)
+        assert policy.last["b"].history.overall.attempts == pytest.approx(1, abs=0.01)
+
+
 async def looked(one: AsyncClient) -> None:
     """Until it has read the ledger once more, from beginning to end."""
     arrived = anyio.Event()
