@@ -134,6 +134,12 @@ def test_each_fact_counts(better: Any, worse: Any, priority: str) -> None:
     assert ranked(one("b/m", **worse), one("a/m", **better), request=request) == ["a/m", "b/m"]
 
 
+def test_the_shortest_prompt_is_billed_too() -> None:
+    """Listed last, and with nothing else to its credit."""
+    dear, cheap = (one(name, price=usd(each, output=Decimal(0))) for name, each in (("dear/m", "2"), ("cheap/m", "1")))
+    assert ranked(dear, cheap, request=ask("Hi", priority="cost")) == ["cheap/m", "dear/m"]
+
+
 def test_an_unknown_price_is_not_taken_for_nothing() -> None:
     silent, boasting = one("a/m"), one("b/m", strengths={"cost": 10.0})
     cheap = one("c/m", price=usd("0.01"))

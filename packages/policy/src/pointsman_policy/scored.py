@@ -60,7 +60,7 @@ class Scored:
         found = self._classify(request)
         task, confidence = (request.task, 1.0) if request.task else (found.task, found.confidence)
         rule = self._settings.tasks.get(task)
-        asked = self._asked(request, found, task, rule, 2 * floor)
+        asked = self._asked(request, found, task, rule, max(1, 2 * floor))
         warm = any(one.warm_tokens > 0 for one in able)
         asked = asked._replace(weights=scoring.shifted(asked.weights, found.difficulty, warm=warm))
         said = self._settings.quality
