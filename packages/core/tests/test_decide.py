@@ -74,6 +74,7 @@ def test_a_sound_decision_stands() -> None:
     [
         (raising(ValueError("oops")), "raised ValueError: oops"),
         (raising(RecursionError("deep")), "raised RecursionError: deep"),
+        (raising(GeneratorExit()), "raised GeneratorExit"),
         (order(C, STRANGER), "named stranger/x, which it was not offered"),
         (order(C, "acme/a"), "named acme/a, which it was not offered"),
         (order(C, A, C), "named a target twice"),
