@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib.resources import files
 
 import pytest
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 
 import pointsman_policy
 from pointsman import ChatRequest, assistant, user
+from pointsman_policy import classify
 from pointsman_policy.difficulty import (
     FOLLOW_UP,
     HEAD,
     MEASURES,
     TAIL,
+    TYPICAL,
     difficulty_of,
     measured,
     model,
@@ -22,13 +25,20 @@ from pointsman_policy.difficulty import (
     tokens_of,
 )
 
-EXAM = """The figure shows a block on a frictionless incline of angle 30 degrees. Which of the following is NOT true of its
-acceleration, if the angle is doubled and the mass is halved?
+EXAM = """The figure shows a block on a frictionless incline of angle 30 degrees. Which of the following is NOT true
+of its acceleration, if the angle is doubled and the mass is halved?
 A. It rises by the factor of the square root of 3.
 B. It does not depend on the mass, except through friction.
 C. It equals the acceleration of free fall.
 D. It rises, but by less than the factor 2.
 Answer:"""
+PROOF = """Prove that every finite integral domain is a field, and give a counterexample, with all details, for the
+infinite case; then say which of the steps of your proof fails there, and why."""
+APPLES = """Tom sells 3 apples for 2 dollars, gives a third of what he earns to Ann, who had twice as much as he before,
+and they then buy, for 15% less than the price of 40 dollars, a basket together. If Ann pays 5 dollars more than Tom, how
+much did Tom have before, and how much is left?"""
+QUEUE = """Design a lock-free queue in C++ for many producers and consumers; prove that it is linearizable, say which
+memory orders each atomic operation needs and why, and how nodes are reclaimed without hazard pointers."""
 
 texts = st.one_of(st.text(max_size=300), st.text("aAbcdefg 0123.,?!()\n\"'{}=$\\", max_size=300))
 
@@ -45,7 +55,9 @@ def test_white_space_around_a_text_says_nothing(text: str, before: str, after: s
     assert difficulty_of(f"{before}{text}{after}") == difficulty_of(text)
 
 
-@pytest.mark.parametrize("text", ["", " ", "\0", "\ud800", "?" * 50_000, "9" * 50_000, "\n" * 50_000, "a " * 50_000, "字" * 9])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\0", "\ud800", "?" * 50_000, "9" * 50_000, "\n" * 50_000, "a " * 50_000, "字" * 9]
+)
 def test_an_odd_text_has_a_chance_too(text: str) -> None:
     assert 0 < difficulty_of(text) < 1
 
@@ -54,17 +66,17 @@ def test_an_odd_text_has_a_chance_too(text: str) -> None:
     ("easy", "hard"),
     [
         ("2+2?", EXAM),
-        ("2+2?", "Prove that every finite integral domain is a field, and give a counterexample, with all details, for the "
-         "infinite case; then say which of the steps of your proof fails there, and why."),
-        ("Tom has 3 apples and buys 2 more. How many apples does he have?", "Tom sells 3 apples for 2 dollars, gives a third of "
-         "what he earns to Ann, who had twice as much as he before, and they then buy, for 15% less than the price of 40 "
-         "dollars, a basket together. If Ann pays 5 dollars more than Tom, how much did Tom have before, and how much is left?"),
-        ("Hi", "Design a lock-free queue in C++ for many producers and consumers; prove that it is linearizable, say which "
-         "memory orders each atomic operation needs and why, and how nodes are reclaimed without hazard pointers."),
+        ("2+2?", PROOF),
+        ("Tom has 3 apples and buys 2 more. How many apples does he have?", APPLES),
+        ("Hi", QUEUE),
     ],
-)  # fmt: skip
+)
 def test_a_harder_one_is_harder(easy: str, hard: str) -> None:
     assert difficulty_of(easy) < difficulty_of(hard)
+
+
+def test_what_is_asked_says_how_hard_it_is() -> None:
+    assert classify(EXAM).difficulty == difficulty_of(EXAM) > TYPICAL > classify("Hi").difficulty
 
 
 def test_a_conversation_is_judged_by_its_last_question() -> None:
@@ -113,3 +125,4 @@ def test_the_file_of_the_model_is_small_and_holds_what_it_says() -> None:
     assert not found.experts[-1].terms  # whatever is of no known kind is judged by its measures
     assert all(expert.slope >= 0 for expert in found.experts)  # a greater gap is never less likely to be one
     assert all(weights.keys() == found.gated for _, weights in found.gates)
+    assert 1 / (1 + math.exp(-found.offset)) == pytest.approx(TYPICAL, abs=0.01)

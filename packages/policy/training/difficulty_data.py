@@ -19,13 +19,13 @@ DATA = Path(os.environ.get("POINTSMAN_DATA") or Path(__file__).resolve().parents
 OUTCOMES, PROMPTS = "routing-dev.jsonl.gz", "prompts-train.jsonl.gz"
 SMALLEST = 100
 """A set of fewer prompts cannot tell routers apart, nor have an expert."""
-# Sources of the classifier's prompts whose text or manner is in the outcomes, too: they are no example of other traffic.
+# Sources of the classifier's prompts whose text or manner is in the outcomes, too: no example of other traffic.
 SHARED = ("GSM8K", "MATH", "MGSM", "LogicGrid", "MBPP", "AQuA")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """One prompt each: its text, its set and group there, and what the strong and the weak model's answers were worth."""
+    """Of each prompt its text, set and group, and what the strong and the weak model's answers were worth."""
 
     prompts: Sequence[str]
     sets: NDArray[np.str_]
@@ -46,7 +46,11 @@ class Outcomes:
 
     @property
     def large(self) -> list[str]:
-        return [str(name) for name, count in zip(*np.unique(self.sets, return_counts=True), strict=True) if count >= SMALLEST]
+        return [
+            str(name)
+            for name, count in zip(*np.unique(self.sets, return_counts=True), strict=True)
+            if count >= SMALLEST
+        ]
 
 
 def lines(name: str) -> Iterable[dict[str, Any]]:
@@ -77,10 +81,12 @@ def elsewhere(known: Iterable[str]) -> list[str]:
 
 
 def cluster(prompt: str) -> str:
-    """What a near-duplicate shares: the first 100 characters of the question, or the problem whose solution has a bug."""
+    """What near-duplicates share: the first 100 characters of the question, or the problem whose solution has a bug."""
     if bug := re.match(r'Fix the bug in this \w+ solution of "([^"]*)"', prompt):
         return f"bug: {bug[1]}"
-    if told := re.match(r"Please .*?Context:\s*(?!None)(.+)", prompt, re.S) or re.match(r"Please .*?Question:\s*(.+)", prompt, re.S):
+    if told := re.match(r"Please .*?Context:\s*(?!None)(.+)", prompt, re.DOTALL) or re.match(
+        r"Please .*?Question:\s*(.+)", prompt, re.DOTALL
+    ):
         prompt = told[1]
     return " ".join(prompt.lower().split())[:100]
 

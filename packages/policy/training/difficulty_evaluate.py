@@ -1,8 +1,8 @@
 """Evaluate the difficulty: `python difficulty_evaluate.py`; exits with 1 where a gate of `GATES` is not met.
 
 Each number is of prompts that the router had not seen: in-domain by folds that keep near-duplicates together, and with
-whole sets left out. The shipped file is trained in the same way on all rows. Intervals are the middle 95 % of a bootstrap
-over clusters of near-duplicates.
+whole sets left out. The shipped file is trained in the same way on all rows. Intervals are the middle 95 % of a
+bootstrap over clusters of near-duplicates.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ class Compared:
         self.rows, self.scores, self.sets = rows, scores, rows.large
         self.own = {name: np.flatnonzero(rows.sets == name) for name in self.sets}
         self.drawn = {
-            name: resamples(rows.clusters[own].tolist(), TIMES, SEED + at) for at, (name, own) in enumerate(self.own.items())
+            name: resamples(rows.clusters[own].tolist(), TIMES, SEED + at)
+            for at, (name, own) in enumerate(self.own.items())
         }
 
     def ranked(self, router: str, name: str) -> Ranked:
@@ -93,13 +94,17 @@ class Compared:
         return Ranked.of(self.scores[router][own], self.rows.gap[own])
 
     def judged(self, router: str) -> tuple[Floats, Floats]:
-        """APGR, CPT(50) and CPT(80), means over the sets with the same weight: the values, and a row for each resample."""
+        """APGR, CPT(50) and CPT(80), means over the sets, which weigh the same: the values, and a row for each resample."""
         each = [(self.ranked(router, name), self.drawn[name]) for name in self.sets]
         values = np.mean([_judged(ranked) for ranked, _ in each], axis=0)
         return values, np.mean([[_judged(ranked, draw) for draw in drawn] for ranked, drawn in each], axis=0)
 
     def table(self) -> dict[str, tuple[Floats, Floats]]:
-        print(f"{'APGR':12s}", *(f"{name[-9:]:>9s}" for name in self.sets), f"{'mean':>9s} {'CPT(50)':>20s} {'CPT(80)':>20s}")
+        print(
+            f"{'APGR':12s}",
+            *(f"{name[-9:]:>9s}" for name in self.sets),
+            f"{'mean':>9s} {'CPT(50)':>20s} {'CPT(80)':>20s}",
+        )
         found = {}
         for router in self.scores:
             values, drawn = found[router] = self.judged(router)
@@ -114,7 +119,7 @@ class Compared:
         return found
 
     def calibration(self) -> float:
-        """ECE over all prompts; printed beside it, the mean of the sets' own, and AUC of the strong model's being better."""
+        """ECE over all prompts; printed beside it, that of each set, and how well the chance tells who is better."""
         stated, better = self.scores["ours"], (self.rows.gap > 0).astype(float)
         inside = np.concatenate(list(self.own.values()))
         whole = ece(stated[inside], better[inside])

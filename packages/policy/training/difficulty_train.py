@@ -1,6 +1,6 @@
 """Train the model of difficulty and write it into the package: `python difficulty_train.py`.
 
-Everything is closed-form or convex and has no randomness but the hash of a prompt, so a second run writes the same file.
+Everything is closed-form or convex and nothing is random but the hash of a prompt: a second run writes the same file.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import scipy.sparse as sp
 from difficulty_data import Outcomes, elsewhere, folds, outcomes
 from metrics import Ranked, apgr
 from numpy.typing import NDArray
-from pointsman_policy.difficulty import MEASURES, SPREAD, UNLIKELY, measured, read_model, terms_of, tokens_of, window
 from sklearn.linear_model import LogisticRegression, Ridge
+
+from pointsman_policy.difficulty import MEASURES, SPREAD, UNLIKELY, measured, read_model, terms_of, tokens_of, window
 
 Floats = NDArray[np.float64]
 WRITTEN = Path(__file__).resolve().parents[1] / "src" / "pointsman_policy" / "difficulty.json"
@@ -68,6 +69,8 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
+    """A weighted sum of measures and terms."""
+
     constant: float = 0.0
     measures: Floats = field(default_factory=lambda: np.zeros(len(MEASURES)))
     names: Sequence[str] = ()
@@ -80,6 +83,8 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
+    """The model before it is rounded and written."""
+
     means: Floats
     scales: Floats
     base: Weights
@@ -125,7 +130,7 @@ def train(rows: Outcomes, texts: Texts, others: Texts) -> Trained:
 
 
 def _base(rows: Outcomes, scaled: Floats) -> Weights:
-    """What measures say everywhere: learnt from differences within a set only, since sets differ by their models, too."""
+    """What measures say everywhere, learnt from differences within sets only: sets differ by their models, too."""
     x, y = scaled.copy(), rows.gap.copy()
     for kind in np.unique(rows.sets):
         own = rows.sets == kind
@@ -198,7 +203,7 @@ def _curve(gap: Floats, better: NDArray[np.bool_], weights: Floats) -> tuple[flo
 
 
 def _other_slope(rows: Outcomes, scaled: Floats) -> float:
-    """For prompts of no kind: how much the measures say of a set when they were learnt from the others; sets weigh the same."""
+    """For prompts of no kind: what the measures say of a set when they were learnt from the others; sets weigh the same."""
     guess, weights = np.zeros(len(rows.gap)), np.zeros(len(rows.gap))
     for kind in rows.large:
         own = rows.sets == kind
@@ -212,7 +217,9 @@ def _other_slope(rows: Outcomes, scaled: Floats) -> float:
 
 
 def _gates(rows: Outcomes, texts: Texts, scaled: Floats, others: Texts, others_scaled: Floats) -> dict[str, Weights]:
-    kinds = np.concatenate([np.where(np.isin(rows.sets, rows.large), rows.sets, OTHER), np.full(len(others.terms), OTHER)])
+    kinds = np.concatenate(
+        [np.where(np.isin(rows.sets, rows.large), rows.sets, OTHER), np.full(len(others.terms), OTHER)]
+    )
     both = Texts([*texts.terms, *others.terms], np.concatenate([texts.measures, others.measures]))
     counts: Counter[str] = Counter()  # of shares, so that a large kind does not choose the terms for all
     for kind in np.unique(kinds):

@@ -1,10 +1,10 @@
 """How good a router and its stated probabilities are, as RouteLLM (arXiv 2406.18665) defines it, without its bins.
 
-A router gives each prompt a score; the prompts with the highest scores go to the strong model. Performance gap recovered
-(PGR) at a share of strong calls is (router - weak) / (strong - weak), where each is a mean quality. APGR is the area under
-PGR over all shares, CPT(x) the smallest share at which PGR reaches x %. RouteLLM reads the curve at ten quantiles; here
-it is read at every prompt. Prompts of equal score go in random order, so the curve is straight across them: a constant
-score has exactly the random router's APGR, 0.5.
+A router gives each prompt a score; the prompts with the highest scores go to the strong model. Performance gap
+recovered (PGR) at a share of strong calls is (router - weak) / (strong - weak), where each is a mean quality. APGR is
+the area under PGR over all shares, CPT(x) the smallest share at which PGR reaches x %. RouteLLM reads the curve at ten
+quantiles; here it is read at every prompt. Prompts of equal score go in random order, so the curve is straight across
+them: a constant score has exactly the random router's APGR, 0.5.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def ece(stated: Floats, happened: Floats, bins: int = 10) -> float:
 
 
 def resamples(clusters: Sequence[object], times: int, seed: int) -> Floats:
-    """`times` rows of weights: clusters, not prompts, are drawn with replacement, since near-duplicates are one draw."""
+    """`times` rows of weights. Clusters, not prompts, are drawn with replacement: near-duplicates are one draw."""
     _, number = np.unique(np.array([str(cluster) for cluster in clusters]), return_inverse=True)
     total = int(number.max()) + 1
     drawn = np.random.default_rng(seed).multinomial(total, np.full(total, 1 / total), size=times)

@@ -1,9 +1,10 @@
 """How likely it is that a stronger model is worth its price, from the text alone.
 
-Two readings of one text are blended. *Measures* (how long, how varied, how many numbers, options, signs of code) order the
-prompts of traffic that nobody has seen before. *Terms* (words cut to six letters, signs, and pairs of them) know kinds of
-prompt: for each kind that the training data holds, there is a list of weights, an expert. A gate says how much a prompt is
-of each kind, or of none; then only the measures count. So what is learnt from exam questions is not said of a haiku.
+Two readings of one text are blended. *Measures* (how long, how varied, how many numbers, options, signs of code) order
+the prompts of traffic that nobody has seen before. *Terms* (words cut to six letters, signs, and pairs of them) know
+kinds of prompt: for each kind that the training data holds, there is a list of weights, an expert. A gate says how much
+a prompt is of each kind, or of none; then only the measures count. So what is learnt from exam questions is not said of
+a haiku.
 
 What the number means, how it was trained and how well it orders prompts: docs/decisions/difficulty.md. The model is
 written by packages/policy/training/difficulty_train.py.
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from math import exp, log1p
 from operator import mul
 from typing import Any
@@ -30,6 +32,8 @@ LETTERS = 6
 """A word counts as far as its sixth letter: *integral* and *integrals* are one term."""
 FOLLOW_UP = 60
 """A message of fewer characters is read together with what the person said before it."""
+TYPICAL = 0.19
+"""The difficulty of the mean prompt of what the model was trained on; nine of ten prompts lie between 0.11 and 0.40."""
 UNLIKELY = 0.01
 """An expert whose kind is so much less likely than the likeliest is not asked."""
 SPREAD = 3.0
@@ -43,14 +47,20 @@ _SIGNS = ",.?()=;:\"%'_/-+*<$\\^{\n"
 _QUESTIONS = ("what", "which", "who", "when", "where", "why", "how")
 _NEGATIONS = frozenset({"not", "except", "never", "false", "incorr", "none", "least", "neithe", "withou", "nor"})
 _COMMON = frozenset(
-    "the of and to in a is that for it as was with be by on not he i this are or his from at which but have an had they "
-    "you were there one all we can has if would who what their will more been when out so up some about into them she him "
-    "her than then its my no do does did how many much me your our".split()
+    ["the", "of", "and", "to", "in", "a", "is", "that", "for", "it", "as", "was", "with", "be", "by", "on", "not", "he", "i", "this", "are", "or", "his", "from", "at", "which", "but", "have", "an", "had", "they", "you", "were", "there", "one", "all", "we", "can", "has", "if", "would", "who", "what", "their", "will", "more", "been", "when", "out", "so", "up", "some", "about", "into", "them", "she", "him", "her", "than", "then", "its", "my", "no", "do", "does", "did", "how", "many", "much", "me", "your", "our"]
 )
 
 MEASURES = (
     *("characters", "stem", "words", "kinds of words", "variety", "digits", "share of digits", "share of long words"),
-    *("long words", "share of common words", "longest sentence", "sentences", "mean sentence", "options", "has options"),
+    *(
+        "long words",
+        "share of common words",
+        "longest sentence",
+        "sentences",
+        "mean sentence",
+        "options",
+        "has options",
+    ),
     *("negations", "loud negation", "begins as a question"),
     *(f"asks {word}" for word in _QUESTIONS),
     *(f"number of {sign!r}" for sign in _SIGNS),
@@ -68,7 +78,7 @@ def tokens_of(text: str) -> list[str]:
 def terms_of(tokens: Sequence[str]) -> set[str]:
     """Each token, and each two that stand side by side, once."""
     terms = set(tokens)
-    terms.update(map(" ".join, zip(tokens, tokens[1:], strict=False)))
+    terms.update(map(" ".join, pairwise(tokens)))
     return terms
 
 
@@ -131,11 +141,13 @@ class Expert:
 
 @dataclass(frozen=True, slots=True)
 class Model:
+    """All that is known: measures for every prompt, experts, and the gates that say who is asked."""
+
     means: Sequence[float]
     scales: Sequence[float]
     """Of the measures: 1 / standard deviation."""
     offset: float
-    """The log odds of the mean prompt. There is one for all kinds: what they differ by was the models that were compared."""
+    """The log odds of the mean prompt; one for all kinds, since they differed by the models that were compared."""
     base: Sequence[float]
     """The weights of the measures for every kind of prompt."""
     experts: Sequence[Expert]
@@ -171,7 +183,7 @@ def model() -> Model:
 
 
 def read_model(text: str) -> Model:
-    """A model as `difficulty_train.py` writes it: terms parted by tabs; weights are signed bytes in base 64, to be scaled."""
+    """A model as `difficulty_train.py` writes it: terms parted by tabs; weights are signed bytes, to be scaled."""
     data = json.loads(text)
     experts: list[Expert] = []
     gates: list[tuple[float, Mapping[str, float]]] = []
@@ -196,7 +208,8 @@ def _weights(packed: Sequence[Any]) -> list[float]:
 def difficulty_of(request: ChatRequest | str) -> float:
     """From 0 to 1: the chance that a strong model answers better than a weak one would. Never raises; opens nothing.
 
-    A conversation is judged by what the person said last, a follow-up of a few words together with what stood before it.
+    A conversation is judged by what the person said last; a follow-up of a few words is read together with
+    what the person said before.
     """
     if isinstance(request, str):
         return model()(request)
