@@ -35,8 +35,8 @@ Answer:"""
 PROOF = """Prove that every finite integral domain is a field, and give a counterexample, with all details, for the
 infinite case; then say which of the steps of your proof fails there, and why."""
 APPLES = """Tom sells 3 apples for 2 dollars, gives a third of what he earns to Ann, who had twice as much as he before,
-and they then buy, for 15% less than the price of 40 dollars, a basket together. If Ann pays 5 dollars more than Tom, how
-much did Tom have before, and how much is left?"""
+and they then buy, for 15% less than the price of 40 dollars, a basket together. If Ann pays 5 dollars more than Tom,
+how much did Tom have before, and how much is left?"""
 QUEUE = """Design a lock-free queue in C++ for many producers and consumers; prove that it is linearizable, say which
 memory orders each atomic operation needs and why, and how nodes are reclaimed without hazard pointers."""
 

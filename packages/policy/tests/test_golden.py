@@ -12,6 +12,7 @@ import pytest
 
 from pointsman import Candidate, ChatRequest, Decision, ModelInfo, Priority, ProviderSpec, Target, user
 from pointsman_policy import TASKS, Classification, priors, reasons, scoring
+from pointsman_policy.difficulty import TYPICAL
 from pointsman_policy.keywords import Keywords
 from pointsman_policy.scored import Scored
 from pointsman_policy.settings import ScoredSettings
@@ -65,7 +66,7 @@ def _of(spec: ProviderSpec[Any], *, cold: bool) -> Iterator[Candidate]:
 def untold(request: ChatRequest | str) -> Classification:
     """Of medium difficulty; the task is told."""
     even: dict[str, float] = dict.fromkeys(TASKS, 1 / len(TASKS))
-    return Classification(task="general_qa", probabilities=even, difficulty=0.5, language="en", confidence=0.1)
+    return Classification(task="general_qa", probabilities=even, difficulty=TYPICAL, language="en", confidence=0.1)
 
 
 def choices(task: str, priority: Priority, field: list[Candidate]) -> tuple[Decision, Decision]:
@@ -168,7 +169,7 @@ def page() -> str:
             "## First choices with nothing measured",
             "",
             f"All of them are ready, Modal's container is warm, a prompt has about {PROMPT // 4} tokens, and its "
-            "difficulty is 0.5.",
+            f"difficulty is that of the mean prompt, {TYPICAL}.",
             "",
             *tables(),
             "",

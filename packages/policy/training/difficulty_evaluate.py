@@ -94,7 +94,7 @@ class Compared:
         return Ranked.of(self.scores[router][own], self.rows.gap[own])
 
     def judged(self, router: str) -> tuple[Floats, Floats]:
-        """APGR, CPT(50) and CPT(80), means over the sets, which weigh the same: the values, and a row for each resample."""
+        """APGR, CPT(50) and CPT(80), means of the sets: the values, and a row for each resample."""
         each = [(self.ranked(router, name), self.drawn[name]) for name in self.sets]
         values = np.mean([_judged(ranked) for ranked, _ in each], axis=0)
         return values, np.mean([[_judged(ranked, draw) for draw in drawn] for ranked, drawn in each], axis=0)

@@ -203,7 +203,7 @@ def _curve(gap: Floats, better: NDArray[np.bool_], weights: Floats) -> tuple[flo
 
 
 def _other_slope(rows: Outcomes, scaled: Floats) -> float:
-    """For prompts of no kind: what the measures say of a set when they were learnt from the others; sets weigh the same."""
+    """For prompts of no kind: what the measures, learnt from the other sets, say of a set; sets weigh the same."""
     guess, weights = np.zeros(len(rows.gap)), np.zeros(len(rows.gap))
     for kind in rows.large:
         own = rows.sets == kind

@@ -18,9 +18,10 @@ Price: by the price book, with a machine's seconds for the answer's. Without a p
 0.09 * s, and what nobody says as 0.3: what is not known is never taken for free. A deadline of d seconds makes seconds
 count more: `half` is at most d / 4 for the first token and d / 2 for the answer.
 
-Weights go by the request's priority. With a difficulty d from 0 to 1, quality weighs (0.5 + d) times and price
-(1.5 - d) times as much: what is hard goes rather to the strong, what is easy to the cheap. `stay` weighs only where
-some candidate has read the beginning of the prompt. `pointsman_policy.estimates` says how measurements become figures.
+Weights go by the request's priority. A difficulty d is set beside that of the mean prompt, t: h = d / (d + t). Quality
+weighs (0.5 + h) times and price (1.5 - h) times as much: what is hard goes rather to the strong, what is easy to the
+cheap. `stay` weighs only where some candidate has read the beginning of the prompt. `pointsman_policy.estimates` says
+how measurements become figures.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from pointsman import Candidate, Timings, Usage
 from pointsman import Term as Part
 
 from . import estimates
+from .difficulty import TYPICAL
 from .estimates import View
 from .priors import bounded
 
@@ -102,8 +104,8 @@ def worth(amount: float, half: Half) -> float:
 
 def shifted(weights: Weights, difficulty: float, *, warm: bool) -> Weights:
     """The weights for a request so difficult; `warm` if some candidate has read its beginning."""
-    hard = bounded(difficulty, 0.0, 1.0)
-    hard = 0.5 if hard is None else hard
+    told = bounded(difficulty, 0.0, 1.0)
+    hard = 0.5 if told is None else told / (told + TYPICAL)
     stay = weights.stay if warm else 0.0
     return weights._replace(quality=weights.quality * (0.5 + hard), price=weights.price * (1.5 - hard), stay=stay)
 
