@@ -22,6 +22,8 @@ FOLDS = (
     ("MATH", "AQuA-RAT", "LogicGrid", "MGSM", "MBPP", "CoSQA", "NQ-open", "OASST1", "WritingBench", "BFCL"),
     ("authored-a2",),
     ("authored-a3",),
+    ("authored-a4",),
+    ("authored-a5",),
 )
 """Which sources are left out together, by how their names begin. Together with what is left, every task has rows to
 learn from; sources by one author, or around the same snippets, are not both seen and asked where that can be helped."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +12,7 @@ from pointsman import ChatRequest
 from .difficulty import difficulty_of
 from .features import features
 from .model import Model
-from .reading import Reading, read
+from .reading import read
 
 TASKS = (
     "code_generation",
@@ -41,8 +40,8 @@ FORMER = 0.5
 FEW = 3
 """A last message of so few words, such as ``go on``, counts as little beside the former one."""
 TOOLS_WERE_USED = 1.0
-"""What is added to the score of `agentic` if tools were called since the last message but one: no training row has a
-conversation, so this one number is set by hand. A score between two likely tasks differs by about as much."""
+"""What is added to the score of `agentic` if tools were called in the last `MESSAGES`. Between two likely tasks, scores
+differ by about as much. No training row has a conversation, so this and the three above are set by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,6 @@ def classified(reading: Reading, difficulty: float) -> Classification:
         probabilities = model.probabilities([last * one + first * two for one, two in zip(scores, former, strict=True)])
     best = max(probabilities, key=lambda task: probabilities[task])
     confidence = probabilities[best]
-    assert math.isfinite(confidence)
     return Classification(
         task=best if confidence >= ABSTAIN else "general_qa",
         probabilities=probabilities,

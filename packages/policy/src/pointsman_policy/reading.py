@@ -1,7 +1,7 @@
 """A request as a person sees it: what it says, apart from what was pasted; and which signs it bears.
 
-Both models, of tasks and of difficulty, stand on this one pass over the text. However long it is, only so much of its
-beginning and of its end is looked at: the request stands there, and the work is bounded.
+However long it is, only so much of its beginning and of its end is looked at: the request stands there, and the work is
+bounded.
 """
 
 from __future__ import annotations
