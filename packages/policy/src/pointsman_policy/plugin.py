@@ -23,7 +23,7 @@ def _scored(settings: ScoredSettings) -> Policy:
     from .classification import classify
     from .scored import Scored
 
-    classify("")  # Its model is loaded here: a decision may take milliseconds, and touches no file.
+    classify("Why?")  # All that words need is loaded here: a decision may take milliseconds, and touches no file.
     return Scored(settings, classify, version=_version())
 
 
@@ -35,6 +35,6 @@ def _version() -> str:
 
     models = blake2b(digest_size=8)
     for file in sorted(Path(__file__).parent.iterdir()):
-        if file.suffix in (".model", ".json"):
+        if file.suffix in (".model", ".json", ".txt"):
             models.update(file.read_bytes())
     return f"{version('pointsman-policy')} {models.hexdigest()}"
