@@ -12,7 +12,7 @@ from pointsman import ChatRequest
 from .difficulty import difficulty_of
 from .features import features
 from .model import Model
-from .reading import read
+from .reading import Reading, read
 
 TASKS = (
     "code_generation",

@@ -46,9 +46,11 @@ _OPTION = re.compile(r"\n[ \t]{0,4}[\"(]?[A-J]\"?[.):]")
 _SIGNS = ",.?()=;:\"%'_/-+*<$\\^{\n"
 _QUESTIONS = ("what", "which", "who", "when", "where", "why", "how")
 _NEGATIONS = frozenset({"not", "except", "never", "false", "incorr", "none", "least", "neithe", "withou", "nor"})
-_COMMON_WORDS = """the of and to in a is that for it as was with be by on not he i this are or his from at which but have an
-had they you were there one all we can has if would who what their will more been when out so up some about into them
-she him her than then its my no do does did how many much me your our"""
+_COMMON_WORDS = """
+the of and to in a is that for it as was with be by on not he i this are or his from at which but have an had
+they you were there one all we can has if would who what their will more been when out so up some about into
+them she him her than then its my no do does did how many much me your our
+"""
 _COMMON = frozenset(_COMMON_WORDS.split())
 
 MEASURES = (
