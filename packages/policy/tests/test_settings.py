@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pointsman import ConfigError, Plugins, Policy, Settings
-from pointsman_policy import TASKS, Classification
+from pointsman_policy import TASKS
 from pointsman_policy.scored import Scored
 
 
@@ -136,16 +136,3 @@ def test_to_import_the_plugin_loads_neither_pydantic_nor_a_model() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_the_first_decision_finds_everything_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else it would be late, and its plan discarded."""
-    asked: list[object] = []
-
-    def classify(request: object) -> Classification:
-        asked.append(request)
-        return Classification(task="writing", probabilities={}, difficulty=0.5, language="en", confidence=1.0)
-
-    monkeypatch.setattr("pointsman_policy.classification.classify", classify)
-    made()
-    assert asked == [""]
