@@ -77,6 +77,8 @@ def classified(reading: Reading, difficulty: float) -> Classification:
         former = model.scores(features(reading.before))
         last, first = (FORMER, 1.0) if few else (1.0, FORMER)
         probabilities = model.probabilities([last * one + first * two for one, two in zip(scores, former, strict=True)])
+    if reading.before is None and not reading.code and all(word in "?:" for word in reading.words):
+        probabilities = dict.fromkeys(TASKS, 1 / len(TASKS))  # nothing is asked
     best = max(probabilities, key=lambda task: probabilities[task])
     confidence = probabilities[best]
     return Classification(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from .lexicon import meanings
+from .lexicon import meanings, meanings_of
 from .reading import Reading
 
 GROUPS = 4
@@ -12,12 +12,11 @@ SPELT = 1
 """The group that stands for pieces."""
 """Words and phrases; pieces of words; signs; meanings."""
 
-_POLITE_WORDS = (
-    "please hi hello hey can could would will you i i'd i'm want need like to help me let us just now kindly so "
-    "ok okay and then also the a an am my we should must have got thanks dear por favor pode poderia voce eu "
-    "quero preciso gostaria de que ola oi bom dia ajude ajuda um uma o os as "
-)
-_POLITE = frozenset(_POLITE_WORDS.split())
+_SPEECH, _ = meanings_of("speech.txt")
+_POLITE = frozenset(word for word, uses in _SPEECH.items() if "polite" in uses)
+"""Words before what a sentence asks for: politeness, articles, "I want you to"."""
+_BACK = frozenset(word for word, uses in _SPEECH.items() if "back" in uses)
+"""Words that point back to what stands in an earlier message."""
 
 
 def features(reading: Reading) -> tuple[set[str], list[str], set[str], set[str]]:
@@ -30,8 +29,10 @@ def features(reading: Reading) -> tuple[set[str], list[str], set[str], set[str]]
     if any(len(word) == 1 and word > "\u3000" for word in phrases):
         meant |= {pair: found for pair in pairs if (found := meanings(pair))}
     phrases |= pairs
-    # What was pasted before is talked about as if it stood here: "now write tests for it".
-    signs = {sign.removeprefix("earlier ") for sign in reading.signs}
+    signs = {sign for sign in reading.signs if not sign.startswith("earlier ")}
+    if len(signs) < len(reading.signs) and not _BACK.isdisjoint(phrases):
+        # What was pasted before is talked about as if it stood here: "now write tests for it".
+        signs = {sign.removeprefix("earlier ") for sign in reading.signs}
     signs.add(f"in {reading.language}")
     where = "code" if "code" in signs else "passage" if "passage" in signs or "long" in signs else "prose"
     signs.add(f"in {where}")
