@@ -19,7 +19,17 @@ from metrics import Ranked, apgr
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from pointsman_policy.difficulty import MEASURES, SPREAD, UNLIKELY, measured, read_model, terms_of, tokens_of, window
+from pointsman_policy.difficulty import (
+    EVERYWHERE,
+    MEASURES,
+    SPREAD,
+    UNLIKELY,
+    measured,
+    read_model,
+    terms_of,
+    tokens_of,
+    window,
+)
 
 Floats = NDArray[np.float64]
 WRITTEN = Path(__file__).resolve().parents[1] / "src" / "pointsman_policy" / "difficulty.json"
@@ -103,8 +113,11 @@ class Trained:
         votes = np.array([gate(texts, scaled) for gate in self.gates.values()])
         shares = np.exp(votes - votes.max(0))
         shares[shares <= UNLIKELY] = 0.0
-        odds = np.array([self.slopes[kind] * (base + gap(texts, scaled)) for kind, gap in self.gaps.items()])
-        result: Floats = 1 / (1 + np.exp(-(shares * odds).sum(0) / shares.sum(0) - self.offset))
+        trust = (shares / shares.sum(0))[:-1] ** 2  # the last is of no kind
+        known = [self.slopes[kind] * (base + gap(texts, scaled)) for kind, gap in self.gaps.items() if kind != OTHER]
+        odds = (trust * np.array(known)).sum(0)
+        odds += self.slopes[OTHER] * base * (1 - (1 - EVERYWHERE) * trust.sum(0))
+        result: Floats = 1 / (1 + np.exp(-odds - self.offset))
         return result
 
 

@@ -53,7 +53,7 @@ class Classification:
     probabilities: Mapping[str, float]
     """Of each task; they add up to 1."""
     difficulty: float
-    """From 0 to 1: the chance that a strong model answers better than a weak one; mostly from 0.1 to 0.4."""
+    """From 0 to 1: the chance that a strong model answers better than a weak one; mostly from 0.1 to 0.5."""
     language: str
     """``en``, ``pt``, another ISO 639-1 code, or ``other``: the language of the prose, not of the code."""
     confidence: float

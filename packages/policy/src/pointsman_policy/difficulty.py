@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
-from math import exp, fsum, log1p
+from math import exp, log1p
 from operator import mul
 from typing import Any
 
@@ -33,9 +33,12 @@ LETTERS = 6
 FOLLOW_UP = 60
 """A message of fewer characters is read together with what the person said before it."""
 TYPICAL = 0.19
-"""The difficulty of the mean prompt of what the model was trained on; nine of ten prompts lie between 0.11 and 0.40."""
+"""The difficulty of the mean prompt of what the model was trained on; nine of ten prompts lie between 0.10 and 0.50."""
 UNLIKELY = 0.01
 """An expert whose kind is so much less likely than the likeliest is not asked."""
+EVERYWHERE = 0.5
+"""How much of what the measures say holds beside an expert. Experts are trusted by the square of their share, so that a
+prompt between kinds is judged by its measures."""
 SPREAD = 3.0
 """A measure counts up to so many standard deviations from its mean: an odd text is no extreme one."""
 
@@ -47,9 +50,9 @@ _SIGNS = ",.?()=;:\"%'_/-+*<$\\^{\n"
 _QUESTIONS = ("what", "which", "who", "when", "where", "why", "how")
 _NEGATIONS = frozenset({"not", "except", "never", "false", "incorr", "none", "least", "neithe", "withou", "nor"})
 _COMMON_WORDS = """
-the of and to in a is that for it as was with be by on not he i this are or his from at which but have an had
-they you were there one all we can has if would who what their will more been when out so up some about into
-them she him her than then its my no do does did how many much me your our
+the of and to in a is that for it as was with be by on not he i this are or his from at which but have an had they you
+were there one all we can has if would who what their will more been when out so up some about into them she him her
+than then its my no do does did how many much me your our
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
 
@@ -138,7 +141,7 @@ class Expert:
 
     def odds(self, base: float, terms: set[str], scale: float, measures: Sequence[float]) -> float:
         """By how much a prompt is harder than the mean of its kind, as log odds."""
-        found = fsum(map(self.terms.__getitem__, terms & self.known))  # exact, in whatever order a set has
+        found = sum(map(self.terms.__getitem__, terms & self.known))
         return self.slope * (base + self.constant + scale * found + sum(map(mul, self.measures, measures)))
 
 
@@ -171,12 +174,18 @@ class Model:
         ]
         base = sum(map(mul, self.base, measures))
         found = terms & self.gated
-        votes = [constant + scale * fsum(map(weights.__getitem__, found)) for constant, weights in self.gates]
+        votes = [constant + scale * sum(map(weights.__getitem__, found)) for constant, weights in self.gates]
         most = max(votes)
         shares = [exp(vote - most) for vote in votes]
         likely = [(share, expert) for share, expert in zip(shares, self.experts, strict=True) if share > UNLIKELY]
-        odds = sum(share * expert.odds(base, terms, scale, measures) for share, expert in likely)
-        return 1 / (1 + exp(-odds / sum(share for share, _ in likely) - self.offset))
+        whole, odds, trusted = sum(share for share, _ in likely), 0.0, 0.0
+        for share, expert in likely:
+            if expert.terms:
+                trust = (share / whole) ** 2
+                odds += trust * expert.odds(base, terms, scale, measures)
+                trusted += trust
+        odds += self.experts[-1].slope * base * (1 - (1 - EVERYWHERE) * trusted)
+        return 1 / (1 + exp(-odds - self.offset))
 
 
 @cache
