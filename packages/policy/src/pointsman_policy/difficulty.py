@@ -191,7 +191,7 @@ class Model:
 @cache
 def model() -> Model:
     """The model of the wheel, read once."""
-    return read_model((files(__package__) / "difficulty.json").read_text("utf-8"))
+    return read_model((files("pointsman_policy") / "difficulty.json").read_text("utf-8"))
 
 
 def read_model(text: str) -> Model:
