@@ -78,7 +78,7 @@ def classified(reading: Reading, difficulty: float) -> Classification:
         last, first = (FORMER, 1.0) if few else (1.0, FORMER)
         probabilities = model.probabilities([last * one + first * two for one, two in zip(scores, former, strict=True)])
     if reading.before is None and not reading.code and all(word in "?:" for word in reading.words):
-        probabilities = dict.fromkeys(TASKS, 1 / len(TASKS))  # nothing is asked
+        probabilities = {task: 1 / len(TASKS) for task in TASKS}  # nothing is asked
     best = max(probabilities, key=lambda task: probabilities[task])
     confidence = probabilities[best]
     return Classification(
@@ -93,4 +93,4 @@ def classified(reading: Reading, difficulty: float) -> Classification:
 @cache
 def tasks_model() -> Model:
     """The model of tasks that this package brings, read on first use."""
-    return Model.loads(resources.files(__package__).joinpath(MODEL).read_bytes())
+    return Model.loads(resources.files("pointsman_policy").joinpath(MODEL).read_bytes())

@@ -34,7 +34,7 @@ def language_of(prose: str, words: Iterable[str]) -> str:
             points.pop("zh", None)
         return max(points, key=lambda language: points[language])
     exact, _ = meanings_of("languages.txt")
-    votes = dict.fromkeys(("en", "pt", "es", "fr", "de", "it"), 0.0)
+    votes: dict[str, float] = dict.fromkeys(("en", "pt", "es", "fr", "de", "it"), 0.0)
     seen = 0
     for word in words:
         seen += 1

@@ -30,7 +30,7 @@ def meanings_of(file: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     exact: dict[str, list[str]] = {}
     begun: dict[str, list[str]] = {}
     meaning = ""
-    for entry in resources.files(__package__).joinpath(file).read_text(encoding="utf-8").split():
+    for entry in resources.files("pointsman_policy").joinpath(file).read_text(encoding="utf-8").split():
         if entry.endswith(":"):
             meaning = entry[:-1]
         elif entry.endswith("*"):
