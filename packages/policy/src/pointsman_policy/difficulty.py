@@ -48,7 +48,10 @@ _SENTENCE = re.compile(r"[.?!\n]+")
 _OPTION = re.compile(r"\n[ \t]{0,4}[\"(]?[A-J]\"?[.):]")
 _SIGNS = ",.?()=;:\"%'_/-+*<$\\^{\n"
 _QUESTIONS = ("what", "which", "who", "when", "where", "why", "how")
-_NEGATIONS = frozenset({"not", "except", "never", "false", "incorr", "none", "least", "neithe", "withou", "nor"})
+_NEGATIONS = frozenset(
+    word[:LETTERS]
+    for word in ["not", "except", "never", "false", "incorrect", "none", "least", "neither", "without", "nor"]
+)
 _COMMON_WORDS = """
 the of and to in a is that for it as was with be by on not he i this are or his from at which but have an had they you
 were there one all we can has if would who what their will more been when out so up some about into them she him her
