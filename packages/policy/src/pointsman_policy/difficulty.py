@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
-from math import exp, log1p
+from math import exp, fsum, log1p
 from operator import mul
 from typing import Any
 
@@ -144,7 +144,7 @@ class Expert:
 
     def odds(self, base: float, terms: set[str], scale: float, measures: Sequence[float]) -> float:
         """By how much a prompt is harder than the mean of its kind, as log odds."""
-        found = sum(map(self.terms.__getitem__, terms & self.known))
+        found = fsum(map(self.terms.__getitem__, terms & self.known))  # exact: a set has another order in each process
         return self.slope * (base + self.constant + scale * found + sum(map(mul, self.measures, measures)))
 
 
@@ -177,7 +177,7 @@ class Model:
         ]
         base = sum(map(mul, self.base, measures))
         found = terms & self.gated
-        votes = [constant + scale * sum(map(weights.__getitem__, found)) for constant, weights in self.gates]
+        votes = [constant + scale * fsum(map(weights.__getitem__, found)) for constant, weights in self.gates]
         most = max(votes)
         shares = [exp(vote - most) for vote in votes]
         likely = [(share, expert) for share, expert in zip(shares, self.experts, strict=True) if share > UNLIKELY]
