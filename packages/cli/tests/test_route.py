@@ -214,12 +214,14 @@ def test_who_knows_the_task_says_so(invoke: Invoke, fussy: Path) -> None:
     assert invoke("route", "--task", " ", "hi").exit_code == 2
 
 
-def test_a_policy_that_states_no_number_is_shown(invoke: Invoke, fussy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_that_states_no_number_is_replaced(
+    invoke: Invoke, fussy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plugin = pytest.importorskip("fussy_plugin")
     monkeypatch.setattr(plugin, "Score", lambda target, utility, terms: Score(target, float("nan"), terms))
-    found = json.loads(invoke("route", "--json", "hi").stdout)
-    assert found["decision"]["scores"][0]["utility"] is None
-    assert invoke("route", "hi").exit_code == 0
+    decision = json.loads(invoke("route", "--json", "hi").stdout)["decision"]
+    assert decision["scores"] == []
+    assert "no finite number" in decision["reason"]
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

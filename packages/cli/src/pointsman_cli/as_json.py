@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import pointsman as p
@@ -189,5 +188,5 @@ def _since(began: float, moment: float | None) -> float | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    """To the microsecond: what follows is noise. JSON has no numbers that are not finite, which a policy may state."""
-    return None if value is None or not isfinite(value) else round(value, 6)
+    """To the microsecond: what follows is noise."""
+    return None if value is None else round(value, 6)

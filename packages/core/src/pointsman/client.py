@@ -209,9 +209,8 @@ class AsyncClient:
         call that this client has not made lately the ledger is waited for: then it raises `StoreError`, too.
         """
         self._open_connections()
-        given: object = score
-        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1:
-            raise InvalidRequest(f"a score is a number from 0 to 1, not {given!r}")
+        if not _is_share(score):
+            raise InvalidRequest(f"a score is a number from 0 to 1, not {score!r}")
         await self._memory.rate(reply if isinstance(reply, str) else reply.call_id, float(score))
 
     async def connect(self, provider: str) -> HookCallables:
@@ -326,6 +325,10 @@ class AsyncClient:
             retries=Budget.of_retries(engine.retry_budget),
             hedges=Budget.of_hedges(engine.hedge),
         )
+
+
+def _is_share(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1
 
 
 def _check_kind(name: str, given: object, kind: type, made_by: str) -> None:
