@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -213,6 +214,33 @@ async def test_what_others_have_met_arrives_while_a_client_is_open(
                 break
             await anyio.sleep(0.01)
         assert policy.last["b"].history.overall.attempts == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("ahead", [0, 45, 3600, 5 * 365 * 86_400])
+@pytest.mark.parametrize("slept", [0, 8 * 3600])
+async def test_no_call_counts_twice_whatever_clocks_say(
+    policy: Watching, file: Path, monkeypatch: pytest.MonkeyPatch, ahead: int, slept: int
+) -> None:
+    """`ahead`: another host's clock. `slept`: this machine did, in which its monotonic clock stands still."""
+    async with client(policy, file) as another:
+        await another.chat("hi", model="b/scripted-1")
+    with sqlite3.connect(file) as db:
+        for table in ("calls", "attempts"):
+            db.execute(f"UPDATE {table} SET began = began + {ahead * 1_000_000}")
+    db.close()
+    real, late = time.time, [0]
+    monkeypatch.setattr(time, "time", lambda: real() + late[0])
+    seen = list[float]()
+    async with client(policy, file) as one:
+        late[0] += slept
+        await one.chat("hi", model="a/scripted-1")
+        for _ in range(8):
+            await looked(one)
+            one.decide("hi")
+            seen += (policy.last[name].history.overall.attempts for name in ("a", "b"))
+            late[0] += 30
+            one._memory._epoch += 30
+    assert seen == pytest.approx([1] * 16, abs=0.1)
 
 
 async def looked(one: AsyncClient) -> None:

@@ -66,7 +66,7 @@ class Memory:
         self._own: dict[str, PastCall] = {}
         """By their ids, without attempts; oldest first."""
         self._counted: dict[str, float] = {}
-        """When calls ended that are in the histories: those of which the ledger may tell again."""
+        """When calls ended, by the ledger, that are in the histories: those of which it may tell again."""
         self._newest: float | None = None
         """When the newest call ended that the ledger told of."""
         self._read_at: float | None = None
@@ -232,7 +232,7 @@ class Memory:
             wall = self._wall()
             for call in calls:
                 if call.call_id not in self._counted and call.ended >= since:
-                    self._add(call, wall)
+                    self._add(call, call.ended, wall)
                 elif call.rating is not None:
                     self._histories.rate(call, call.rating, wall)
 
@@ -240,7 +240,7 @@ class Memory:
         """These were all of them, from the oldest to the newest."""
         with self._lock:
             if calls:
-                self._newest = max(self._newest or 0.0, min(calls[-1].ended, self._wall()))
+                self._newest = max(self._newest or 0.0, min(calls[-1].ended, time.time()))
             again = self._since()
             self._counted = {one: ended for one, ended in self._counted.items() if ended >= again}
 
@@ -249,14 +249,15 @@ class Memory:
         with self._lock:
             wall = self._wall()
             for _ in range(min(most, len(self._pending))):
-                call = past(self._pending.popleft(), self._epoch)
-                if call.call_id not in self._counted:
-                    self._add(call, wall)
+                record = self._pending.popleft()
+                if record.call_id not in self._counted:
+                    self._add(past(record, self._epoch), record.at + record.timings.e2e, wall)
 
-    def _add(self, call: PastCall, wall: float) -> None:
+    def _add(self, call: PastCall, told: float, wall: float) -> None:
+        """`told`: when it ended as the ledger has it, whose clock may be wrong, or was set since this client began."""
         self._histories.add(call, wall)
         if self._book is not None:
-            self._counted[call.call_id] = min(call.ended, wall)
+            self._counted[call.call_id] = told
             if len(self._counted) > COUNTED:
                 del self._counted[next(iter(self._counted))]
 
