@@ -260,6 +260,28 @@ def test_a_client_that_is_not_open_recalls_what_the_ledger_tells(policy: Watchin
     assert policy.last["a"].history.overall.attempts == pytest.approx(1, abs=1e-3), "it is not counted again"
 
 
+async def test_a_client_that_was_closed_counts_its_calls_once(
+    policy: Watching, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, late = time.time, [0]
+    monkeypatch.setattr(time, "time", lambda: real() + late[0])
+    one = client(policy, file)
+    async with one:
+        for _ in range(4):
+            await one.chat("hi", model="a/scripted-1")
+            late[0] += 40
+    one.decide("hi")
+    assert policy.last["a"].history.overall.attempts == pytest.approx(4, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/" * 3000])
+def test_a_decision_is_made_without_a_ledger_whose_name_no_disk_takes(
+    policy: Watching, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    AsyncClient(settings=settings(tmp_path / name), plugins=plugins(policy)).decide("hi")
+    assert "File name too long" in caplog.text
+
+
 def test_nobody_begins_a_ledger_for_a_decision(policy: Watching, file: Path) -> None:
     AsyncClient(settings=settings(file), plugins=plugins(policy)).decide("hi")
     assert policy.told
@@ -514,6 +536,13 @@ async def test_a_score_that_is_none_is_refused(policy: Watching, score: Any) -> 
         reply = await one.chat("hi")
         with pytest.raises(InvalidRequest, match="a score is a number from 0 to 1, not "):
             await one.rate(reply, score)
+
+
+@pytest.mark.parametrize("what", [None, 3, b"id"])
+async def test_what_is_no_answer_cannot_be_rated(policy: Watching, what: Any) -> None:
+    async with client(policy, None) as one:
+        with pytest.raises(InvalidRequest, match=f"what is rated is a reply, or the id of its call, not {what!r}"):
+            await one.rate(what, 1.0)
 
 
 async def test_what_nobody_knows_cannot_be_rated(policy: Watching, file: Path) -> None:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TypeAlias
 
 from .config import Settings, ledger_file, ledger_url, without_password
@@ -61,7 +62,7 @@ class Chooser:
     def recall(self, memory: Memory) -> None:
         """Let `memory` learn from the ledger, for a client that is not open. Nobody begins a ledger for that."""
         url = ledger_url(self._settings)
-        if url is None or ((file := ledger_file(url)) is not None and not file.exists()):
+        if url is None or ((file := ledger_file(url)) is not None and _is_absent(file)):
             return
         from .ledgers import open_ledger
 
@@ -124,6 +125,15 @@ def _unheard_of(request: ChatRequest, candidates: Iterable[Candidate]) -> Iterat
     known = list(dict.fromkeys([*CAPABILITIES, *sorted({one for each in candidates for one in each.capabilities})]))
     for name in sorted(request.require.difference(known)):
         yield f"  there is no capability {name!r}: there are {', '.join(known)}{did_you_mean(name, known)}"
+
+
+def _is_absent(file: Path) -> bool:
+    """If that cannot be told, opening it says why."""
+    try:
+        file.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
+    return False
 
 
 def _target(named: object) -> Target:

@@ -211,7 +211,10 @@ class AsyncClient:
         self._open_connections()
         if not _is_share(score):
             raise InvalidRequest(f"a score is a number from 0 to 1, not {score!r}")
-        await self._memory.rate(reply if isinstance(reply, str) else reply.call_id, float(score))
+        call_id = getattr(reply, "call_id", reply)
+        if not isinstance(call_id, str):
+            raise InvalidRequest(f"what is rated is a reply, or the id of its call, not {reply!r}")
+        await self._memory.rate(call_id, float(score))
 
     async def connect(self, provider: str) -> HookCallables:
         """What an open provider can do, wrappers included: its health, its models; and its session, for what no hook

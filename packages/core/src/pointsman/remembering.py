@@ -184,6 +184,7 @@ class Memory:
             return f"it has not answered within {RECALLING:g} s"
         if isinstance(calls := found[0], Exception):
             return str(calls)
+        self._count(PENDING)  # Of a client that was open before; as in `_read`.
         self._learn(calls, since)
         self._told(calls)
         return None

@@ -78,10 +78,10 @@ _SECOND: Step = (
     "ALTER TABLE {prefix}calls ADD COLUMN rating BIGINT",
     "ALTER TABLE {prefix}calls ADD COLUMN rated BIGINT",
     "ALTER TABLE {prefix}attempts ADD COLUMN held BIGINT",
-    "CREATE INDEX calls_ended ON {prefix}calls ((began + COALESCE(e2e, 0)), call_id)",
+    "CREATE INDEX calls_ended ON {prefix}calls ((began + COALESCE(e2e, 0)), call_id) WHERE operation = 'chat'",
     "CREATE INDEX calls_rated ON {prefix}calls (rated, call_id) WHERE rated IS NOT NULL",
 )
-"""Decisions and ratings, and what it takes to read calls in the order in which they ended."""
+"""Decisions and ratings, and what it takes to read chat calls in the order in which they ended."""
 
 STEPS: Sequence[Step] = (_FIRST, _SECOND)
 """From each version to the next; version 0 is an empty database."""
