@@ -46,7 +46,7 @@ from pointsman import (
 from pointsman import remembering as memory
 from pointsman.engine.health import LONGEST_COLD
 from pointsman.engine.health.histories import Histories
-from pointsman.ledger.past import past
+from pointsman.ledger.past import PastAttempt, PastCall, past
 from pointsman.telemetry import CallRecord
 from pointsman_testing import ScriptedProvider
 from pointsman_testing.kit.ledgers.entries import entry
@@ -303,6 +303,55 @@ class Trouble:
         self.opened += 1
         time.sleep(self.seconds)
         raise OSError("the disk is on fire")
+
+
+ONCE = PastAttempt(target=A, outcome="finished", ended=1e9, duration=1.0, first_output=0.5, output_tokens=20)
+TOLD = PastCall(call_id="x", ended=1e9, target=A, attempts=(ONCE,))
+
+
+class Wrong(Trouble):
+    """Its ledger tells what no ledger should."""
+
+    def __init__(self, told: Any) -> None:
+        super().__init__()
+        self.told = told
+
+    def open(self, url: str) -> Any:
+        ledger = open_ledger("memory:")
+        vars(ledger)["recent"] = lambda since, limit: self.told
+        return ledger
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        [{"call_id": "x"}],
+        [replace(TOLD, call_id=None)],
+        [replace(TOLD, ended=None)],
+        [replace(TOLD, ended=float("nan"))],
+        [replace(TOLD, target=str(A))],
+        [replace(TOLD, task=["x"])],
+        [replace(TOLD, rating="good")],
+        [replace(TOLD, rating=7.0)],
+        [replace(TOLD, attempts=None)],
+        [replace(TOLD, attempts=(replace(ONCE, ended=float("-inf")),))],
+        [replace(TOLD, attempts=(replace(ONCE, duration=None),))],
+        [replace(TOLD, attempts=(replace(ONCE, target=None),))],
+        [replace(TOLD, attempts=(replace(ONCE, output_tokens=10**400),))],
+        [replace(TOLD, attempts=(replace(ONCE, error_type=7),))],
+    ],
+)
+async def test_a_ledger_that_tells_nonsense_costs_no_call(
+    policy: Watching, caplog: pytest.LogCaptureFixture, told: Any
+) -> None:
+    async with in_trouble(policy, Wrong(told)) as one:
+        for _ in range(2):
+            assert (await one.chat("hi")).text == "well"
+        assert policy.last["a"].history.overall.attempts == pytest.approx(1, abs=1e-3)
+    assert caplog.text.count("the ledger told of ") == 1
+    in_trouble(policy, Wrong(told)).decide("hi")
+    assert policy.last["a"].history.overall.attempts == 0
 
 
 def in_trouble(policy: Watching, store: Trouble) -> AsyncClient:

@@ -21,7 +21,7 @@ from .engine.health.histories import DAYS, Histories
 from .errors import InvalidRequest, StoreError
 from .ledger import Ledger, LedgerRating, PastCall
 from .ledger.bookkeeper import Bookkeeper
-from .ledger.past import past
+from .ledger.past import past, sound
 from .policy import Candidate
 from .provider import Family
 from .telemetry import CallRecord
@@ -264,4 +264,4 @@ class Memory:
 
 
 def _recent(since: float, ledger: Ledger) -> list[PastCall]:
-    return ledger.recent(datetime.fromtimestamp(since, UTC), CALLS)
+    return sound(ledger.recent(datetime.fromtimestamp(since, UTC), CALLS))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
 
+from ..errors import StoreError
 from ..telemetry import CallRecord, Outcome
 from ..types import Target
 
@@ -70,6 +71,46 @@ def past(record: CallRecord, epoch: float) -> PastCall:
         ),
     )
 
+
+def sound(told: object) -> list[PastCall]:
+    """What a ledger has told, which may be a stranger's. Raises `StoreError` if it is nothing to learn from."""
+    if not isinstance(told, list):
+        raise StoreError(f"the ledger told of recent calls by a {type(told).__name__}, not by a list")
+    for one in cast(list[object], told):
+        if not _is_sound(one):
+            raise StoreError(f"the ledger told of a recent call that is none: {one!r:.300}")
+    return cast(list[PastCall], told)
+
+
+def _is_sound(call: object) -> bool:
+    return (
+        isinstance(call, PastCall)
+        and _is_number(call.ended)
+        and isinstance(cast(object, call.call_id), str)
+        and isinstance(call.task, str | None)
+        and isinstance(call.target, Target | None)
+        and (call.rating is None or (_is_number(call.rating) and 0 <= call.rating <= 1))
+        and isinstance(cast(object, call.attempts), tuple)
+        and all(map(_shows, call.attempts))
+    )
+
+
+def _shows(one: object) -> bool:
+    return (
+        isinstance(one, PastAttempt)
+        and isinstance(cast(object, one.target), Target)
+        and isinstance(one.error_type, str | None)
+        and all(map(_is_number, (one.ended, one.duration, one.held)))
+        and all(each is None or _is_number(each) for each in (one.first_output, one.input_tokens, one.output_tokens))
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and -_FARTHEST < value < _FARTHEST
+
+
+_FARTHEST = 2.0**64
+"""More than any number that is kept."""
 
 OF_CALL = ("c.call_id", "c.began + COALESCE(c.e2e, 0)", "c.provider", "c.model", "c.task", "c.rating")
 OF_ATTEMPT = (
