@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman import Measured, PastAttempt, PastCall, Target
+from pointsman import AuthFailed, InvalidRequest, Measured, PastAttempt, PastCall, Target
 from pointsman.engine.health.gauge import BUCKETS, RATINGS, Gauge
 from pointsman.engine.health.histories import DAYS, ENOUGH, FEW, MINUTES, TARGETS, TASKS, Histories
 from pointsman.engine.health.sketch import RATIO
@@ -83,6 +83,22 @@ def test_what_somebody_will_mend_is_held_against_it_for_minutes_only(error: str)
     near(history.recent, attempts=1, failures=1)
     near(history.overall, attempts=0, failures=0)
     assert not history.tasks
+
+
+def test_an_error_of_a_plugins_own_counts_like_its_kind() -> None:
+    """As docs/errors.md has plugins derive theirs."""
+
+    class TooManyImages(InvalidRequest):
+        pass
+
+    class KeyExpired(AuthFailed):
+        pass
+
+    for kind, here, over_days in ((TooManyImages, 0, 0), (KeyExpired, 1, 0)):
+        facts = {"outcome": "failed", "error_type": kind.__name__, "first_output": None}
+        history = told(call(attempt(**facts))).of(A, NOW)
+        near(history.recent, attempts=here, failures=here)
+        near(history.overall, attempts=over_days, failures=over_days)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ order. It has no clock: moments are seconds since 1970.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ... import errors
@@ -30,13 +30,8 @@ FLOWED = 0.1
 LEAST_TOKENS = 8
 """Of an answer whose speed is told."""
 
-_NOT_ITS_FAULT = frozenset(
-    name
-    for name, one in vars(errors).items()
-    if isinstance(one, type)
-    and issubclass(one, errors.RequestError | errors.DeadlineExceeded | errors.BudgetExceeded | errors.ConfigError)
-)
-_SOON_MENDED = frozenset({"AuthFailed", "QuotaExhausted", "ModelGone"})
+_NOT_ITS_FAULT = errors.RequestError, errors.DeadlineExceeded, errors.BudgetExceeded, errors.ConfigError
+_SOON_MENDED = errors.AuthFailed, errors.QuotaExhausted, errors.ModelGone
 """They last until somebody sees to them, and then are over: they must not be held against the target for days."""
 
 
@@ -127,13 +122,13 @@ class Histories:
 
     def _attempt(self, one: PastAttempt, task: str | None, asked: int | None, at: float) -> None:
         failed = one.outcome == "failed"
-        counts = one.outcome == "finished" or (failed and one.error_type not in _NOT_ITS_FAULT)
+        counts = one.outcome == "finished" or (failed and not _is_one(one.error_type, _NOT_ITS_FAULT))
         if not counts and one.outcome != "lost":
             return
         known = self._of(one.target)
         if one.first_output is not None:
             known.answered = max(known.answered, at)
-        mended = failed and one.error_type in _SOON_MENDED
+        mended = failed and _is_one(one.error_type, _SOON_MENDED)
         asked = asked if one.input_tokens is None else one.input_tokens
         speed = _speed(one)
 
@@ -150,12 +145,17 @@ class Histories:
         for gauge in gauges():
             if counts:
                 gauge.add(at, failed=failed, first_token=one.first_output, speed=speed)
-            if one.first_output is None and (not counts or one.error_type == "FirstTokenTimeout"):
+            if one.first_output is None and (not counts or _is_one(one.error_type, (errors.FirstTokenTimeout,))):
                 gauge.late(at, one.duration)
         known.history = None
 
 
 _NOTHING = History()
+
+
+def _is_one(name: str | None, kinds: Iterable[type]) -> bool:
+    """Whether an error that is called so is one of `kinds`, or a plugin's own kind of it."""
+    return name is not None and any(one.__name__ == name or _is_one(name, one.__subclasses__()) for one in kinds)
 
 
 def _speed(one: PastAttempt) -> float | None:
