@@ -228,7 +228,7 @@ def test_each_page_of_rows_begins_where_the_last_one_ended(file: Path, where: di
 def test_what_is_recent_is_found_by_indexes(file: Path) -> None:
     """Else each client would read the whole ledger every half minute."""
     dialect = SqliteDialect(file)
-    asked = ended(0, dialect.prefix, 500)
+    asked = ended(0, 1, dialect.prefix, 500)
     connection = dialect.connect()
     plan = "\n".join(step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {asked.sql}", asked.values))
     connection.close()

@@ -224,10 +224,7 @@ async def test_no_call_counts_twice_whatever_clocks_say(
     """`ahead`: another host's clock. `slept`: this machine did, in which its monotonic clock stands still."""
     async with client(policy, file) as another:
         await another.chat("hi", model="b/scripted-1")
-    with sqlite3.connect(file) as db:
-        for table in ("calls", "attempts"):
-            db.execute(f"UPDATE {table} SET began = began + {ahead * 1_000_000}")
-    db.close()
+    move(file, "b", ahead)
     real, late = time.time, [0]
     monkeypatch.setattr(time, "time", lambda: real() + late[0])
     seen = list[float]()
@@ -240,7 +237,28 @@ async def test_no_call_counts_twice_whatever_clocks_say(
             seen += (policy.last[name].history.overall.attempts for name in ("a", "b"))
             late[0] += 30
             one._memory._epoch += 30
-    assert seen == pytest.approx([1] * 16, abs=0.1)
+    assert seen == pytest.approx([1.0, float(ahead <= slept + 60)] * 8, abs=0.1)
+
+
+def move(file: Path, provider: str, seconds: int) -> None:
+    """As if the calls that it answered had been written by a host whose clock is so far ahead."""
+    with sqlite3.connect(file) as db:
+        for table in ("calls", "attempts"):
+            db.execute(f"UPDATE {table} SET began = began + ? WHERE provider = ?", (seconds * 1_000_000, provider))
+    db.close()
+
+
+async def test_many_calls_of_a_clock_that_is_ahead_crowd_out_no_others(
+    policy: Watching, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "CALLS", 2)
+    async with client(policy, file) as another:
+        for name in ("a", "b", "b"):
+            await another.chat("hi", model=f"{name}/scripted-1")
+    move(file, "b", 365 * 86_400)
+    async with client(policy, file) as one:
+        await one.chat("hi")
+    assert policy.last["a"].history.overall.attempts == pytest.approx(1, abs=0.1)
 
 
 async def looked(one: AsyncClient) -> None:
@@ -318,7 +336,7 @@ class Wrong(Trouble):
 
     def open(self, url: str) -> Any:
         ledger = open_ledger("memory:")
-        vars(ledger)["recent"] = lambda since, limit: self.told
+        vars(ledger)["recent"] = lambda since, limit, until: self.told
         return ledger
 
 

@@ -264,4 +264,5 @@ class Memory:
 
 
 def _recent(since: float, ledger: Ledger) -> list[PastCall]:
-    return sound(ledger.recent(datetime.fromtimestamp(since, UTC), CALLS))
+    until = time.time() + OVERLAP  # Who is further ahead has a wrong clock, and would crowd out all others.
+    return sound(ledger.recent(datetime.fromtimestamp(since, UTC), CALLS, datetime.fromtimestamp(until, UTC)))

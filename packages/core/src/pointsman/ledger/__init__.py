@@ -112,9 +112,10 @@ class Ledger(Protocol):
         """
         ...
 
-    def recent(self, since: datetime, limit: int) -> list[PastCall]:
-        """The newest `limit` chat calls that ended from `since` on, and as many that were rated from then on: in the
-        order in which they ended (then of their ids), each with its attempts in order, and only those that have any.
+    def recent(self, since: datetime, limit: int, until: datetime | None = None) -> list[PastCall]:
+        """The newest `limit` chat calls that ended from `since` on (and before `until`), and as many that were rated
+        then: in the order in which they ended (then of their ids), each with its attempts in order, and only those that
+        have any.
         """
         ...
 

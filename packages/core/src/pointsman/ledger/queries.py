@@ -124,10 +124,11 @@ _ENDED = "began + COALESCE(e2e, 0)"
 """As in the index `calls_ended`."""
 
 
-def ended(since: int, prefix: str, limit: int) -> Statement:
-    """The newest chat calls that ended, or were rated, from that moment on, with their attempts."""
+def ended(since: int, until: int, prefix: str, limit: int) -> Statement:
+    """The newest chat calls that ended, or were rated, between those moments, with their attempts."""
     newest = " UNION ".join(
-        f"SELECT call_id FROM (SELECT call_id FROM {prefix}calls WHERE {moment} >= ? AND operation = 'chat' "  # noqa: S608
+        f"SELECT call_id FROM (SELECT call_id FROM {prefix}calls "  # noqa: S608
+        f"WHERE {moment} >= ? AND {moment} < ? AND operation = 'chat' "
         f"ORDER BY {moment} DESC, call_id DESC LIMIT {limit}) {name}"
         for name, moment in (("just_ended", _ENDED), ("just_rated", "rated"))
     )
@@ -136,7 +137,7 @@ def ended(since: int, prefix: str, limit: int) -> Statement:
         f"JOIN {prefix}calls c ON c.call_id = newest.call_id JOIN {prefix}attempts a ON a.call_id = newest.call_id "
         "ORDER BY 2, 1, a.attempt"
     )
-    return Statement(sql, (since, since))
+    return Statement(sql, (since, until, since, until))
 
 
 def rated(prefix: str) -> str:

@@ -15,7 +15,7 @@ from ..errors import StoreError
 from ..types import Usage
 from . import Dimension, LedgerEntry, LedgerQuery, LedgerRating, LedgerTotal, PastCall, Row, Table, queries
 from .past import from_rows
-from .rows import attempt_values, call_values, clean, day_name, dollars, exported, microseconds, moment, share
+from .rows import LARGEST, attempt_values, call_values, clean, day_name, dollars, exported, microseconds, moment, share
 from .schema import STEPS, Step
 
 PAGE = 500
@@ -128,8 +128,9 @@ class SqlLedger:
     def rate(self, ratings: Sequence[LedgerRating]) -> list[str]:
         return self._run(self._dialect.begin_write, partial(self._rate, ratings)) if ratings else []
 
-    def recent(self, since: datetime, limit: int) -> list[PastCall]:
-        statement = queries.ended(microseconds(since), self._names.prefix, limit)
+    def recent(self, since: datetime, limit: int, until: datetime | None = None) -> list[PastCall]:
+        before = LARGEST if until is None else microseconds(until)
+        statement = queries.ended(microseconds(since), before, self._names.prefix, limit)
         return from_rows(self._run(self._dialect.begin_read, partial(self._rows, statement)))
 
     def totals(self, query: LedgerQuery, by: Sequence[Dimension] = ()) -> list[LedgerTotal]:

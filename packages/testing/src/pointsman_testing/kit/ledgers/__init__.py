@@ -206,6 +206,8 @@ class LedgerConformance(Overridable):
         ledger.write([long, *short])
         seen = [one.call_id for one in ledger.recent(START + timedelta(seconds=12), 2)]
         expect(seen == ["short 2", "long"], f"the two calls that ended last, after 12 s, are {seen}")
+        seen = [one.call_id for one in ledger.recent(START, 1, START + timedelta(seconds=13))]
+        expect(seen == ["short 1"], f"the call that ended last before 13 s is {seen}")
         ledger.rate([rating("short 0", 0.5, at=BEGINNING + 500)])
         told = ledger.recent(START + timedelta(seconds=101), 9)
         expect([(one.call_id, one.rating) for one in told] == [("short 0", 0.5)], f"rated since then was {told}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from math import inf
 from typing import Any
 
 from pointsman import (
@@ -54,11 +55,11 @@ class ReferenceLedger:
         self.ratings.update(known)
         return list(dict.fromkeys(one.call_id for one in ratings if one.call_id not in known))
 
-    def recent(self, since: datetime, limit: int) -> list[PastCall]:
-        moment = since.timestamp()
+    def recent(self, since: datetime, limit: int, until: datetime | None = None) -> list[PastCall]:
+        moment, before = since.timestamp(), inf if until is None else until.timestamp()
         calls = {key: self._past(key) for key, entry in self.calls.items() if entry.call.operation == "chat"}
-        ended = sorted(((one.ended, key) for key, one in calls.items() if one.ended >= moment), reverse=True)
-        told = {key: one.at for key, one in self.ratings.items() if key in calls and one.at >= moment}
+        ended = sorted(((one.ended, key) for key, one in calls.items() if moment <= one.ended < before), reverse=True)
+        told = {key: one.at for key, one in self.ratings.items() if key in calls and moment <= one.at < before}
         rated = sorted(((at, key) for key, at in told.items()), reverse=True)
         wanted = {key for _, key in (*ended[:limit], *rated[:limit]) if calls[key].attempts}
         return sorted((calls[key] for key in wanted), key=lambda one: (one.ended, one.call_id))

@@ -103,8 +103,9 @@ def dimensions(dice: Random) -> list[str]:
 
 def compare_recent(ledger: Ledger, reference: ReferenceLedger, since: datetime, limit: int) -> None:
     """What it tells of calls gone by must be what the reference tells."""
-    seen, due = ledger.recent(since, limit), reference.recent(since, limit)
-    expect(seen == due, f"recent({since}, {limit}) are\n  {seen}, and should be\n  {due}")
+    for until in (None, since + timedelta(hours=36)):
+        seen, due = ledger.recent(since, limit, until), reference.recent(since, limit, until)
+        expect(seen == due, f"recent({since}, {limit}, {until}) are\n  {seen}, and should be\n  {due}")
 
 
 def compare(ledger: Ledger, reference: ReferenceLedger, query: LedgerQuery, by: Sequence[str]) -> None:
