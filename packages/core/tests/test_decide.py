@@ -78,6 +78,7 @@ def test_a_sound_decision_stands() -> None:
         (order(C, STRANGER), "named stranger/x, which it was not offered"),
         (order(C, "acme/a"), "named acme/a, which it was not offered"),
         (order(C, A, C), "named a target twice"),
+        (order(C, A, excluded=(Exclusion(A, "no"),)), "named acme/a, which it excluded"),
         (order(), "named nobody"),
         (order(excluded=(Exclusion(A, "no"), Exclusion(B, "no"))), "named nobody"),
         (lambda _: None, "answered with a NoneType, which is no Decision"),

@@ -63,7 +63,10 @@ def _fault(decision: object, candidates: Sequence[Candidate], took: float) -> st
         return f"named {', '.join(strangers)}, which it was not offered"
     if len(set(decision.order)) < len(decision.order):
         return "named a target twice"
-    if not decision.order and offered - {item.target for item in decision.excluded}:
+    excluded = {item.target for item in decision.excluded}
+    if both := [str(target) for target in decision.order if target in excluded]:
+        return f"named {', '.join(both)}, which it excluded"
+    if not decision.order and offered - excluded:
         return "named nobody"
     return _untold(decision)
 
