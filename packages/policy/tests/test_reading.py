@@ -112,3 +112,19 @@ def test_what_stands_in_the_middle_of_a_long_text_changes_nothing(head: str, tai
     )
     one, other = read(f"{head}between{tail}"), read(f"{head}{middle}{tail}{middle}{tail}")
     assert (one.words, one.signs, one.code, one.language) == (other.words, other.signs, other.code, other.language)
+
+
+@pytest.mark.parametrize("line", [f"{' ' * 100_000}b", f"{chr(9) * 100_000}b", "12:34:56 " * 20_000 + "b"])
+def test_a_line_takes_as_long_as_it_is(line: str) -> None:
+    """Patterns that go back and forth would take hours here; of a line as long as is read, a tenth of a second."""
+    assert pasted.divide(f"a\n{line}", len(line) + 2, 0).prose == ["a", line]
+
+
+@given(st.text(max_size=40))
+def test_of_what_was_said_before_only_the_ends_are_looked_at(middle: str) -> None:
+    """Else a conversation would cost as much as all of its messages."""
+    end = "x = f(y);\n" * (reading.GLANCE // 10)
+    asked, answers = user("Tell me more"), [assistant(f"{end}{between}{end}") for between in ("between", middle)]
+    one, other = (read(ChatRequest(messages=(user("Why?"), answer, asked))) for answer in answers)
+    assert one == other
+    assert "earlier code" in one.signs

@@ -10,7 +10,7 @@ HEAD, TAIL = 1_600, 1_200
 """How many characters of a message are read at its beginning and at its end."""
 
 _CODE = re.compile(
-    r"""\s*(?:
+    r"""\s*+(?:
       //|/\*|\*/|\*\s@|\#!|\#\s*(?:include|define|ifdef|ifndef|endif|pragma)\b|--\s
     | <[/!?]?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>
     | (?:SELECT|INSERT\ INTO|UPDATE|DELETE\ FROM|CREATE\ (?:TABLE|VIEW|INDEX)|ALTER\ TABLE|FROM|WHERE|GROUP\ BY
@@ -34,11 +34,11 @@ _CODE = re.compile(
     re.VERBOSE,
 )
 _TRACE = re.compile(
-    r"""^[ \t]*(?:Traceback\ \(|File\ "[^"]*",\ line\ \d|at\ [\w.$<>/]+\s?\(.*\)|Caused\ by:|Exception\ in\ |panic:
+    r"""^[ \t]*+(?:Traceback\ \(|File\ "[^"]*",\ line\ \d|at\ [\w.$<>/]+\s?\(.*\)|Caused\ by:|Exception\ in\ |panic:
       |goroutine\ \d|[\w.]*(?:Error|Exception|Warning|Fault)\b\s*:
       |(?:fatal\ |syntax\ |compile\ )?error(?:\[\w+\]|\ [A-Z]+\d+)?\s*:|npm\ ERR|Segmentation\ fault
       |.*:\d+:\d+:\s*(?:fatal\ )?(?:error|warning)|thread\ '.*'\ panicked|Uncaught\b|Unhandled\b
-      |.*\d\d:\d\d:\d\d.*\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|.*\bundefined\ reference\ to
+      |(?>.*?\d\d:\d\d:\d\d).*\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|.*\bundefined\ reference\ to
       |E\s{2,}\w|FAILED\b|ERROR\b|\[ERROR\])""",
     re.VERBOSE | re.MULTILINE,
 )
@@ -90,17 +90,17 @@ class Page:
         self.prose.append(line)
 
 
-def divide(text: str) -> Page:
-    """Tell what is said in `text` from what is pasted into it."""
+def divide(text: str, head: int = HEAD, tail: int = TAIL) -> Page:
+    """Tell what is said in `text` from what is pasted into it: in its first `head` and last `tail` characters."""
     page = Page([], [], set())
-    if len(text) <= HEAD + TAIL:
+    if len(text) <= head + tail:
         _sort_lines(text, False, page)
     else:
         page.signs.add("long")
-        _sort_lines(text[:HEAD], False, page)
-        tail = text[-TAIL:]
+        _sort_lines(text[:head], False, page)
+        end = text[-tail:]
         # An odd number of fences in the end of a text: it begins inside of one.
-        _sort_lines(tail, tail.count("```") % 2 == 1, page)
+        _sort_lines(end, end.count("```") % 2 == 1, page)
     if page.code:
         page.signs.add(_where(page.prose))
         if _TRACE.search("\n".join(page.code)):

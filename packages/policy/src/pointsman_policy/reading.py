@@ -21,6 +21,8 @@ SAMPLE = 600
 """How many characters of code are looked at for which language it is in."""
 MESSAGES = 8
 """How many messages before the last are looked at for code, errors and tools."""
+GLANCE = 500
+"""How many characters of each of these, at its beginning and at its end: else each would cost what the last does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +57,15 @@ def read(request: ChatRequest | str) -> Reading:
     if not said:
         return _message(request.messages[-1].text if request.messages else "")
     last = said[-1]
+    oldest = max(0, last - MESSAGES)
     earlier: set[str] = set()
-    before = None
-    for index in range(max(0, last - MESSAGES), last):
-        message = request.messages[index]
+    for message in request.messages[oldest:last]:
         if message.tool_calls or message.role == "tool":
             earlier.add("earlier tools")
         elif message.role in {"user", "assistant"}:
-            reading = _message(message.text)
-            earlier |= {f"earlier {sign}" for sign in reading.signs & _LASTING}
-            before = reading if message.role == "user" else before
+            earlier |= {f"earlier {sign}" for sign in _glance(message.text) & _LASTING}
+    former = next((index for index in reversed(said[:-1]) if index >= oldest), None)
+    before = None if former is None else _message(request.messages[former].text)
     return _message(request.messages[last].text, earlier, before)
 
 
@@ -101,6 +102,16 @@ _STUB = re.compile(
     r"(?:\"\"\"|'''|\bpass|\.\.\.|TODO.*|#\s*(?:your|write|complete|implement|fill)\b.*|//\s*(?:your|todo|write)\b.*)\s*\}?\s*$",
     re.IGNORECASE,
 )
+
+
+def _glance(text: str) -> set[str]:
+    """What lasts of a message that is no more the last."""
+    page = divide(text.strip(), GLANCE, GLANCE)
+    if page.code:
+        page.signs.add("code")
+        if _TESTS.search("\n".join(page.code)[:SAMPLE]):
+            page.signs.add("tests")
+    return page.signs
 
 
 def _message(text: str, earlier: Iterable[str] = (), before: Reading | None = None) -> Reading:
