@@ -370,6 +370,7 @@ def test_settings_for_a_policy_that_takes_none(invoke: Invoke, place: Path) -> N
     told = of(invoke("doctor", "--json"), "policy", "fail")
     assert "the policy 'in_order' has no settings" in told
     assert "pointsman config unset --project policy.explore" in told
+    assert "config set" not in told, "it would be refused"
 
 
 def test_a_variable_for_a_policy_is_read(invoke: Invoke, fussy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -435,7 +435,7 @@ def test_what_is_no_section_is_refused_at_once(table: dict[str, Any], said: str)
         ("engine", {"deadline": [30]}, r"deadline \(from argument\): is a number, not a list$"),
         ("engine", {"max_wait": -1}, r"max_wait \(from argument\): is 0 or more, not -1$"),
         ("engine", {"retries": 0.5}, r"retries \(from argument\): is a whole number, not 0.5$"),
-        ("engine", {"retries": float("inf")}, r"retries \(from argument\): is a whole number, not inf$"),
+        ("engine", {"retries": float("inf")}, r"retries \(from argument\): is a finite number, not inf$"),
         ("engine", {"retries": "x" * 200}, r"retries \(from argument\): is a whole number, not 'x{20,50}\.\.\.$"),
         ("engine", {"deadline": True}, r"\[engine\] deadline \(from argument\): .*no switch|is not a switch"),
         ("engine", {"deadline": float("nan")}, r"deadline \(from argument\)"),

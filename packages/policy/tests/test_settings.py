@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pointsman import ConfigError, Plugins, Policy, Settings
+from pointsman import ConfigError, PluginError, Plugins, Policy, Settings
 from pointsman_policy import TASKS
 from pointsman_policy.scored import Scored
 
@@ -47,6 +47,11 @@ def test_it_is_the_policy_that_is_found_without_a_name() -> None:
             "quality; did you mean 'explore'?",
         ),
         ({"explore": 2}, "[policy] explore (from argument): "),
+        ({"explore": True}, "[policy] explore (from argument): is not a switch: true and false do not fit"),
+        ({"stay": False}, "[policy] stay (from argument): is not a switch"),
+        ({"weights": {"cost": {"price": True}}}, "[policy] weights.cost.price (from argument): is not a switch"),
+        ({"quality": {"a/*": True}}, "[policy] quality.a/* (from argument): is not a switch"),
+        ({"explore": float("nan")}, "[policy] explore (from argument): is a finite number, not nan"),
         ({"explore": "often"}, "[policy] explore (from argument): is a number, not 'often'"),
         (
             {"tasks": {"code_genration": {"prefer": ["a/b"]}}},
@@ -74,6 +79,10 @@ def test_it_is_the_policy_that_is_found_without_a_name() -> None:
             {"tasks": {"writing": {"prefer": ["modal"]}}},
             "[policy] tasks.writing.prefer (from argument): 'modal' is no pattern: write provider/model, "
             "where * stands for anything, such as 'modal/*'",
+        ),
+        (
+            {"tasks": {"writing": {"avoid": [" a/b"]}}},
+            "[policy] tasks.writing.avoid (from argument): ' a/b' fits nothing: leave out the blanks around it",
         ),
         (
             {"tasks": {"writing": {"prefer": ["a/*"], "avoid": ["a/*"]}}},
@@ -136,3 +145,12 @@ def test_to_import_the_plugin_loads_neither_pydantic_nor_a_model() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_package_that_is_broken_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def torn(request: object) -> None:
+        raise EOFError("it ends too soon")
+
+    monkeypatch.setattr("pointsman_policy.classification.classify", torn)
+    with pytest.raises(PluginError, match=r"EOFError: it ends too soon\).*install pointsman-policy again"):
+        made()

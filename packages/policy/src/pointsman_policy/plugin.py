@@ -23,7 +23,11 @@ def _scored(settings: ScoredSettings) -> Policy:
     from .classification import classify
     from .scored import Scored
 
-    classify("Why?")  # All that words need is loaded here: a decision may take milliseconds, and touches no file.
+    try:
+        classify("Why?")  # All that words need is loaded here: a decision may take milliseconds, and touches no file.
+    except Exception as error:
+        why = f"a file of the package cannot be read ({type(error).__name__}: {error})"
+        raise RuntimeError(f"{why}: install pointsman-policy again") from error
     return Scored(settings, classify, version=_version())
 
 

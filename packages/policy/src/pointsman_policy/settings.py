@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator, model_validator
 
 from .classification import TASKS
 from .scoring import WEIGHTS
@@ -16,6 +16,8 @@ Named: TypeAlias = Literal["balanced", "speed", "quality", "cost"]
 
 def _is_pattern(text: str) -> str:
     provider, slash, model = text.partition("/")
+    if text != text.strip():
+        raise ValueError(f"{text!r} fits nothing: leave out the blanks around it")
     if text != "*" and not (provider and slash and model):
         name = text.strip("/") or "modal"
         raise ValueError(
@@ -24,8 +26,15 @@ def _is_pattern(text: str) -> str:
     return text
 
 
+def _is_no_switch(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("is not a switch: true and false do not fit")  # pydantic would read true as 1.
+    return value
+
+
 Pattern: TypeAlias = Annotated[str, AfterValidator(_is_pattern)]
-Weight: TypeAlias = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Number: TypeAlias = Annotated[float, BeforeValidator(_is_no_switch)]
+Weight: TypeAlias = Annotated[Number, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
 class TaskRule(BaseModel, frozen=True, extra="forbid", defer_build=True):
@@ -67,13 +76,13 @@ class WeightSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
 class ScoredSettings(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """``[policy]``, for `scored`."""
 
-    explore: float = Field(default=0.02, ge=0, le=1, allow_inf_nan=False)
+    explore: Number = Field(default=0.02, ge=0, le=1, allow_inf_nan=False)
     """With which probability a request may go first to any of those that are about as good as the best."""
     stay: Weight | None = None
     """The weight of staying where a conversation is, for all priorities; 0 lets it move freely."""
     tasks: Mapping[str, TaskRule] = Field(default_factory=dict[str, TaskRule])
     weights: Mapping[Named, WeightSettings] = Field(default_factory=dict[Named, WeightSettings])
-    quality: Mapping[Pattern, Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]] = Field(
+    quality: Mapping[Pattern, Annotated[Number, Field(ge=0, le=10, allow_inf_nan=False)]] = Field(
         default_factory=dict[str, float]
     )
     """How good the answers of targets are, from 0 to 10, instead of what their packages expect; later patterns win."""

@@ -34,6 +34,7 @@ def remedy(said: str, settings: Settings, provider: str = "") -> str:
 def _advice(key: Key, origin: Origin, said: str) -> str:
     unset = unset_command(key, origin)
     unknown = f"has no setting {key[-1]!r}" in said or f"no setting is called {key[-1]!r}" in said
+    unknown = unknown or (key[0] == POLICY and said.endswith("has no settings"))
     return unset if unknown or (key[0] == "limits" and len(key) == 2) else f"{set_command(key, origin)}, or {unset}"
 
 

@@ -37,7 +37,9 @@ def complaint(problem: Mapping[str, Any], *, otherwise: str = "the default") -> 
             return f"is one of {', '.join(words)}, not {_shown(value)}{meant}"
         case "float_type" | "float_parsing":
             return f"is a number{_instead(value)}"
-        case "int_type" | "int_parsing" | "int_parsing_size" | "int_from_float" | "finite_number":
+        case "finite_number":
+            return f"is a finite number, not {_shown(value)}"
+        case "int_type" | "int_parsing" | "int_parsing_size" | "int_from_float":
             return f"is a whole number{_instead(value)}"
         case "tuple_type" if isinstance(value, str) and len(value) <= LONGEST * 2:
             return f"is a list: {json.dumps([part.strip() for part in value.split(',')], ensure_ascii=False)}"
