@@ -123,3 +123,13 @@ def test_each_part_of_a_score_is_explained(invoke: Invoke, five: None, task: str
         assert len(re.findall(rf"^ {{5}}{part} +[01]\.\d\d × +\d+%  \S", said, re.MULTILINE)) == len(TARGETS)
     for line in prompt.splitlines():
         assert len(line) < 20 or line not in said, "what was asked is no part of the explanation"
+
+
+def test_a_policy_that_goes_by_words_is_not_said_to_be_sure(
+    invoke: Invoke, five: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`keywords` reads otherwise than `classify`, whose probabilities are of other tasks than its own."""
+    monkeypatch.delenv("POINTSMAN_POLICY_EXPLORE")
+    monkeypatch.setenv("POINTSMAN_ROUTING_POLICY", "keywords")
+    assert "task    code_explanation\n" in invoke("route", "Review my code").stdout
+    assert json.loads(invoke("route", "--json", "Review my code").stdout)["classification"] is None

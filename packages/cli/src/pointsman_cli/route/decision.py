@@ -43,13 +43,13 @@ def show_decision(prompt: str, options: dict[str, Any], *, as_json: bool) -> Non
 
 
 def _reading(prompt: str, options: dict[str, Any], decision: Decision, roster: Roster) -> Classification | None:
-    """What the prompt was taken for, where the policy that has decided goes by it: a stranger's sees it otherwise."""
+    """What the prompt was taken for, where the policy that has decided goes by it: `keywords`, and a stranger's, see it otherwise."""
     ours = [
         info.name
         for info in roster.plugins.infos()
         if info.kind is Kind.POLICY and info.distribution == "pointsman-policy"
     ]
-    if decision.task is None or decision.policy not in ours:
+    if decision.confidence is None or decision.policy not in ours:
         return None
     return classify(as_request(prompt, cast(Options, options)))
 
