@@ -358,6 +358,20 @@ def test_another_setting_is_another_policy() -> None:
     assert policy().policy_hash == hashes[0]
 
 
+def test_the_same_settings_in_another_order_are_the_same_policy_but_where_later_ones_win() -> None:
+    tasks = {"writing": {"prefer": ["a/*"]}, "translation": {"avoid": ["b/*"]}}
+    weights = {"cost": {"price": 0.5}, "speed": {"price": 0.1}}
+    quality = {"a/*": 5, "b/*": 6}
+
+    def turned(table: dict[str, Any]) -> dict[str, Any]:
+        return dict(reversed(table.items()))
+
+    found = policy(tasks=tasks, weights=weights, quality=quality)
+    same = policy(tasks=turned(tasks), weights=turned(weights), quality=quality)
+    assert found.policy_hash == same.policy_hash
+    assert found.policy_hash != policy(tasks=tasks, weights=weights, quality=turned(quality)).policy_hash
+
+
 # Whatever comes ------------------------------------------------------------------------------------------------------
 
 odd = st.sampled_from([nan, inf, -inf, -1.0, 0.0, 1e-320, 1e308, 0.5]) | st.floats()

@@ -51,7 +51,9 @@ class Scored:
         self._classify = classify
         self._weights = {name: _weights(settings, name) for name in WEIGHTS}
         tables = (scoring.FORMULA, self._weights, scoring.FIRST_TOKEN, scoring.ANSWER, scoring.PRICE, MARGIN)
-        said = repr((self.name, version, tables, priors.OUTPUT_TOKENS, priors.KINDS, settings))
+        # In which order tables stand counts for no decision but for quality, where later patterns win.
+        own = (settings.explore, sorted(settings.tasks.items()), [*settings.quality.items()])
+        said = repr((self.name, version, tables, priors.OUTPUT_TOKENS, priors.KINDS, own))
         self.policy_hash = blake2b(said.encode(), digest_size=8).hexdigest()
 
     def rank(self, request: ChatRequest, candidates: Sequence[Candidate], now: float, seed: int) -> Decision:
