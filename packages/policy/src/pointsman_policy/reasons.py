@@ -59,8 +59,7 @@ def by_deadline(first: Target, best: Target) -> str:
 
 def _short(note: str) -> str:
     """A note without its origin."""
-    said = note.partition(", ")[0]
-    return said if not said.startswith("no price is known") else said.partition("; ")[2] or "no known price"
+    return note.partition(", ")[0]
 
 
 def alone(only: Sequence[Rated]) -> str:

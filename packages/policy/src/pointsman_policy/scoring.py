@@ -163,8 +163,8 @@ def _price(one: Candidate, asked: Asked, begins: float, writes: float) -> tuple[
         return worth(usd, PRICE), f"{usd:.2g} USD" if usd else "free of charge"
     declared = bounded(one.strengths.cost, 0.0, 10.0)
     if declared is None:
-        return UNKNOWN, "no price is known"
-    return DECLARED * declared, f"strength {declared:g} of 10, expected by its package; no price is known"
+        return UNKNOWN, "unknown"
+    return DECLARED * declared, f"unknown (cheapness {declared:g} of 10), expected by its package"
 
 
 def _usd(one: Candidate, asked: Asked, begins: float, writes: float) -> float | None:
