@@ -238,3 +238,38 @@ def test_it_fits_the_terminal(terminal: Any, place: Path, columns: int) -> None:
     assert screen.code == 0
     assert "\x1b" not in screen.text
     assert max(map(len, screen.text.splitlines())) <= columns
+
+
+def test_a_long_name_leaves_its_score_on_the_screen(
+    invoke: Invoke, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMBANOVA_API_KEY", "sk-not-a-real-one-12345")
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = invoke("route", "hi").stdout.splitlines()
+    place = lines.index("  2. sambanova/Meta-Llama-3.3-70B-Instruct")  # Nothing beside it, where it fills the line.
+    assert lines[place + 1].startswith("     0.")
+
+
+def test_a_task_of_ones_own_is_not_told_as_a_guess(
+    invoke: Invoke, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMBANOVA_API_KEY", "sk-not-a-real-one-12345")
+    said = " ".join(invoke("route", "--task", "contracts", "hi").stdout.split())
+    assert "contracts, as you say; it counts as general_qa, unless [policy.tasks] says what it is like" in said
+    assert "as you say; it counts" not in invoke("route", "--task", "translation", "hi").stdout
+
+
+def test_what_was_read_is_not_put_beside_what_keywords_tell(
+    invoke: Invoke, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMBANOVA_API_KEY", "sk-not-a-real-one-12345")
+    monkeypatch.setenv("POINTSMAN_ROUTING_POLICY", "keywords")
+    assert "task      general_qa\n" in invoke("route", "Translate into French: good night").stdout
+
+
+def test_a_score_that_is_no_mean_is_not_called_one(
+    invoke: Invoke, fussy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = pytest.importorskip("fussy_plugin")
+    monkeypatch.setattr(plugin, "Score", lambda target, utility, terms: Score(target, -0.2, terms))
+    assert "A score is the mean" not in invoke("route", "hi").stdout

@@ -251,7 +251,7 @@ _CUT_OFF = {
 def why(decision: Decision) -> list[str]:
     """Who is asked, and why, in a few words; `pointsman route` says all of it."""
     order = ", then ".join(map(str, decision.order))
-    sure = "" if decision.confidence is None else f" ({decision.confidence:.2f})"
+    sure = "" if decision.confidence in (None, 1) else f" ({decision.confidence:.2f})"  # 1 is what the caller has said.
     hard = "" if decision.difficulty is None else f", difficulty {decision.difficulty:.2f}"
     taken = [f"  taken for {decision.task}{sure}{hard}"] if decision.task else []
     left_out = [f"  not {item.target}: {item.reason}" for item in decision.excluded if item.target.model != "*"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pointsman import ConfigError, Decision, Exclusion, PointsmanError, Score, Target, Term
 from pointsman.engine.roster import Roster
 from pointsman.policy import Candidate
-from pointsman_policy import Classification
+from pointsman_policy import TASKS, Classification
 
 from ..listing import wrapped
 from ..models import facts
@@ -16,6 +16,8 @@ from ..terminal import harmless, out, show, styled, width
 
 WORTH_SHOWING = 0.05
 """Probability of another task, from which on it is named beside the likeliest."""
+BESIDE = 11
+"""Columns of a line beside the target's name: its place, and its score."""
 NARROW = 60
 """Columns, below which what a term was made of has a line of its own."""
 
@@ -28,26 +30,34 @@ def explain(
     _show_facts(_asked(decision, read, said=task is not None))
     scores = {one.target: one for one in decision.scores}
     names = max((len(term.name) for one in decision.scores for term in one.terms), default=0)
-    targets = max(len(str(one.target)) for one in known) if known else 0
+    targets = max((len(str(one.target)) for one in known), default=0)
+    if targets + BESIDE > width():
+        targets = 0  # Scores in a column of their own do not fit.
     for place, one in enumerate(known, 1):
         score = scores.get(one.target)
-        gap = " " * (targets - len(str(one.target)))
         head = f"{place:>3}. {styled(str(one.target), sys.stdout, bold=place == 1)}"
+        gap = " " * (targets - len(str(one.target))) if len(str(one.target)) + BESIDE <= width() else "\n   "
         show(f"{head}{gap}  {score.utility:.2f}\n" if score else f"{head}\n")
         if score:
             _show_terms(score, names)
         out(wrapped(harmless(_known(one)), " " * 5))
     _show_excluded(decision.excluded, roster)
-    if decision.scores:
+    if decision.scores and all(map(_is_mean, decision.scores)):
         out(wrapped("A score is the mean of its parts by their weights: 1 would be the best in all of them."))
     if len(known) > 1:
         out(wrapped("The next is asked when one fails before its first word."))
 
 
+def _is_mean(score: Score) -> bool:
+    """Whether its parts make it up, as they do for `scored`; a stranger's policy may mean it otherwise."""
+    whole = sum(term.weight for term in score.terms)
+    return whole > 0 and abs(sum(term.weight * term.value for term in score.terms) / whole - score.utility) < 0.01
+
+
 def _asked(decision: Decision, read: Classification | None, *, said: bool) -> Iterable[tuple[str, str]]:
     """What the policy took the prompt for, and what it left to chance."""
     if decision.task is not None:
-        yield "task", f"{decision.task}{', as you say' if said else _surely(decision, read)}"
+        yield "task", f"{decision.task}{_as_said(decision, read) if said else _surely(decision, read)}"
     if decision.difficulty is not None:
         yield "difficulty", f"{decision.difficulty:.2f}, the chance that a stronger model is worth it"
     if read is not None:
@@ -58,9 +68,15 @@ def _asked(decision: Decision, read: Classification | None, *, said: bool) -> It
         yield "policy", f"{decision.policy} {decision.policy_hash[:12]}"
 
 
+def _as_said(decision: Decision, read: Classification | None) -> str:
+    """That the caller knows better, and what a name of its own counts as."""
+    own = read is not None and decision.task not in TASKS
+    return f", as you say{'; it counts as general_qa, unless [policy.tasks] says what it is like' if own else ''}"
+
+
 def _surely(decision: Decision, read: Classification | None) -> str:
     """How sure that is, and what else it could be."""
-    if read is None:
+    if read is None or decision.confidence is None:  # `keywords` does not go by what was read.
         return "" if decision.confidence is None else f" ({decision.confidence:.2f})"
     ranked = sorted(read.probabilities.items(), key=lambda item: -item[1])
     others = [f"{task} {value:.2f}" for task, value in ranked if value >= WORTH_SHOWING and task != decision.task][:2]
