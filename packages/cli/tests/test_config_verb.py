@@ -544,3 +544,17 @@ def test_one_of_two_wrong_settings_can_be_mended(
     done = invoke("config", "set", "--project", *mend)
     assert (done.exit_code, done.stdout) == (0, "")
     assert left in invoke("route", "hi").stderr
+
+
+def test_a_policy_that_is_not_there_is_written_and_told(invoke: Invoke, own: Path) -> None:
+    """As of a provider that is not there yet: it may be installed later."""
+    done = invoke("config", "set", "routing.policy", "scord")
+    assert done.exit_code == 0
+    assert "no policy is called 'scord'" in done.stderr
+    assert "did you mean 'scored'?" in done.stderr
+    assert "no policy" not in invoke("config", "set", "routing.policy", "scored").stderr
+
+
+def test_a_pattern_in_a_name_is_quoted(invoke: Invoke, own: Path) -> None:
+    assert "is quoted: 'limits.\"a/b\".rpm'" in invoke("config", "set", "policy.quality.modal/*", "9").stderr
+    assert invoke("config", "set", 'policy.quality."modal/*"', "9").exit_code == 0

@@ -379,3 +379,16 @@ def test_a_variable_for_a_policy_is_read(invoke: Invoke, fussy: Path, monkeypatc
     assert of(invoke("doctor", "--json"), "variables", "ok")
     monkeypatch.setenv("POINTSMAN_POLICY_EXPLRE", "0.25")
     assert "did you mean 'explore'?" in invoke("route", "hi").stderr
+
+
+def test_a_rule_for_nobody_is_told(invoke: Invoke, place: Path) -> None:
+    with (place / "pointsman.toml").open("a") as file:
+        file.write('[policy.tasks.translation]\navoid = ["aa/*"]\nprefer = ["*", "?/m1", "b/*"]\n')
+        file.write('[policy.quality]\n"nobody/*" = 3\n"a/*" = 3\n')
+    toml = place / "pointsman.toml"
+    toml.write_text(toml.read_text().replace('policy = "in_order"', 'policy = "scored"'))
+    found = [one for one in json.loads(invoke("doctor", "--json").stdout)["checks"] if one["name"] == "policy"]
+    assert [one["state"] for one in found] == ["warn", "warn"]
+    said = " ".join(one["said"] for one in found)
+    assert "a rule for aa/*" in said
+    assert "a rule for nobody/*" in said

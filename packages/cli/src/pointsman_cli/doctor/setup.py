@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from itertools import combinations
 
 import anyio
 
 from pointsman import ConfigError, NoCandidates, PointsmanError, Target
-from pointsman.config import Configured
+from pointsman.config import Configured, Origin
 from pointsman.config.providers import own_variable
 from pointsman.engine.roster import Roster
 from pointsman.errors import did_you_mean
@@ -192,13 +193,33 @@ def policy(situation: Situation) -> Iterator[Check]:
         command = set_command(TARGETS, origin, "...")
         advice = f"pointsman keys set {Target.parse(unready[0]).provider}, or: {command}"
         yield Check("policy", "warn" if others else "fail", said, advice)
-    if not strangers and not unready:
+    unfit = list(_unfit(situation)) if chosen == "scored" else []
+    for pattern, origin in unfit:
+        known = ", ".join(situation.roster.names) or "none"
+        said = f"[policy] has a rule for {pattern} (from {origin}), and no provider has such a name: it does nothing"
+        yield Check("policy", "warn", said, f"correct it: pointsman config edit; the providers are {known}")
+    if not strangers and not unready and not unfit:
         among = ", ".join(routing.targets) or "what each ready provider suggests"
         by = situation.settings.origin(*POLICY) or "default"
         own = [value.origin for path, value in situation.settings if path[0] == "policy"]
         settings = f", its settings from {' and '.join(dict.fromkeys(map(str, own)))}" if own else ""
         said = f"{chosen} (by {by}{settings}) orders {among}: pointsman route PROMPT explains it"
         yield Check("policy", "ok", said)
+
+
+def _unfit(situation: Situation) -> Iterator[tuple[str, Origin]]:
+    """Patterns under ``[policy]`` that fit nobody, and who says so. The policy cannot know who there is."""
+    for path, value in situation.settings:
+        match path:
+            case ("policy", "tasks", _, "prefer" | "fallback" | "avoid"):
+                said = value.value.split(",") if isinstance(value.value, str) else value.value
+            case ("policy", "quality", pattern):
+                said = [pattern]
+            case _:
+                continue
+        for pattern in map(str.strip, said):
+            if not any(fnmatchcase(name, pattern.partition("/")[0]) for name in situation.roster.names):
+                yield pattern, value.origin
 
 
 def _is_ready(target: str, situation: Situation) -> bool:

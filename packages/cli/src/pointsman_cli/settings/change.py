@@ -100,6 +100,8 @@ def tell(
     if key == ("routing", "targets") and not removed:
         for name in _strangers(setting, after):
             say(f"No provider is called {name} yet: pointsman config set providers.{name}.plugin ..., or correct it.")
+    if key == ("routing", "policy") and not removed and (trouble := _untried(after)):
+        say(f"As it stands, no call that names no model can be made: {trouble}")
     if key[0] == "providers" and len(key) > 1:
         with unheard():
             lack = _lack(key[1], after)
@@ -115,6 +117,14 @@ def _strangers(setting: Setting | None, situation: Situation) -> list[str]:
     except PointsmanError:  # Of [plugins], which is told otherwise.
         return []
     return [name for name in dict.fromkeys(one.partition("/")[0] for one in targets) if name not in known]
+
+
+def _untried(situation: Situation) -> PointsmanError | None:
+    """Why the policy cannot decide."""
+    try:
+        return situation.policy.trouble
+    except PointsmanError:  # Of [plugins], which is told otherwise.
+        return None
 
 
 def said_nearer(found: Origin, wrote: Origin) -> bool:

@@ -59,7 +59,8 @@ def parse(text: str) -> Key:
         ((name, found),) = cast(dict[str, Any], found).items()
         key.append(name)
     if found != 0 or not key:
-        raise ConfigError(f"{text!r} is no setting: write engine.stall, or providers.NAME.base_url")
+        quoted = """; a name with / or other signs in it is quoted: 'limits."a/b".rpm'""" if "/" in text else ""
+        raise ConfigError(f"{text!r} is no setting: write engine.stall, or providers.NAME.base_url{quoted}")
     return tuple(key)
 
 
