@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from pointsman import Score
+from pointsman import Score, Target, Term
 from pointsman_testing import Vendor
 
 Invoke = Callable[..., Result]
@@ -267,9 +267,14 @@ def test_what_was_read_is_not_put_beside_what_keywords_tell(
     assert "task      general_qa\n" in invoke("route", "Translate into French: good night").stdout
 
 
+def unlike(target: Target, utility: float, terms: tuple[Term, ...]) -> Score:
+    """A score that is something else than the mean of its parts."""
+    return Score(target, -0.2, terms)
+
+
 def test_a_score_that_is_no_mean_is_not_called_one(
     invoke: Invoke, fussy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugin = pytest.importorskip("fussy_plugin")
-    monkeypatch.setattr(plugin, "Score", lambda target, utility, terms: Score(target, -0.2, terms))
+    monkeypatch.setattr(plugin, "Score", unlike)
     assert "A score is the mean" not in invoke("route", "hi").stdout
