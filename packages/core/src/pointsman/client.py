@@ -205,8 +205,9 @@ class AsyncClient:
         """Say how good an answer was, from 0 to 1: policies hear of it, and the ledger keeps it. The last score of an
         answer counts. `reply` is the answer, or the id of its call, which may be another process's with this ledger.
 
-        Raises `InvalidRequest` for a score that is none, a call that is not known, or one without an answer. Only for a
-        call that this client has not made lately the ledger is waited for: then it raises `StoreError`, too.
+        Raises `InvalidRequest` for a score that is none, a call that is not known, or one of this client's without an
+        answer. Only for a call that this client has not made lately the ledger is waited for: then it raises
+        `StoreError`, too, and what is kept with a call that has no answer says nothing.
         """
         self._open_connections()
         if not _is_share(score):
