@@ -264,7 +264,9 @@ def test_what_was_read_is_not_put_beside_what_keywords_tell(
 ) -> None:
     monkeypatch.setenv("SAMBANOVA_API_KEY", "sk-not-a-real-one-12345")
     monkeypatch.setenv("POINTSMAN_ROUTING_POLICY", "keywords")
-    assert "task      general_qa\n" in invoke("route", "Translate into French: good night").stdout
+    assert ["task", "general_qa"] in [
+        *map(str.split, invoke("route", "Translate into French: good night").stdout.splitlines())
+    ]
 
 
 def unlike(target: Target, utility: float, terms: tuple[Term, ...]) -> Score:
