@@ -290,6 +290,17 @@ def test_a_rule_says_so() -> None:
     assert decision.reason.startswith("a/x before b/x, mostly for first token: ")
 
 
+def test_a_rule_that_has_no_effect_says_so() -> None:
+    """A name in it may be misspelt, and no setting can know which providers there will be."""
+    pool = [one("a/x", strengths=FAST), one("b/x", strengths=SLOW)]
+    rule = {"general_qa": {"prefer": ["moddal/*"]}}
+    said = policy(tasks=rule).rank(ask(), pool, 0.0, 0).reason
+    assert said.startswith("nobody that [policy.tasks] general_qa prefers can serve; a/x before b/x, mostly for ")
+    rule = {"general_qa": {"prefer": ["b/*"]}}
+    said = policy(tasks=rule).rank(ask(), [pool[0], one("b/x", strengths=SLOW, open_at=9.0)], 0.0, 0).reason
+    assert said == "a/x can be asked now, and b/x, which would be better, not at once"
+
+
 def test_the_priority_of_a_task_holds_for_requests_that_say_none() -> None:
     dear, cheap = one("dear/m", price=usd("50"), strengths={**FAST, "cost": 1.0}), one("cheap/m", price=usd("0"))
     rule = {"general_qa": {"priority": "cost"}}

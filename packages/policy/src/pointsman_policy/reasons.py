@@ -30,6 +30,11 @@ def by_rule(task: str, first: Target, what: str) -> str:
     return sentence(f"[policy.tasks] {shown(task)} {what} {shown(first)}")
 
 
+def unmet(task: str, reason: str) -> str:
+    """The user's own rule prefers others, none of whom is there: it may be misspelt."""
+    return sentence(f"nobody that [policy.tasks] {shown(task)} prefers can serve; {reason}")
+
+
 def by_chance(first: Target, best: Target, among: int) -> str:
     """It is its turn to be tried."""
     return sentence(

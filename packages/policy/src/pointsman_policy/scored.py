@@ -160,8 +160,17 @@ def _reason(order: Sequence[_Placed], leaders: Sequence[_Placed], places: Places
     first, best = order[0], max(order, key=lambda one: one.rated.utility)
     if chosen_among:
         return reasons.by_chance(first.target, leaders[0].target, chosen_among)
-    if places.first(first.target) < LEFT:
+    preferred = next((one for one in leaders if places.first(one.target) < LEFT), None)
+    if preferred is first:
         return reasons.by_rule(task, first.target, "prefers")
+    if preferred is not None:
+        return reasons.by_wait(first.target, preferred.target)
+    why = _without_rule(first, best, leaders, places, task)
+    return reasons.unmet(task, why) if places.prefer else why
+
+
+def _without_rule(first: _Placed, best: _Placed, leaders: Sequence[_Placed], places: Places, task: str) -> str:
+    """Why it comes first, where nobody that can serve is preferred."""
     if best.rated.utility > first.rated.utility:
         if best.waits and not first.waits:
             return reasons.by_wait(first.target, best.target)
