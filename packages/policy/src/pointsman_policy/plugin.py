@@ -35,10 +35,10 @@ def _version() -> str:
     """Of this package, and of the models in it."""
     from hashlib import blake2b
     from importlib.metadata import version
-    from pathlib import Path
+    from importlib.resources import files
 
     models = blake2b(digest_size=8)
-    for file in sorted(Path(__file__).parent.iterdir()):
-        if file.suffix in (".model", ".json", ".txt"):
+    for file in sorted(files(__package__).iterdir(), key=lambda file: file.name):
+        if file.name.endswith((".model", ".json", ".txt")):
             models.update(file.read_bytes())
     return f"{version('pointsman-policy')} {models.hexdigest()}"
