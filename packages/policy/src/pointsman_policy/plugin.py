@@ -38,7 +38,7 @@ def _version() -> str:
     from importlib.resources import files
 
     models = blake2b(digest_size=8)
-    for file in sorted(files(__package__).iterdir(), key=lambda file: file.name):
+    for file in sorted(files("pointsman_policy").iterdir(), key=lambda file: file.name):
         if file.name.endswith((".model", ".json", ".txt")):
             models.update(file.read_bytes())
     return f"{version('pointsman-policy')} {models.hexdigest()}"
