@@ -48,9 +48,9 @@ def test_each_has_the_longest_beginning_that_it_read() -> None:
     kept.answered(kept.beginnings(turn[:1]), A, 0.0)
     kept.answered(kept.beginnings(turn[:3]), B, 1.0)
     found = warm(kept, turn)
-    assert found == {A: 10, B: 20}
+    assert found == {A: 20, B: 40}
     kept.answered(kept.beginnings(turn), A, 2.0)
-    assert warm(kept, turn)[A] == 35
+    assert warm(kept, turn)[A] == 70
 
 
 def test_what_the_model_said_may_have_been_shortened_since() -> None:

@@ -441,12 +441,12 @@ async def test_a_conversation_is_warm_where_it_was_answered(policy: Watching) ->
         first = user("explain " * 100)
         await one.chat([first])
         await one.chat([first, assistant("well"), user("and then?")])
-        assert {name: told.warm_tokens for name, told in policy.last.items()} == {"a": 100, "b": 0}
+        assert {name: told.warm_tokens for name, told in policy.last.items()} == {"a": 200, "b": 0}
         policy.first = "b"
         await one.chat([first, assistant("well"), user("and then?")])
-        assert policy.last["a"].warm_tokens == 101, "the same once more is as warm"
+        assert policy.last["a"].warm_tokens == 202, "the same once more is as warm"
         await one.chat([first, assistant("well"), user("and then?"), assistant("so"), user("so?")])
-        assert {name: told.warm_tokens for name, told in policy.last.items()} == {"a": 100, "b": 101}
+        assert {name: told.warm_tokens for name, told in policy.last.items()} == {"a": 200, "b": 202}
         await one.chat([user("something else")])
         assert not any(told.warm_tokens for told in policy.last.values())
 

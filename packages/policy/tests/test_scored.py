@@ -12,10 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman import Candidate, ChatRequest, Decision, History, Measured, Price, Strengths, Target, user
-from pointsman_policy import TASKS, Classification
+from pointsman import (
+    Candidate,
+    ChatRequest,
+    Client,
+    Decision,
+    History,
+    Measured,
+    Plugins,
+    Price,
+    Settings,
+    Strengths,
+    Target,
+    assistant,
+    user,
+)
+from pointsman_policy import TASKS, Classification, plugin
 from pointsman_policy.scored import Scored
 from pointsman_policy.settings import ScoredSettings
+from pointsman_testing import ScriptedProvider
 
 
 def policy(*, task: str = "general_qa", difficulty: float = 0.5, **settings: Any) -> Scored:
@@ -458,3 +473,15 @@ def test_it_decides_whatever_comes(
     for score in decision.scores:
         assert 0 <= score.utility <= 1 + 1e-9
         assert all(0 <= term.value <= 1 and term.weight >= 0 and term.note.isprintable() for term in score.terms)
+
+
+def test_a_conversation_that_goes_on_was_read_as_a_whole() -> None:
+    """The share is of two estimates, core's of what was read and the policy's of the prompt: they go by one measure."""
+    plugins = Plugins.of(providers={"a": ScriptedProvider("a", "Well.")}, policies={"scored": plugin})
+    settings = Settings.of({"routing": {"policy": "scored", "targets": ["a/m"]}, "ledger": {"url": "none"}})
+    asked = [user("Here is a story about trains. " * 200)]
+    with Client(settings=settings, plugins=plugins) as one:
+        reply = one.chat(asked)
+        decision = one.decide([*asked, assistant(reply.text), user("Who is it about?")])
+    stay = next(term for term in decision.scores[0].terms if term.name == "stay")
+    assert stay.value > 0.95

@@ -24,7 +24,7 @@ class Beginning(NamedTuple):
 
     key: bytes
     tokens: int
-    """At least about so many are in it."""
+    """About so many are in it: twice as many as there are at least, as policies estimate the whole prompt."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -52,7 +52,7 @@ class Conversations:
                 digest.update(b"%s %d " % (type(part).__name__.encode(), len(said)))
                 digest.update(said)
             if message.role == "user":
-                found.append(Beginning(digest.digest(), characters // FLOOR_CHARACTERS_PER_TOKEN))
+                found.append(Beginning(digest.digest(), 2 * (characters // FLOOR_CHARACTERS_PER_TOKEN)))
         return found
 
     def warm(self, beginnings: Sequence[Beginning], now: float) -> Mapping[Target, int]:
