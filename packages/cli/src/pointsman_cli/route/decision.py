@@ -43,7 +43,7 @@ def show_decision(prompt: str, options: dict[str, Any], *, as_json: bool) -> Non
 
 
 def _reading(prompt: str, options: dict[str, Any], decision: Decision, roster: Roster) -> Classification | None:
-    """What the prompt was taken for, where the policy that has decided goes by it: others see it otherwise."""
+    """What the prompt was taken for, where the policy that decided goes by it, as `keywords` and strangers do not."""
     ours = [
         info.name
         for info in roster.plugins.infos()
