@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import corpus
 import numpy as np
 from numpy.typing import NDArray
 
 DATA = Path(os.environ.get("POINTSMAN_DATA") or Path(__file__).resolve().parents[4] / "shared" / "data")
-OUTCOMES, PROMPTS = "routing-dev.jsonl.gz", "prompts-train.jsonl.gz"
+OUTCOMES = "routing-dev.jsonl.gz"
 SMALLEST = 100
-"""A set of fewer prompts cannot tell routers apart, nor have an expert."""
+"""A set of fewer prompts cannot tell routers apart, nor is it a kind of its own."""
+ASKED_ONLY = ("routerarena",)
+"""Its authors ask that its prompts serve for evaluation only: nothing is learnt from them."""
+MIXED = ("llmrouter-9",)
+"""Sets of unlike tasks: each task is a kind of its own."""
 # Sources of the classifier's prompts whose text or manner is in the outcomes, too: no example of other traffic.
 SHARED = ("GSM8K", "MATH", "MGSM", "LogicGrid", "MBPP", "AQuA")
 
@@ -43,6 +48,11 @@ class Outcomes:
     @property
     def gap(self) -> NDArray[np.float64]:
         return self.strong - self.weak
+
+    @property
+    def kinds(self) -> NDArray[np.str_]:
+        """What a prompt is recognised as: its set, or its task in a set that is mixed."""
+        return np.where(np.isin(self.sets, MIXED), self.groups, self.sets)
 
     @property
     def large(self) -> list[str]:
@@ -74,10 +84,13 @@ def outcomes() -> Outcomes:
 
 
 def elsewhere(known: Iterable[str]) -> list[str]:
-    """Prompts of other traffic, for the gate; none of whose clusters is `known`."""
+    """Prompts of other traffic, ours among them, for the gate; none of whose clusters is `known`."""
     seen = set(known)
-    rows = ((row["text"], row["source"]) for row in lines(PROMPTS))
-    return [text for text, source in rows if cluster(text) not in seen and not any(name in source for name in SHARED)]
+    return [
+        row.text
+        for row in corpus.rows()
+        if cluster(row.text) not in seen and not any(name in row.source for name in SHARED)
+    ]
 
 
 def cluster(prompt: str) -> str:

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
-from difficulty_data import Outcomes, elsewhere, folds, outcomes
-from difficulty_train import Texts, train
+from difficulty_data import ASKED_ONLY, Outcomes, elsewhere, folds, outcomes
+from difficulty_experts import base_of
+from difficulty_texts import Scaling, Texts
+from difficulty_train import train
 from metrics import Floats, Ranked, apgr, area, auc, ece, interval, reached, resamples
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -34,18 +36,24 @@ def apart(rows: Outcomes, parts: NDArray[np.intp] | NDArray[np.str_], router: Ro
     scores = np.zeros(len(rows.prompts))
     for part in np.unique(parts):
         new = np.flatnonzero(parts == part)
-        seen = np.flatnonzero(~np.isin(rows.clusters, rows.clusters[new]))
+        seen = np.flatnonzero(~np.isin(rows.clusters, rows.clusters[new]) & ~np.isin(rows.sets, ASKED_ONLY))
         scores[new] = router(seen, new)
     return scores
 
 
 def routers(rows: Outcomes) -> dict[str, Router]:
-    texts, others = Texts.of(rows.prompts), Texts.of(elsewhere(rows.clusters))
+    count, both = len(rows.prompts), Texts.of([*rows.prompts, *elsewhere(rows.clusters)])
+    texts, others = both[np.arange(count)], both[np.arange(count, both.terms.shape[0])]
     counted = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2, max_features=60_000)
 
     def ours(seen: Rows, new: Rows) -> Floats:
         print(".", end="", file=sys.stderr, flush=True)
         return train(rows[seen], texts[seen], others)(texts[new])
+
+    def measures(seen: Rows, new: Rows) -> Floats:
+        scaling = Scaling.of(texts[seen])
+        result: Floats = scaling(texts[new]) @ base_of(rows[seen], scaling(texts[seen]))
+        return result
 
     def tfidf(seen: Rows, new: Rows) -> Floats:
         fitted = Ridge(alpha=SHRINK).fit(counted.fit_transform([rows.prompts[row] for row in seen]), rows.gap[seen])
@@ -69,6 +77,7 @@ def routers(rows: Outcomes) -> dict[str, Router]:
 
     return {
         "ours": ours,
+        "measures": measures,
         "random": lambda _, new: np.zeros(len(new)),
         "length": length,
         "TF-IDF, all": tfidf,
@@ -147,23 +156,25 @@ def difference(found: Mapping[str, tuple[Floats, Floats]], other: str) -> tuple[
 def main() -> int:
     rows = outcomes()
     rows = rows[np.isin(rows.sets, rows.large)]
-    everyone = routers(rows)
-
     print(f"\nin-domain: {FOLDS} folds, near-duplicates on one side")
-    run = partial(apart, rows, folds(rows.clusters.tolist(), FOLDS, SEED))
-    compared = Compared(rows, {name: run(router) for name, router in everyone.items()})
+    inside = rows[~np.isin(rows.sets, ASKED_ONLY)]
+    run = partial(apart, inside, folds(inside.clusters.tolist(), FOLDS, SEED))
+    compared = Compared(inside, {name: run(router) for name, router in routers(inside).items()})
     found = compared.table()
     baseline = max(("TF-IDF, all", "TF-IDF, own"), key=lambda name: float(found[name][0][0]))
     gates = [difference(found, name)[1] > 0 for name in ("TF-IDF, all", "TF-IDF, own")]
     difference(found, "length")
+    difference(found, "measures")
     calibrated = compared.calibration() < 0.05
 
     print("\nleft out: each set by what was learnt from the others")
-    strangers = {name: everyone[name] for name in ("ours", "random", "length", "TF-IDF, all")}
+    everyone = routers(rows)
+    strangers = {name: everyone[name] for name in ("ours", "measures", "random", "length", "TF-IDF, all")}
     compared = Compared(rows, {name: apart(rows, rows.sets, router) for name, router in strangers.items()})
     found = compared.table()
     above = difference(found, "length")[0] > 0
     difference(found, "TF-IDF, all")
+    difference(found, "measures")
     compared.calibration()
 
     kept = [gates[("TF-IDF, all", "TF-IDF, own").index(baseline)], above, calibrated]

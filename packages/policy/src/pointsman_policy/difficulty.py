@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
-from math import exp, fsum, log1p
+from math import exp, log1p
 from operator import mul
-from typing import Any
 
 from pointsman import ChatRequest
 
@@ -34,11 +33,6 @@ FOLLOW_UP = 60
 """A message of fewer characters is read together with what the person said before it."""
 TYPICAL = 0.19
 """The difficulty of the mean prompt of what the model was trained on; nine of ten prompts lie between 0.10 and 0.50."""
-UNLIKELY = 0.01
-"""An expert whose kind is so much less likely than the likeliest is not asked."""
-EVERYWHERE = 0.5
-"""How much of what the measures say holds beside an expert. Experts are trusted by the square of their share, so that a
-prompt between kinds is judged by its measures."""
 SPREAD = 3.0
 """A measure counts up to so many standard deviations from its mean: an odd text is no extreme one."""
 
@@ -133,24 +127,52 @@ def measured(text: str, tokens: Sequence[str], characters: int) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Expert:
-    """What is known of one kind of prompt."""
+    """What is known of one kind of prompt, as log odds beside what measures say everywhere."""
 
-    constant: float
+    kind: str
+    floor: float
+    """The vote of the gate at which the expert is not trusted at all,"""
+    ceiling: float
+    """and the one from which on it is trusted wholly."""
+    level: float
     measures: Sequence[float]
-    terms: Mapping[str, float]
+    terms: Mapping[str, int]
     known: frozenset[str]
-    slope: float
-    """From a gap, a difference of qualities from 0 to 1, to log odds that the strong model's answer is better."""
+    step: float
+    """What 1 is worth in `terms`."""
 
-    def odds(self, base: float, terms: set[str], scale: float, measures: Sequence[float]) -> float:
-        """By how much a prompt is harder than the mean of its kind, as log odds."""
-        found = fsum(map(self.terms.__getitem__, terms & self.known))  # exact: a set has another order in each process
-        return self.slope * (base + self.constant + scale * found + sum(map(mul, self.measures, measures)))
+    def odds(self, vote: float, terms: set[str], scale: float, measures: Sequence[float]) -> float:
+        trust = min(1.0, max(0.0, (vote - self.floor) / (self.ceiling - self.floor)))
+        if not trust:
+            return 0.0
+        found = sum(map(self.terms.__getitem__, terms & self.known))
+        return trust * (self.level + self.step * scale * found + sum(map(mul, self.measures, measures)))
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Says of which kind a prompt is, or of none."""
+
+    constants: Sequence[float]
+    steps: Sequence[float]
+    terms: Mapping[str, Sequence[int]]
+    """For each term its weight for each kind, in `steps`; whole numbers, whose sum is the same in any order."""
+    known: frozenset[str]
+
+    def __call__(self, terms: set[str], scale: float) -> tuple[int, float]:
+        """The number of the kind with the highest vote, and this vote."""
+        found = list(map(self.terms.__getitem__, terms & self.known))
+        votes = list(self.constants)
+        if found:
+            sums = map(sum, zip(*found, strict=True))
+            votes = [at + step * scale * of for at, step, of in zip(self.constants, self.steps, sums, strict=True)]
+        vote = max(votes)
+        return votes.index(vote), vote
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """All that is known: measures for every prompt, experts, and the gates that say who is asked."""
+    """All that is known: measures for every prompt, experts, and the gate that says who is asked."""
 
     means: Sequence[float]
     scales: Sequence[float]
@@ -159,11 +181,9 @@ class Model:
     """The log odds of the mean prompt; one for all kinds, since they differed by the models that were compared."""
     base: Sequence[float]
     """The weights of the measures for every kind of prompt."""
+    gate: Gate
     experts: Sequence[Expert]
-    """The last is of no kind in particular: it has no terms."""
-    gates: Sequence[tuple[float, Mapping[str, float]]]
-    """For each expert a constant and the weights of the terms in `gated`: the log odds of its kind."""
-    gated: frozenset[str]
+    """In the order of the gate's kinds, whose last is none."""
 
     def __call__(self, text: str) -> float:
         text = text.strip()
@@ -175,20 +195,11 @@ class Model:
             min(SPREAD, max(-SPREAD, (value - mean) * by))
             for value, mean, by in zip(measured(read, tokens, len(text)), self.means, self.scales, strict=True)
         ]
-        base = sum(map(mul, self.base, measures))
-        found = terms & self.gated
-        votes = [constant + scale * fsum(map(weights.__getitem__, found)) for constant, weights in self.gates]
-        most = max(votes)
-        shares = [exp(vote - most) for vote in votes]
-        likely = [(share, expert) for share, expert in zip(shares, self.experts, strict=True) if share > UNLIKELY]
-        whole, odds, trusted = sum(share for share, _ in likely), 0.0, 0.0
-        for share, expert in likely:
-            if expert.terms:
-                trust = (share / whole) ** 2
-                odds += trust * expert.odds(base, terms, scale, measures)
-                trusted += trust
-        odds += self.experts[-1].slope * base * (1 - (1 - EVERYWHERE) * trusted)
-        return 1 / (1 + exp(-odds - self.offset))
+        odds = self.offset + sum(map(mul, self.base, measures))
+        kind, vote = self.gate(terms, scale)
+        if kind < len(self.experts):
+            odds += self.experts[kind].odds(vote, terms, scale, measures)
+        return 1 / (1 + exp(-odds))
 
 
 @cache
@@ -201,23 +212,24 @@ def read_model(text: str) -> Model:
     """A model as `difficulty_train.py` writes it: terms parted by tabs; weights are signed bytes, to be scaled."""
     data = json.loads(text)
     experts: list[Expert] = []
-    gates: list[tuple[float, Mapping[str, float]]] = []
-    gated = _names(data["gated"])
     for kind in data["kinds"]:
-        names = _names(kind["terms"])
-        terms = dict(zip(names, _weights(kind["weights"]), strict=True))
-        experts.append(Expert(kind["constant"], kind["measures"], terms, frozenset(names), kind["slope"]))
-        gates.append((kind["gate"], dict(zip(gated, _weights(kind["gates"]), strict=True))))
-    return Model(data["means"], data["scales"], data["offset"], data["base"], experts, gates, frozenset(gated))
+        names, (step, weights) = _names(kind["terms"]), kind["weights"]
+        terms = dict(zip(names, _signed(weights), strict=True))
+        limits = (kind["floor"], kind["ceiling"], kind["level"])
+        experts.append(Expert(kind["kind"], *limits, kind["measures"], terms, frozenset(names), step))
+    gated = _names(data["gated"])
+    constants, steps, columns = zip(*data["votes"], strict=True)
+    votes = dict(zip(gated, zip(*map(_signed, columns), strict=True), strict=True))
+    gate = Gate(constants, steps, votes, frozenset(gated))
+    return Model(data["means"], data["scales"], data["offset"], data["base"], gate, experts)
 
 
 def _names(text: str) -> list[str]:
     return text.split("\t") if text else []
 
 
-def _weights(packed: Sequence[Any]) -> list[float]:
-    scale, text = packed
-    return [(byte - 256 if byte > 127 else byte) * scale for byte in b64decode(text)]
+def _signed(packed: str) -> list[int]:
+    return [byte - 256 if byte > 127 else byte for byte in b64decode(packed)]
 
 
 def difficulty_of(request: ChatRequest | str) -> float:

@@ -1,0 +1,99 @@
+"""Learns to tell of which kind a prompt is, and when to say: of none that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from difficulty_texts import Floats, Rows, Texts
+from numpy.typing import NDArray
+
+GATE_TERMS = 1_200
+SHRINK = 1e-3
+"""Of a ridge whose prompts weigh 1 + `prior` together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A vote for each kind; the last is for none. The winner is trusted as far as its vote is usual among its own."""
+
+    columns: Rows
+    constants: Floats
+    weights: Floats
+    floors: Floats
+    """For each kind, the vote at which it is not trusted at all,"""
+    ceilings: Floats
+    """and the one from which on it is trusted wholly."""
+
+    def trust(self, texts: Texts) -> Floats:
+        return trusted(self.constants + texts.terms[:, self.columns] @ self.weights, self.floors, self.ceilings)
+
+
+@dataclass(frozen=True, slots=True)
+class Voted:
+    """A gate without thresholds, and how those voted that were fitted without the fold of the prompt."""
+
+    gate: Gate
+    held: Floats
+    labels: NDArray[np.intp]
+
+    def strict(self, share: float) -> Gate:
+        """So much of each kind's own prompts is not trusted at all, three times as much not wholly."""
+        kinds = range(self.held.shape[1] - 1)
+        low, high = np.array([np.quantile(self.held[self.labels == at, at], [share, 3 * share]) for at in kinds]).T
+        return Gate(self.gate.columns, self.gate.constants, self.gate.weights, low, np.maximum(high, low + 1e-6))
+
+    def trust(self, gate: Gate) -> Floats:
+        """Of the prompts that were learnt from, as if they were new."""
+        return trusted(self.held, gate.floors, gate.ceilings)
+
+
+def trusted(votes: Floats, floors: Floats, ceilings: Floats) -> Floats:
+    """A column for each kind. Only the winner's is above 0."""
+    won = votes[:, :-1] >= votes.max(1)[:, None]
+    result: Floats = won * np.clip((votes[:, :-1] - floors) / (ceilings - floors), 0, 1)
+    return result
+
+
+def vote(
+    texts: Texts, labels: NDArray[np.intp], folds: NDArray[np.intp], others: Texts, priors: Iterable[float]
+) -> dict[float, Voted]:
+    """Ridges on the indicator of each kind: far from all that was learnt, no vote is near 1.
+
+    `labels` number the kinds; the highest number is for no kind. Each kind weighs the same; no kind weighs `prior` as
+    much as all kinds together. Prompts of other traffic are in every fold: they are no near-duplicates of any.
+    """
+    last = int(labels.max())
+    label = np.concatenate([labels, np.full(others.terms.shape[0], last)])
+    weight = (1 / np.bincount(label))[label]
+    both = texts + others
+    columns = both.frequent(GATE_TERMS, weight)
+    x = sp.hstack([both.terms[:, columns], np.ones((len(label), 1))]).tocsr()
+    fold = np.concatenate([folds, np.full(others.terms.shape[0], -1)])
+    result = {}
+    none = [_normal(x, label, weight * (label == last) * (fold != at)) for at in (-2, *np.unique(folds))]
+    kinds = [_normal(x, label, weight * (label < last) * (fold != at) / last) for at in (-2, *np.unique(folds))]
+    for prior in priors:
+        each = [_solved(own[0] + prior * other[0], own[1] + prior * other[1]) for own, other in zip(kinds, none, strict=True)]
+        held = np.zeros((len(labels), last + 1))
+        for at, solved in zip(np.unique(folds), each[1:], strict=True):
+            new = np.flatnonzero(folds == at)
+            held[new] = x[new] @ solved
+        nothing = np.zeros(last)
+        result[prior] = Voted(Gate(columns, each[0][-1], each[0][:-1], nothing, nothing), held, labels)
+    return result
+
+
+def _normal(x: sp.csr_matrix, label: NDArray[np.intp], weight: Floats) -> tuple[Floats, Floats]:
+    used = np.flatnonzero(weight)
+    weighed = sp.diags(weight[used]) @ x[used]
+    return (weighed.T @ x[used]).toarray(), weighed.T @ np.eye(int(label.max()) + 1)[label[used]]
+
+
+def _solved(gram: Floats, right: Floats) -> Floats:
+    shrink = SHRINK * np.eye(len(gram))
+    shrink[-1, -1] = 0.0  # the constant
+    result: Floats = np.linalg.solve(gram + shrink, right)
+    return result
