@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from base64 import b64encode
 from importlib.resources import files
 
 import pytest
@@ -18,9 +20,11 @@ from pointsman_policy.difficulty import (
     MEASURES,
     TAIL,
     TYPICAL,
+    Model,
     difficulty_of,
     measured,
     model,
+    read_model,
     terms_of,
     tokens_of,
 )
@@ -121,8 +125,59 @@ def test_the_file_of_the_model_is_small_and_holds_what_it_says() -> None:
     content = (files(pointsman_policy) / "difficulty.json").read_bytes()
     assert len(content) <= 200_000
     found = model()
-    assert len(found.experts) == len(found.gates) > 1
-    assert not found.experts[-1].terms  # whatever is of no known kind is judged by its measures
-    assert all(expert.slope >= 0 for expert in found.experts)  # a greater gap is never less likely to be one
-    assert all(weights.keys() == found.gated for _, weights in found.gates)
+    assert len(found.gate.constants) == len(found.experts) + 1 > 2  # the last vote is for no kind
+    assert all(expert.floor < expert.ceiling for expert in found.experts)
+    assert found.gate.known <= found.gate.terms.keys()
+    assert not any("routerarena" in expert.kind for expert in found.experts)  # its prompts are for evaluation only
     assert 1 / (1 + math.exp(-found.offset)) == pytest.approx(TYPICAL, abs=0.01)
+
+
+def small_model(floor: float, ceiling: float, other: int = 0) -> Model:
+    """One kind, whose votes are 8 times the share of `select`; its expert says 4 log odds more. `join` is another's."""
+    zeros = [0.0] * len(MEASURES)
+    kind = {
+        "kind": "sql",
+        "floor": floor,
+        "ceiling": ceiling,
+        "level": 4,
+        "measures": [],
+        "terms": "",
+        "weights": [0, ""],
+    }
+    kind |= {"measures": [], "terms": "", "weights": [0, ""]}
+    votes = [[0, 1, b64encode(bytes([8, 0])).decode()], [0, 1, b64encode(bytes([0, other])).decode()]]
+    return read_model(
+        json.dumps(
+            {
+                "means": zeros,
+                "scales": zeros,
+                "base": zeros,
+                "offset": 0,
+                "gated": "select\tjoin",
+                "votes": votes,
+                "kinds": [kind],
+            }
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "limits", "odds"),
+    [
+        ("select", (2, 6), 4),  # the vote is 8
+        ("select", (9, 11), 0),
+        ("select", (6, 10), 2),
+        ("select join", (4, 5), 2.475),  # three terms: 8 / sqrt(3) is 0.62 of the way
+        ("", (1, 2), 0),
+    ],
+)
+def test_an_expert_is_trusted_as_far_as_its_kinds_vote_is_usual(
+    text: str, limits: tuple[float, float], odds: float
+) -> None:
+    found = small_model(*limits)(text)
+    assert math.log(found / (1 - found)) == pytest.approx(odds, abs=0.01)
+
+
+def test_whoever_is_outvoted_is_not_asked() -> None:
+    assert small_model(1, 2, other=9)("select join") == 0.5
+    assert small_model(1, 2, other=7)("select join") > 0.9

@@ -58,14 +58,13 @@ def trusted(votes: Floats, floors: Floats, ceilings: Floats) -> Floats:
 
 
 def vote(
-    texts: Texts, labels: NDArray[np.intp], folds: NDArray[np.intp], others: Texts, priors: Iterable[float]
+    texts: Texts, labels: NDArray[np.intp], last: int, folds: NDArray[np.intp], others: Texts, priors: Iterable[float]
 ) -> dict[float, Voted]:
     """Ridges on the indicator of each kind: far from all that was learnt, no vote is near 1.
 
-    `labels` number the kinds; the highest number is for no kind. Each kind weighs the same; no kind weighs `prior` as
+    `labels` number the kinds; `last` is for no kind. Each kind weighs the same; no kind weighs `prior` as
     much as all kinds together. Prompts of other traffic are in every fold: they are no near-duplicates of any.
     """
-    last = int(labels.max())
     label = np.concatenate([labels, np.full(others.terms.shape[0], last)])
     weight = (1 / np.bincount(label))[label]
     both = texts + others
@@ -76,7 +75,10 @@ def vote(
     none = [_normal(x, label, weight * (label == last) * (fold != at)) for at in (-2, *np.unique(folds))]
     kinds = [_normal(x, label, weight * (label < last) * (fold != at) / last) for at in (-2, *np.unique(folds))]
     for prior in priors:
-        each = [_solved(own[0] + prior * other[0], own[1] + prior * other[1]) for own, other in zip(kinds, none, strict=True)]
+        each = [
+            _solved(own[0] + prior * other[0], own[1] + prior * other[1])
+            for own, other in zip(kinds, none, strict=True)
+        ]
         held = np.zeros((len(labels), last + 1))
         for at, solved in zip(np.unique(folds), each[1:], strict=True):
             new = np.flatnonzero(folds == at)

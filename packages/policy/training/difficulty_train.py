@@ -128,7 +128,9 @@ def learn(rows: Outcomes, texts: Texts, others: Texts) -> Learnt:
         experts.append(expert)
         held[:, at] = expert(texts, scaled)
         held[own, at] = unseen
-    return Learnt(scaling, base, kinds, experts, vote(texts, labels, inner, others, PRIORS), base_said, held)
+    return Learnt(
+        scaling, base, kinds, experts, vote(texts, labels, len(kinds), inner, others, PRIORS), base_said, held
+    )
 
 
 def _area(score: Floats, gap: Floats) -> float:
@@ -163,7 +165,9 @@ def written(trained: Trained, names: NDArray[np.str_]) -> str:
         "offset": _short(trained.offset),
         "base": _shorts(slope * trained.base),
         "gated": "\t".join(names[gate.columns]),
-        "votes": [[_short(constant), *_packed(own)] for constant, own in zip(gate.constants, gate.weights.T, strict=True)],
+        "votes": [
+            [_short(constant), *_packed(own)] for constant, own in zip(gate.constants, gate.weights.T, strict=True)
+        ],
         "kinds": kinds,
     }
     return json.dumps(model, ensure_ascii=False, separators=(",", ":")) + "\n"
