@@ -265,7 +265,7 @@ def test_who_gets_better_never_ranks_lower(
 def test_a_cheaper_equal_never_ranks_lower_where_cost_counts(
     request: ChatRequest, pool: Sequence[Candidate], price: Price, share: str, seed: int
 ) -> None:
-    dear = replace(pool[0], target=Target("dear", "m"), price=price)
+    dear = replace(pool[0], target=Target("dear", "m"), price=price, warm_tokens=0)
     cheap = replace(dear, target=Target("cheap", "m"), price=cheaper(price, Decimal(share)))
     asked = replace(request, priority="cost")
     order = SCORED.rank(asked, [dear, *pool, cheap], NOW, seed).order

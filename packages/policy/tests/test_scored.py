@@ -192,6 +192,19 @@ def test_whoever_would_miss_the_deadline_comes_after_those_who_keep_it() -> None
     assert decision.reason == "quick/m should keep the deadline, which good/m would miss"
 
 
+def test_whoever_is_probably_too_small_comes_last_and_is_not_left_out() -> None:
+    """Eight characters a token are certain, and four are usual."""
+    best, roomy = one("best/m", strengths=FAST, context_tokens=1000), one("roomy/m", strengths=SLOW)
+    assert ranked(best, roomy, request=ask("x" * 3_000)) == ["best/m", "roomy/m"]
+    decision = policy().rank(ask("x" * 6_000), [best, roomy], 0.0, 0)
+    assert (names(decision), decision.excluded) == (["roomy/m", "best/m"], ())
+    assert decision.reason == "roomy/m has room for the prompt, which is probably too long for best/m"
+    prefers = policy(tasks={task: {"prefer": ["best/*"]} for task in TASKS}).rank(
+        ask("x" * 6_000), [best, roomy], 0.0, 0
+    )
+    assert (names(prefers)[0], prefers.reason) == ("roomy/m", decision.reason)
+
+
 def test_an_open_breaker_is_no_reason_to_leave_anybody_out() -> None:
     best, other = one("a/m", strengths=FAST, open_at=10.0), one("b/m", strengths=SLOW)
     decision = policy().rank(ask(), [best, other], 9.0, 0)

@@ -57,6 +57,11 @@ def by_wait(first: Target, best: Target) -> str:
     return sentence(f"{shown(first)} can be asked now, and {shown(best)}, which would be better, not at once")
 
 
+def by_context(first: Target, best: Target) -> str:
+    """Others would be better, but the prompt is probably too long for them."""
+    return sentence(f"{shown(first)} has room for the prompt, which is probably too long for {shown(best)}")
+
+
 def by_deadline(first: Target, best: Target) -> str:
     """Others would be better, but too late."""
     return sentence(f"{shown(first)} should keep the deadline, which {shown(best)} would miss")

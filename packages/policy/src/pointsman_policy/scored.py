@@ -31,6 +31,8 @@ class _Placed(NamedTuple):
     """Its breaker is open, or it has asked to be left alone."""
     late: bool
     """It would miss the request's deadline."""
+    small: bool
+    """The prompt is probably too long for it; if that were certain, it would be excluded."""
     listed: int
 
     @property
@@ -67,7 +69,7 @@ class Scored:
         asked = asked._replace(weights=scoring.shifted(asked.weights, found.difficulty, warm=warm))
         said = self._settings.quality
         rated = [scoring.rate(one, asked, said_of(said, one.target) if said else None) for one in able]
-        placed = [_placed(one, request.deadline, now, listed) for listed, one in enumerate(rated)]
+        placed = [_placed(one, asked, now, listed) for listed, one in enumerate(rated)]
         places = Places.of(rule)
         leaders = sorted(placed, key=lambda one: _key(one, places.first(one.target)))
         explores = rule is None and not warm and self._priority(request, rule) == "balanced"
@@ -118,13 +120,15 @@ def _weights(settings: ScoredSettings, priority: str) -> Weights:
     return weights._replace(**{name: value for name, value in said.items() if value is not None})
 
 
-def _placed(one: Rated, deadline: float | None, now: float, listed: int) -> _Placed:
-    late = deadline is not None and one.seconds > deadline
-    return _Placed(one, one.candidate.open_at > now, late, listed)
+def _placed(one: Rated, asked: Asked, now: float, listed: int) -> _Placed:
+    known = one.candidate
+    late = asked.deadline is not None and one.seconds > asked.deadline
+    small = known.context_tokens is not None and asked.tokens > known.context_tokens
+    return _Placed(one, known.open_at > now, late, small, listed)
 
 
-def _key(one: _Placed, place: int) -> tuple[bool, int, bool, float, int]:
-    return one.waits, place, one.late, -one.rated.utility, one.listed
+def _key(one: _Placed, place: int) -> tuple[bool, bool, int, bool, float, int]:
+    return one.waits, one.small, place, one.late, -one.rated.utility, one.listed
 
 
 def _first(leaders: Sequence[_Placed], explore: float, seed: int) -> tuple[_Placed | None, float | None, int]:
@@ -140,7 +144,7 @@ def _first(leaders: Sequence[_Placed], explore: float, seed: int) -> tuple[_Plac
     peers = [
         one
         for one in leaders
-        if (one.waits, one.late) == (best.waits, best.late)
+        if (one.waits, one.small, one.late) == (best.waits, best.small, best.late)
         and one.rated.utility >= best.rated.utility - MARGIN
         and (one is best or "agentic" not in one.rated.candidate.capabilities)
     ]
@@ -164,7 +168,8 @@ def _reason(order: Sequence[_Placed], leaders: Sequence[_Placed], places: Places
     if preferred is first:
         return reasons.by_rule(task, first.target, "prefers")
     if preferred is not None:
-        return reasons.by_wait(first.target, preferred.target)
+        by = reasons.by_context if preferred.small and not first.small else reasons.by_wait
+        return by(first.target, preferred.target)
     why = _without_rule(first, best, leaders, places, task)
     return reasons.unmet(task, why) if places.prefer else why
 
@@ -174,6 +179,8 @@ def _without_rule(first: _Placed, best: _Placed, leaders: Sequence[_Placed], pla
     if best.rated.utility > first.rated.utility:
         if best.waits and not first.waits:
             return reasons.by_wait(first.target, best.target)
+        if best.small and not first.small:
+            return reasons.by_context(first.target, best.target)
         if places.first(best.target) == LAST:
             return reasons.by_rule(task, best.target, "avoids")
         return reasons.by_deadline(first.target, best.target)
