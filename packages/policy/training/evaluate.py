@@ -7,7 +7,6 @@ the three-way collapse.
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 import tempfile
 import time
@@ -24,7 +23,9 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from pointsman import ChatRequest, user
 from pointsman_policy.classification import ABSTAIN, TASKS
+from pointsman_policy.keywords import task_of
 
 GATE = 0.05
 WIDTHS = (9, 9, 10, 7, 7, 9, 9)
@@ -55,7 +56,7 @@ def main() -> int:
 
     simple = tfidf([row.text for row in rows])
     theirs = baseline("TF-IDF + logistic regression", rows, labels, simple, lambda _: True)
-    baseline("  without our own rows", rows, labels, simple, lambda row: not row.source.startswith("authored-a"))
+    baseline("  without our own rows", rows, labels, simple, lambda row: not row.source.startswith(fitting.OWN))
     if all(importlib.util.find_spec(name) for name in (MINILM, "sentence_transformers")):
         baseline("MiniLM + logistic regression", rows, labels, embeddings([row.text for row in rows]), lambda _: True)
     else:
@@ -132,13 +133,10 @@ def embeddings(texts: Sequence[str]) -> Any:
         return encoder.encode(list(texts), batch_size=32, normalize_embeddings=True, show_progress_bar=False)
 
 
-CODE_WORDS = re.compile(r"generate|write|create|function|class", re.IGNORECASE)
-EXPLAIN_WORDS = re.compile(r"explain|what is|how does|review", re.IGNORECASE)
-
-
 def keyword_rule(text: str) -> int:
-    """The first sketch's rule, in the numbers of `COLLAPSED`."""
-    return 0 if CODE_WORDS.search(text) else 1 if EXPLAIN_WORDS.search(text) else 2
+    """What the policy `keywords` takes `text` for, in the numbers of `COLLAPSED`."""
+    task, _ = task_of(ChatRequest(messages=(user(text),)))
+    return int(COLLAPSED[TASKS.index(task)])
 
 
 def per_source(rows: Sequence[corpus.Row], labels: NDArray[np.int64], told: NDArray[np.int64]) -> None:

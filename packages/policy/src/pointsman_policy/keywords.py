@@ -28,7 +28,7 @@ class Keywords:
 
     def rank(self, request: ChatRequest, candidates: Sequence[Candidate], now: float, seed: int) -> Decision:
         able, excluded = eligible(request, candidates, floor_tokens(request))
-        task, why = _task(request)
+        task, why = task_of(request)
         choice = BY_TASK.get(task) or BY_PRIORITY.get(request.priority, OTHERWISE)
         if task not in BY_TASK:
             why = f"{why}, and the priority is {request.priority}" if request.priority in BY_PRIORITY else why
@@ -49,7 +49,7 @@ class Keywords:
         )
 
 
-def _task(request: ChatRequest) -> tuple[str, str]:
+def task_of(request: ChatRequest) -> tuple[str, str]:
     """What is asked, and what tells. A task that the request names goes before words."""
     if request.task:
         return request.task, "the request names its task"
