@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv"
@@ -234,12 +235,19 @@ def soak(session: nox.Session) -> None:
 
 
 def run_training(session: nox.Session, what: str) -> None:
-    """Each script of packages/policy/training that is named so, if the data is there."""
+    """Each script of packages/policy/training that is named so, or those named after --, if the data is there."""
     data = Path(os.environ.get("POINTSMAN_DATA", ROOT.parent / "shared" / "data"))
     if not list(data.glob("*-*.jsonl.gz")):
         session.skip(f"there is no training data in {data}; POINTSMAN_DATA names the folder that has it")
-    for script in sorted(ROOT.glob(f"packages/policy/training/*{what}.py")):
-        session.run("python", str(script), *session.posargs)
+    scripts = session.posargs or [path.name for path in sorted(ROOT.glob(f"packages/policy/training/*{what}.py"))]
+    failed: list[str] = []
+    for name in scripts:
+        try:
+            session.run("python", str(ROOT / "packages/policy/training" / name))
+        except CommandFailed:  # what the next one says is worth hearing, too
+            failed.append(name)
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
 
 
 def sync(session: nox.Session, *groups: str) -> None:

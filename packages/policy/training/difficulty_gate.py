@@ -27,8 +27,16 @@ class Gate:
     ceilings: Floats
     """and the one from which on it is trusted wholly."""
 
-    def trust(self, texts: Texts) -> Floats:
-        return trusted(self.constants + texts.terms[:, self.columns] @ self.weights, self.floors, self.ceilings)
+    def votes(self, texts: Texts) -> Floats:
+        result: Floats = self.constants + texts.terms[:, self.columns] @ self.weights
+        return result
+
+    def trust(self, votes: Floats) -> Floats:
+        """A column for each kind. Only the winner's is above 0."""
+        own = votes[:, :-1]
+        won = own >= votes.max(1)[:, None]
+        result: Floats = won * np.clip((own - self.floors) / (self.ceilings - self.floors), 0, 1)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +53,6 @@ class Voted:
         low, high = np.array([np.quantile(self.held[self.labels == at, at], [share, 3 * share]) for at in kinds]).T
         return Gate(self.gate.columns, self.gate.constants, self.gate.weights, low, np.maximum(high, low + 1e-6))
 
-    def trust(self, gate: Gate) -> Floats:
-        """Of the prompts that were learnt from, as if they were new."""
-        return trusted(self.held, gate.floors, gate.ceilings)
-
-
-def trusted(votes: Floats, floors: Floats, ceilings: Floats) -> Floats:
-    """A column for each kind. Only the winner's is above 0."""
-    won = votes[:, :-1] >= votes.max(1)[:, None]
-    result: Floats = won * np.clip((votes[:, :-1] - floors) / (ceilings - floors), 0, 1)
-    return result
-
 
 def vote(
     texts: Texts, labels: NDArray[np.intp], last: int, folds: NDArray[np.intp], others: Texts, priors: Iterable[float]
@@ -71,27 +68,31 @@ def vote(
     columns = both.frequent(GATE_TERMS, weight)
     x = sp.hstack([both.terms[:, columns], np.ones((len(label), 1))]).tocsr()
     fold = np.concatenate([folds, np.full(others.terms.shape[0], -1)])
+    parts = {int(at): _normal(x, label, weight * (fold == at), last) for at in np.unique(fold)}
     result = {}
-    none = [_normal(x, label, weight * (label == last) * (fold != at)) for at in (-2, *np.unique(folds))]
-    kinds = [_normal(x, label, weight * (label < last) * (fold != at) / last) for at in (-2, *np.unique(folds))]
     for prior in priors:
-        each = [
-            _solved(own[0] + prior * other[0], own[1] + prior * other[1])
-            for own, other in zip(kinds, none, strict=True)
-        ]
+        each = {at: (own + prior * none, right + prior * other) for at, (own, none, right, other) in parts.items()}
+        whole = (sum(gram for gram, _ in each.values()), sum(right for _, right in each.values()))
         held = np.zeros((len(labels), last + 1))
-        for at, solved in zip(np.unique(folds), each[1:], strict=True):
+        for at in np.unique(folds):
             new = np.flatnonzero(folds == at)
-            held[new] = x[new] @ solved
-        nothing = np.zeros(last)
-        result[prior] = Voted(Gate(columns, each[0][-1], each[0][:-1], nothing, nothing), held, labels)
+            held[new] = x[new] @ _solved(whole[0] - each[at][0], whole[1] - each[at][1])
+        solved, nothing = _solved(*whole), np.zeros(last)
+        result[prior] = Voted(Gate(columns, solved[-1], solved[:-1], nothing, nothing), held, labels)
     return result
 
 
-def _normal(x: sp.csr_matrix, label: NDArray[np.intp], weight: Floats) -> tuple[Floats, Floats]:
-    used = np.flatnonzero(weight)
-    weighed = sp.diags(weight[used]) @ x[used]
-    return (weighed.T @ x[used]).toarray(), weighed.T @ np.eye(int(label.max()) + 1)[label[used]]
+def _normal(
+    x: sp.csr_matrix, label: NDArray[np.intp], weight: Floats, last: int
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """The two sides of the normal equations: of the kinds, of no kind; and again of the kinds, of no kind."""
+    sides = []
+    for wanted, scale in ((label < last, 1 / last), (label == last, 1.0)):
+        used = np.flatnonzero(weight * wanted)
+        weighed = (sp.diags(weight[used] * scale) @ x[used]).T
+        sides.append(((weighed @ x[used]).toarray(), weighed @ np.eye(last + 1)[label[used]]))
+    (own, right), (none, other) = sides
+    return own, none, right, other
 
 
 def _solved(gram: Floats, right: Floats) -> Floats:

@@ -6,6 +6,7 @@ Everything is closed-form or convex and nothing is random but the hash of a prom
 from __future__ import annotations
 
 import json
+import sys
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Trained:
 
     def __call__(self, texts: Texts) -> Floats:
         scaled = self.scaling(texts)
-        gap = scaled @ self.base + (self.gate.trust(texts) * said(self.experts, texts, scaled)).sum(1)
+        gap = scaled @ self.base + (self.gate.trust(self.gate.votes(texts)) * said(self.experts, texts, scaled)).sum(1)
         result: Floats = 1 / (1 + np.exp(-self.slope * gap - self.offset))
         return result
 
@@ -67,17 +68,19 @@ class Learnt:
     def unseen(self, choice: tuple[float, float]) -> Floats:
         """The gap of each prompt that was learnt from, as if it were new."""
         voted = self.votes[choice[0]]
-        result: Floats = self.base_said + (voted.trust(voted.strict(choice[1])) * self.held).sum(1)
+        result: Floats = self.base_said + (voted.strict(choice[1]).trust(voted.held) * self.held).sum(1)
         return result
 
     def new(self, texts: Texts) -> dict[tuple[float, float], Floats]:
         """The gap of prompts that are new, by each choice."""
         scaled = self.scaling(texts)
         base, each = scaled @ self.base, said(self.experts, texts, scaled)
-        return {
-            choice: base + (self.votes[choice[0]].strict(choice[1]).trust(texts) * each).sum(1)
-            for choice in product(PRIORS, SHARES)
-        }
+        gaps = {}
+        for prior, voted in self.votes.items():
+            votes = voted.gate.votes(texts)
+            for share in SHARES:
+                gaps[prior, share] = base + (voted.strict(share).trust(votes) * each).sum(1)
+        return gaps
 
 
 def said(experts: Sequence[Expert], texts: Texts, scaled: Floats) -> Floats:
@@ -96,6 +99,7 @@ def train(rows: Outcomes, texts: Texts, others: Texts) -> Trained:
         strange = learn(rows[apart], texts[apart], others).new(texts[own])
         for choice in areas:
             areas[choice] += _area(strange[choice], rows.gap[own]) + _area(whole.unseen(choice)[own], rows.gap[own])
+    print({choice: round(area / 2 / len(rows.large), 3) for choice, area in areas.items()}, file=sys.stderr)
     best = max(areas, key=lambda choice: areas[choice])
     gap = whole.unseen(best)
     known = np.isin(rows.sets, rows.large)
@@ -190,14 +194,13 @@ def _packed(weights: Floats) -> tuple[float, str]:
 def main() -> None:
     rows = outcomes()
     rows = rows[~np.isin(rows.sets, ASKED_ONLY)]
-    elsewhere_ = elsewhere(rows.clusters)
-    texts = Texts.of([*rows.prompts, *elsewhere_])
-    own: Rows = np.arange(len(rows.prompts))
-    trained = train(rows, texts[own], texts[np.arange(len(own), len(own) + len(elsewhere_))])
-    text = written(trained, texts.names)
+    count, both = len(rows.prompts), Texts.of([*rows.prompts, *elsewhere(rows.clusters)])
+    own: Rows = np.arange(count)
+    trained = train(rows, both[own], both[np.arange(count, both.terms.shape[0])])
+    text = written(trained, both.names)
     WRITTEN.write_text(text, "utf-8")
     model, some = read_model(text), own[::29]
-    apart = [abs(model(rows.prompts[row]) - stated) for row, stated in zip(some, trained(texts[some]), strict=True)]
+    apart = [abs(model(rows.prompts[row]) - stated) for row, stated in zip(some, trained(both[some]), strict=True)]
     print(f"{WRITTEN.name}: {len(text.encode()) / 1000:.0f} kB; experts {', '.join(trained.kinds)}")
     print(f"The file differs from what was trained by {np.mean(apart):.4f}, at most {max(apart):.4f}.")
 
