@@ -1,10 +1,10 @@
 """How likely it is that a stronger model is worth its price, from the text alone.
 
-Two readings of one text are blended. *Measures* (how long, how varied, how many numbers, options, signs of code) order
-the prompts of traffic that nobody has seen before. *Terms* (words cut to six letters, signs, and pairs of them) know
-kinds of prompt: for each kind that the training data holds, there is a list of weights, an expert. A gate says how much
-a prompt is of each kind, or of none; then only the measures count. So what is learnt from exam questions is not said of
-a haiku.
+Two readings of one text are added. *Measures* (how long, how varied, how many numbers, options, signs of code) say
+something of every prompt. *Terms* (words cut to six letters, signs, and pairs of them) know kinds of prompt: for each
+kind that the training data holds, there is an expert with a level and, where that pays, a list of weights. A gate says
+of which kind a prompt is, or of none, and how usual its vote is among the prompts of that kind; what is not usual is
+judged by its measures alone. So what is learnt from exam questions is not said of a haiku.
 
 What the number means, how it was trained and how well it orders prompts: docs/decisions/difficulty.md. The model is
 written by packages/policy/training/difficulty_train.py.
@@ -32,7 +32,7 @@ LETTERS = 6
 FOLLOW_UP = 60
 """A message of fewer characters is read together with what the person said before it."""
 TYPICAL = 0.19
-"""The difficulty of the mean prompt of what the model was trained on; nine of ten prompts lie between 0.10 and 0.50."""
+"""The difficulty of the mean prompt of what the model was trained on; nine of ten prompts lie between 0.11 and 0.37."""
 SPREAD = 3.0
 """A measure counts up to so many standard deviations from its mean: an odd text is no extreme one."""
 
