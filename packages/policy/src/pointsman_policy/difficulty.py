@@ -32,7 +32,7 @@ LETTERS = 6
 FOLLOW_UP = 60
 """A message of fewer characters is read together with what the person said before it."""
 TYPICAL = 0.19
-"""The difficulty of the mean prompt of what the model was trained on; nine of ten prompts lie between 0.11 and 0.37."""
+"""The difficulty of the mean prompt of what the model was trained on; nine of ten prompts lie between 0.11 and 0.36."""
 SPREAD = 3.0
 """A measure counts up to so many standard deviations from its mean: an odd text is no extreme one."""
 
