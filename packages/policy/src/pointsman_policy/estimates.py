@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, log
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from pointsman import Candidate
 
@@ -44,21 +44,17 @@ class View(NamedTuple):
     probability: float
 
 
-class _Step(NamedTuple):
-    """Measurements of one kind, and what the estimate before is worth beside them."""
-
-    pseudo: float
-    measured: float | None
-    evidence: float
+_Step: TypeAlias = tuple[float, float | None, float]
+"""What the estimate before is worth, what was measured, and of how many attempts. Made often, so a mere tuple."""
 
 
 def first_token(one: Candidate, tokens: int, length: str) -> Estimate:
     """Seconds to the first output of a prompt of `tokens`, from when the target is ready."""
     history, reading = one.history, 1 + tokens / PREFILL
-    steps = [_Step(OVERALL, history.overall.first_token, history.overall.answers)]
+    steps: list[_Step] = [(OVERALL, history.overall.first_token, history.overall.answers)]
     if alike := history.lengths.get(length):  # As it would be of a prompt with nothing to read.
-        steps.append(_Step(ALIKE, alike.first_token and alike.first_token / reading, alike.answers))
-    steps.append(_Step(RECENT, history.recent.first_token, history.recent.answers))
+        steps.append((ALIKE, alike.first_token and alike.first_token / reading, alike.answers))
+    steps.append((RECENT, history.recent.first_token, history.recent.answers))
     found = _logarithmic(priors.first_token(one.strengths), steps)
     unread = tokens - (bounded(one.warm_tokens, 0, tokens) or 0)
     return Estimate(found.value * (1 + unread / PREFILL), found.origin)
@@ -67,10 +63,10 @@ def first_token(one: Candidate, tokens: int, length: str) -> Estimate:
 def tokens_per_second(one: Candidate, task: str) -> Estimate:
     """Output tokens a second, once output has begun."""
     history = one.history
-    steps = [_Step(OVERALL, history.overall.tokens_per_second, history.overall.timed)]
+    steps: list[_Step] = [(OVERALL, history.overall.tokens_per_second, history.overall.timed)]
     if alike := history.tasks.get(task):
-        steps.append(_Step(ALIKE, alike.tokens_per_second, alike.timed))
-    steps.append(_Step(RECENT, history.recent.tokens_per_second, history.recent.timed))
+        steps.append((ALIKE, alike.tokens_per_second, alike.timed))
+    steps.append((RECENT, history.recent.tokens_per_second, history.recent.timed))
     return _logarithmic(priors.tokens_per_second(one.strengths), steps)
 
 
@@ -93,9 +89,9 @@ def quality(one: Candidate, views: Sequence[View], said: float | None) -> Estima
     total, value, most, expected = 0.0, 0.0, 0.0, False
     for view in views:
         prior = users or priors.quality(one.strengths, view.like)
-        steps = [_Step(OVERALL, overall.quality, overall.rated)]
+        steps: list[_Step] = [(OVERALL, overall.quality, overall.rated)]
         if alike := tasks.get(view.task):
-            steps.append(_Step(ALIKE, alike.quality, alike.rated))
+            steps.append((ALIKE, alike.quality, alike.rated))
         own, count = _mean(prior.value, steps, 0.0, 1.0)
         value, total = value + view.probability * own, total + view.probability
         most, expected = max(most, count), expected or prior.said
@@ -105,16 +101,17 @@ def quality(one: Candidate, views: Sequence[View], said: float | None) -> Estima
 def _mean(value: float, steps: Sequence[_Step], low: float, high: float) -> tuple[float, float]:
     """`value` after all steps, and the most evidence that one of them has."""
     most = 0.0
-    for step in steps:
-        if (weight := _count(step.evidence)) and (measured := bounded(step.measured, low, high)) is not None:
-            value = (step.pseudo * value + weight * measured) / (step.pseudo + weight)
-            most = max(most, weight)
+    for pseudo, said, evidence in steps:
+        if (weight := _count(evidence)) and (measured := bounded(said, low, high)) is not None:
+            value = (pseudo * value + weight * measured) / (pseudo + weight)
+            if weight > most:
+                most = weight
     return value, most
 
 
 def _logarithmic(prior: Prior, steps: Sequence[_Step]) -> Estimate:
     """The same of what counts by how many times as much it is."""
-    logs = [step._replace(measured=_log(step.measured)) for step in steps if step.evidence]
+    logs = [(pseudo, _log(said), evidence) for pseudo, said, evidence in steps if evidence]
     value, most = _mean(log(prior.value), logs, _LEAST, -_LEAST)
     return Estimate(exp(value), _origin(most, "answers", expected=prior.said))
 

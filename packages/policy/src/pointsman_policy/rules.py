@@ -41,6 +41,8 @@ class Places(NamedTuple):
 
 
 def _index(patterns: Sequence[str], target: Target, start: int) -> int:
+    if not patterns:
+        return LEFT
     name = str(target)
     return next((start + n for n, pattern in enumerate(patterns) if fnmatchcase(name, pattern)), LEFT)
 
