@@ -3,8 +3,9 @@
     uv run --group train python benchmarks/decide.py [--calls 300] [--rounds 5]
 
 Each prompt is another one: pages of docs/ and modules of the standard library, cut to length, half of them with a
-question before or after pasted code. "scored" ranks ten candidates, each with a history by task and length; "client" is
-`AsyncClient.decide` over ten targets, with making the request and the candidates. TF-IDF (words of 1 and 2, characters
+question before or after pasted code. "scored" ranks five candidates, as many as there are vendors of ours, each with a
+history by task and length, and "scored, 10" ten; "client" is `AsyncClient.decide` over five targets, with making the
+request and the candidates: the limits are for that. TF-IDF (words of 1 and 2, characters
 of 2 to 5) with logistic regression, of scikit-learn, and embeddings by MiniLM only classify: ranking would come on top.
 
 Times are of the processor, since a decision waits for nothing: a busy machine does not change them. Exits 7 if a limit
@@ -54,7 +55,7 @@ def _library() -> list[str]:
     return [str(folder / name) for name in ("argparse.py", "inspect.py", "typing.py", "tarfile.py", "datetime.py")]
 
 
-def candidates() -> list[Candidate]:
+def candidates(count: int) -> list[Candidate]:
     measured = Measured(
         attempts=90, failures=2, first_token=0.4, answers=80, tokens_per_second=90, timed=80, quality=0.8
     )
@@ -69,17 +70,17 @@ def candidates() -> list[Candidate]:
             strengths=Strengths(speed=number, cost=5, tasks={"general": 8, "code_generation": number}),
             history=history,
         )
-        for number in range(10)
+        for number in range(count)
     ]
 
 
-def ranking(policy: str) -> Callable[[str], object]:
-    ours, known = Plugins.installed().policy(policy), candidates()
+def ranking(policy: str, count: int = 5) -> Callable[[str], object]:
+    ours, known = Plugins.installed().policy(policy), candidates(count)
     return lambda text: ours.rank(ChatRequest(messages=(user(text),)), known, 0.0, 1)
 
 
 def deciding() -> Callable[[str], object]:
-    names = [f"p{number}" for number in range(10)]
+    names = [f"p{number}" for number in range(5)]
     table = {"plugin": "openai-compatible", "base_url": "http://127.0.0.1:9/v1"}
     client = pointsman.AsyncClient(
         settings=pointsman.Settings.of(
@@ -136,6 +137,7 @@ def main() -> int:
     arguments = options.parse_args()
     found: dict[str, Callable[[str], object] | str] = {
         "scored": ranking("scored"),
+        "scored, 10": ranking("scored", 10),
         "client": deciding(),
         "classify": classify,
         "keywords": ranking("keywords"),
