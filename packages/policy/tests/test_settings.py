@@ -138,6 +138,16 @@ def test_keywords_has_no_settings() -> None:
         Plugins.installed().policy("keywords", Settings.of({"policy": {"explore": 0.5}}))
 
 
+def test_whoever_chooses_another_policy_for_once_leaves_settings_where_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "pointsman.toml"
+    file.write_text("[policy]\nexplore = 0.5\n")
+    once = {"POINTSMAN_ROUTING_POLICY": "keywords", "POINTSMAN_CONFIG": str(file)}
+    assert Plugins.installed().policy("keywords", Settings.discover(once, tmp_path)).name == "keywords"
+    file.write_text("[routing]\npolicy = 'keywords'\n[policy]\nexplore = 0.5\n")
+    with pytest.raises(ConfigError, match="has no settings"):
+        Plugins.installed().policy("keywords", Settings.discover({"POINTSMAN_CONFIG": str(file)}, tmp_path))
+
+
 def test_to_import_the_plugin_loads_neither_pydantic_nor_a_model() -> None:
     program = (
         "import sys, pointsman_policy.plugin as plugin\n"

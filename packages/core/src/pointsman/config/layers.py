@@ -20,6 +20,7 @@ KEYS_FILE = "keys file"
 VENDOR_FILE = "vendor's file"
 PROJECT_FILE = "project file"
 """The kind of origin that may be a stranger's: whoever enters a folder reads the file that lies there."""
+_NEARNESS = {kind: at for at, kind in enumerate((USER_FILE, KEYS_FILE, PROJECT_FILE, "environment", "argument"))}
 
 
 class Origin(NamedTuple):
@@ -30,6 +31,10 @@ class Origin(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.where}".strip()
+
+    def farther_than(self, other: Origin) -> bool:
+        """Whether what is found there gives way to what is found at `other`."""
+        return _NEARNESS.get(self.kind, 0) < _NEARNESS.get(other.kind, 0)
 
 
 @dataclass(frozen=True, slots=True)

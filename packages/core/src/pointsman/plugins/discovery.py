@@ -369,9 +369,15 @@ def _is_store(one: object) -> bool:
 
 
 def _without_settings(policy: Policy, settings: Settings | None) -> Policy:
-    if settings and (own := settings.said("policy")):
-        setting, value = next(iter(own.items()))
-        raise ConfigError(f"[policy] {setting} (from {value.origin}): the policy {policy.name!r} has no settings")
+    """`policy`, which takes no settings. Those that stand farther away than where it was chosen are another's: so one
+    variable is enough to compare it with the usual one.
+    """
+    if settings is None:
+        return policy
+    chosen = settings.origin("routing", "policy")
+    for setting, value in settings.said("policy").items():
+        if chosen is None or not value.origin.farther_than(chosen):
+            raise ConfigError(f"[policy] {setting} (from {value.origin}): the policy {policy.name!r} has no settings")
     return policy
 
 
