@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Protocol
+from typing import Generic, Protocol
 
 from .cost import Price
-from .provider import ModelInfo, Strengths
+from .provider import ConfigT, ModelInfo, Strengths
 from .types import ChatRequest, Target
-
-if TYPE_CHECKING:
-    from .provider import ConfigT
-else:
-    from typing import TypeVar
-
-    ConfigT = TypeVar("ConfigT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

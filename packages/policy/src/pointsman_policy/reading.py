@@ -132,9 +132,14 @@ def _glance(text: str) -> set[str]:
     page = divide(text.strip(), GLANCE, GLANCE)
     if page.code:
         page.signs.add("code")
-        if _TESTS.search("\n".join(page.code)[:SAMPLE]):
+        if _holds_tests("\n".join(page.code)[:SAMPLE]):
             page.signs.add("tests")
     return page.signs
+
+
+def _holds_tests(sample: str) -> bool:
+    lower = sample.lower()
+    return any(hint in lower for hint in _TESTED) and _TESTS.search(sample) is not None
 
 
 def _message(text: str, earlier: Iterable[str] = (), before: Reading | None = None) -> Reading:
@@ -153,7 +158,7 @@ def _message(text: str, earlier: Iterable[str] = (), before: Reading | None = No
             for name, hints, pattern in _SYNTAXES
             if any(hint in lower for hint in hints) and pattern.search(sample)
         )
-        if any(hint in lower for hint in _TESTED) and _TESTS.search(sample):
+        if _holds_tests(sample):
             signs.add("tests")
         if _STUB.search(code[-100:]):
             signs.add("stub")
