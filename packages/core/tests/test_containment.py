@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any, Self
 
 import anyio
@@ -197,7 +197,8 @@ class Careless(ScriptedProvider):
             yield TextDelta("two")
             yield self.last()
 
-        yield events()
+        async with aclosing(events()) as said:
+            yield said
 
 
 @pytest.mark.parametrize("odd", ODD_FINISHES)
