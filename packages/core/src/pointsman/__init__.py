@@ -53,6 +53,7 @@ from .provider import (
     ProviderSpec,
     RateLimit,
     RateLimits,
+    ScaleToZero,
     Stream,
     Strengths,
     Terminal,
@@ -90,8 +91,9 @@ from .types import (
 
 if TYPE_CHECKING:
     from .client import AsyncClient
-    from .commands import CommandSpec
+    from .commands import CommandHost, CommandSpec
     from .config import Settings
+    from .fanning import FanAnswer, FanOut
     from .hookspecs import hookimpl
     from .ledger import Ledger, LedgerEntry, LedgerQuery, LedgerRating, LedgerTotal, PastAttempt, PastCall
     from .ledger.sql import SqlConnection, SqlDialect, SqlLedger
@@ -113,7 +115,10 @@ _LAZY = {
     "CallRecord": "telemetry",
     "Candidate": "policy",
     "Client": "sync",
+    "CommandHost": "commands",
     "CommandSpec": "commands",
+    "FanAnswer": "fanning",
+    "FanOut": "fanning",
     "Decision": "policy",
     "Exclusion": "policy",
     "History": "policy",
@@ -181,6 +186,7 @@ __all__ = [
     "ChatRequest",
     "CheckHealth",
     "Client",
+    "CommandHost",
     "CommandSpec",
     "ConfigError",
     "Connection",
@@ -194,6 +200,8 @@ __all__ = [
     "Exact",
     "Exclusion",
     "Family",
+    "FanAnswer",
+    "FanOut",
     "Finished",
     "FirstTokenTimeout",
     "Health",
@@ -238,6 +246,7 @@ __all__ = [
     "RequestError",
     "Resumed",
     "Retracted",
+    "ScaleToZero",
     "Scope",
     "Score",
     "ServerTimings",

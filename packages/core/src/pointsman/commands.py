@@ -1,8 +1,10 @@
-"""Verbs of the `pointsman` command, declared without importing them."""
+"""Verbs of the `pointsman` command, declared without importing them, and what the command lends to them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +14,17 @@ class CommandSpec:
     name: str
     help: str
     entry: str
+
+
+class CommandHost(Protocol):
+    """What a verb of another package finds as ``ctx.obj`` of click: the command's own way of changing settings."""
+
+    def store_settings(self, provider: str, values: Mapping[str, Any]) -> str:
+        """Write settings of a provider into the user's file, all of them or none, and leave the rest as it is. A value
+        of None removes one. Where they were written. Raises `ConfigError` if they do not fit.
+        """
+        ...
+
+    def store_key(self, provider: str, setting: str, value: str) -> str:
+        """Keep a secret where only the user reads. Where it was written. Raises `ConfigError` if it can be no key."""
+        ...

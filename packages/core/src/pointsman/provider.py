@@ -6,6 +6,7 @@ import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -180,6 +181,20 @@ class Strengths:
     """The speed after it, likewise."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleToZero:
+    """A target's machines, of which none may run when nobody asks: a start takes time, and each second is billed."""
+
+    window: float
+    """Seconds that a machine stays ready after its last answer."""
+    start: float
+    """Seconds that a start is expected to take before one was seen."""
+    second: Decimal | None = None
+    """USD for a second of one machine, whoever it serves; None if nobody knows."""
+    parallel: int = 1
+    """Requests that one machine answers at once."""
+
+
 Stored: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, tuple[str, str]]]
 """From an environment to what the vendor's own tools have put down on this machine: setting -> (value, file). It reads
 small files and nothing else; without ``HOME`` in the environment there are none."""
@@ -214,6 +229,12 @@ class ProviderSpec(Generic[ConfigT]):
     variant_of: Callable[[str], str] | None = None
     """From a model to the one that it is a form of, else to itself: ``org/model`` for ``org/model:groq``. What the user
     has set as the price of that holds for it, too."""
+    scaling: Callable[[ConfigT, str], ScaleToZero | None] | None = None
+    """From the configuration and a model's name to how its machines come and go; None if they are always there, or if
+    nothing is known of them. It opens nothing."""
+    fan_out: str | None = None
+    """Where its `FanOut` is (``package.module:object``), if it can answer many requests on machines of its own at
+    once; imported when it is used."""
     strengths: Strengths = Strengths()
     """What is to be expected of its targets, until it is measured."""
     default_models: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from pointsman import (
     PriceAttempt,
     ProviderContext,
     ProviderSpec,
+    ScaleToZero,
     Stream,
     Strengths,
     Terminal,
@@ -46,6 +47,18 @@ def _price_of(config: ModalConfig, model: ModelInfo) -> Price | None:
     return price_of(config)
 
 
+def _scaling(config: ModalConfig, model: str) -> ScaleToZero | None:
+    """All models of an address are in the same containers."""
+    if config.min_containers:
+        return None
+    from .cost import container_second
+    from .state import EXPECTED
+
+    return ScaleToZero(
+        window=config.scaledown_window, start=EXPECTED, second=container_second(config), parallel=config.parallel
+    )
+
+
 SPEC = ProviderSpec(
     name="modal",
     config=ModalConfig,
@@ -55,6 +68,7 @@ SPEC = ProviderSpec(
     capabilities=frozenset({"tools", "schema", "vision", "reasoning", "embeddings"}),  # As far as the model can.
     models=KNOWN,
     price_of=_price_of,
+    scaling=_scaling,
     # Expected, not measured: what this project's first sketch assumed of the vendor, of a container that is warm.
     strengths=Strengths(
         speed=9,

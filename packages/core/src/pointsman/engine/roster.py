@@ -15,7 +15,7 @@ from ..errors import ConfigError, NoCandidates, PluginError, did_you_mean
 from ..plugins import Kind, Plugins
 from ..policy import Candidate, Exclusion, candidate
 from ..pricebook import EVERY, PriceBook
-from ..provider import Family, ModelInfo, ProviderSpec, Strengths
+from ..provider import Family, ModelInfo, ProviderSpec, ScaleToZero, Strengths
 from ..types import Target
 from . import pricelist
 
@@ -83,6 +83,14 @@ class Roster:
     def family(self, target: Target) -> Family:
         """What holds for the target and all that are like it."""
         return self.declared(target.provider).spec.family(target.model)
+
+    def scaling(self, target: Target) -> ScaleToZero | None:
+        """How the target's machines come and go; None if they are always there, or if nothing is known of them.
+
+        Raises `ConfigError` and `PluginError` as `configured` does.
+        """
+        scaling = self.declared(target.provider).spec.scaling
+        return scaling and scaling(self.configured(target.provider).config, target.model)
 
     def model(self, target: Target) -> ModelInfo | None:
         """What the provider's package knows of the model."""
