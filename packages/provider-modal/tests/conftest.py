@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import anyio
@@ -11,6 +13,11 @@ import pytest
 from pointsman import ProviderContext, RateLimits
 from pointsman_modal import SPEC, ModalConfig
 from pointsman_testing import Lab, Vendor
+
+sys.path.append(str(Path(__file__).parent))  # For `control_plane`, which several modules here use.
+
+from control_plane.fixtures import control_plane as control_plane
+from control_plane.fixtures import modal_client as modal_client
 
 Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Any]]
 Deploy: TypeAlias = Callable[..., Vendor]
