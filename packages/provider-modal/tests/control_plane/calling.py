@@ -1,11 +1,14 @@
 """What calls of deployed functions call. A Python callable of the test stands for the container."""
 
+# ruff: noqa: N802 - methods have the names of RPCs
+
 from __future__ import annotations
 
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +64,7 @@ class Calling:
                 task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def FunctionMap(self, request: Any) -> Any:  # noqa: N802, here and below the names of RPCs
+    async def FunctionMap(self, request: Any) -> Any:
         function = self._memory.by_id(request.function_id)
         if self._memory.apps[function.app_id].state != api.APP_STATE_DEPLOYED:
             raise GRPCError(Status.FAILED_PRECONDITION, "The app is stopped")
@@ -72,11 +75,11 @@ class Calling:
             function_call_id=call.call_id, pipelined_inputs=taken, function_call_jwt="jwt", max_inputs_outstanding=1000
         )
 
-    async def FunctionPutInputs(self, request: Any) -> Any:  # noqa: N802
+    async def FunctionPutInputs(self, request: Any) -> Any:
         call = self._calls[request.function_call_id]
         return api.FunctionPutInputsResponse(inputs=[self._take(call, item) for item in request.inputs])
 
-    async def FunctionGetOutputs(self, request: Any) -> Any:  # noqa: N802
+    async def FunctionGetOutputs(self, request: Any) -> Any:
         call = self._calls[request.function_call_id]
         begin = int(request.last_entry_id.partition("-")[0] or 0)
         loop = asyncio.get_running_loop()
@@ -92,12 +95,10 @@ class Calling:
                     last_entry_id=f"{begin + len(new)}-0",
                     num_unfinished_inputs=call.inputs - len(call.outputs),
                 )
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(call.changed.wait(), left)
-            except TimeoutError:
-                pass
 
-    async def FunctionCallGetDataOut(self, request: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def FunctionCallGetDataOut(self, request: Any) -> AsyncIterator[Any]:
         call = self._calls[request.function_call_id]
         index = request.last_index
         while True:
@@ -112,7 +113,7 @@ class Calling:
                 return
             await call.changed.wait()
 
-    async def FunctionCallCancel(self, request: Any) -> None:  # noqa: N802
+    async def FunctionCallCancel(self, request: Any) -> None:
         call = self._calls[request.function_call_id]
         call.cancelled = True
         for task in call.tasks:

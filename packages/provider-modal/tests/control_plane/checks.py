@@ -12,8 +12,9 @@ from modal_proto import api_pb2 as api
 
 GPUS = {"T4", "L4", "A10", "A10G", "L40S", "A100", "A100-40GB", "A100-80GB", "RTX-PRO-6000"}
 GPUS |= {"H100", "H100!", "H200", "B200", "B200+", "B300"}
-REGIONS = set("us eu ap uk ca me sa af mx us-east us-central us-south us-west eu-west eu-north eu-south".split())
-REGIONS |= set("ap-northeast ap-southeast ap-south ap-melbourne jp au".split())
+REGIONS = {"us", "eu", "ap", "uk", "ca", "me", "sa", "af", "mx", "jp", "au"}
+REGIONS |= {"us-east", "us-central", "us-south", "us-west", "eu-west", "eu-north", "eu-south"}
+REGIONS |= {"ap-northeast", "ap-southeast", "ap-south", "ap-melbourne"}
 DAY = 24 * 60 * 60
 
 

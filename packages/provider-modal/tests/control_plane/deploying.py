@@ -1,5 +1,7 @@
 """What a deployment calls, from the look for an older one to the publication."""
 
+# ruff: noqa: N802 - methods have the names of RPCs
+
 from __future__ import annotations
 
 import hashlib
@@ -21,16 +23,16 @@ class Deploying:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    async def AppGetByDeploymentName(self, request: Any) -> Any:  # noqa: N802, here and below the names of RPCs
+    async def AppGetByDeploymentName(self, request: Any) -> Any:
         app = self._memory.deployed(request.name)
         return api.AppGetByDeploymentNameResponse(app_id=app.app_id if app else "", environment_name="main")
 
-    async def AppCreate(self, request: Any) -> Any:  # noqa: N802
+    async def AppCreate(self, request: Any) -> Any:
         app = App(self._memory.new_id("ap"), request.description)
         self._memory.apps[app.app_id] = app
         return api.AppCreateResponse(app_id=app.app_id, app_page_url=f"https://modal.com/apps/tests/{app.app_id}")
 
-    async def AppGetLayout(self, request: Any) -> Any:  # noqa: N802
+    async def AppGetLayout(self, request: Any) -> Any:
         app = self._memory.apps[request.app_id]
         functions = [self._memory.functions[one] for one in app.function_ids.values()]
         objects = [
@@ -46,25 +48,25 @@ class Deploying:
         layout = api.AppLayout(objects=objects, function_ids=app.function_ids, class_ids=app.class_ids)
         return api.AppGetLayoutResponse(app_layout=layout)
 
-    async def EnvironmentGetOrCreate(self, request: Any) -> Any:  # noqa: N802
+    async def EnvironmentGetOrCreate(self, request: Any) -> Any:
         settings = api.EnvironmentSettings(image_builder_version=BUILDER)
         metadata = api.EnvironmentMetadata(name=request.deployment_name or "main", settings=settings)
         return api.EnvironmentGetOrCreateResponse(environment_id="en-000001", metadata=metadata)
 
-    async def AppHeartbeat(self, request: Any) -> None:  # noqa: N802
+    async def AppHeartbeat(self, request: Any) -> None:
         """Nothing is to be said."""
 
-    async def AppClientDisconnect(self, request: Any) -> None:  # noqa: N802
+    async def AppClientDisconnect(self, request: Any) -> None:
         """A deployment that failed: nothing of it was published."""
 
-    async def FunctionPrecreate(self, request: Any) -> Any:  # noqa: N802
+    async def FunctionPrecreate(self, request: Any) -> Any:
         function = self._function(request.app_id, request.existing_function_id, request.function_name)
         _hold(function, request.method_definitions, request.webhook_config)
         return api.FunctionPrecreateResponse(
             function_id=function.function_id, handle_metadata=self._memory.handle(function)
         )
 
-    async def FunctionCreate(self, request: Any) -> Any:  # noqa: N802
+    async def FunctionCreate(self, request: Any) -> Any:
         data = request.function_data if request.HasField("function_data") else request.function
         if not self._memory.lenient and (said := complaint(request)):
             raise GRPCError(Status.INVALID_ARGUMENT, said)
@@ -80,11 +82,11 @@ class Deploying:
             handle_metadata=self._memory.handle(function),
         )
 
-    async def ClassCreate(self, request: Any) -> Any:  # noqa: N802
+    async def ClassCreate(self, request: Any) -> Any:
         class_id = request.existing_class_id or self._memory.new_id("cs")
         return api.ClassCreateResponse(class_id=class_id, handle_metadata=api.ClassHandleMetadata())
 
-    async def AppPublish(self, request: Any) -> Any:  # noqa: N802
+    async def AppPublish(self, request: Any) -> Any:
         app = self._memory.apps[request.app_id]
         app.name, app.state, app.tag = request.name, request.app_state, request.deployment_tag
         app.function_ids, app.class_ids = dict(request.function_ids), dict(request.class_ids)
@@ -92,21 +94,26 @@ class Deploying:
         url = f"https://modal.com/apps/tests/main/deployed/{app.name}"
         return api.AppPublishResponse(url=url, deployed_at=time.time())
 
-    async def MountGetOrCreate(self, request: Any) -> Any:  # noqa: N802
-        mount_id = self._memory.new_id("mo")
+    async def MountGetOrCreate(self, request: Any) -> Any:
+        content = _digest(
+            request.deployment_name.encode() + b"".join(file.SerializeToString() for file in request.files)
+        )
+        mount_id = (
+            f"mo-{content[:12]}"  # Of the same files it is the same, which keeps an image that needs it the same.
+        )
         self._memory.mounts[mount_id] = list(request.files)
-        told = api.MountHandleMetadata(content_checksum_sha256_hex=_digest(request.SerializeToString()))
+        told = api.MountHandleMetadata(content_checksum_sha256_hex=content)
         return api.MountGetOrCreateResponse(mount_id=mount_id, handle_metadata=told)
 
-    async def MountBatchedCheckExistence(self, request: Any) -> Any:  # noqa: N802
+    async def MountBatchedCheckExistence(self, request: Any) -> Any:
         return api.MountBatchedCheckExistenceResponse()  # As if all was here, so that nothing is uploaded.
 
-    async def VolumeGetOrCreate(self, request: Any) -> Any:  # noqa: N802
+    async def VolumeGetOrCreate(self, request: Any) -> Any:
         volume_id = self._named("Volume", self._memory.volumes, "vo", request)
         metadata = api.VolumeMetadata(version=request.version, name=request.deployment_name)
         return api.VolumeGetOrCreateResponse(volume_id=volume_id, version=request.version, metadata=metadata)
 
-    async def SecretGetOrCreate(self, request: Any) -> Any:  # noqa: N802
+    async def SecretGetOrCreate(self, request: Any) -> Any:
         if request.env_dict:
             secret_id = self._memory.new_id("st")
             self._memory.secret_values[secret_id] = dict(request.env_dict)
@@ -114,7 +121,7 @@ class Deploying:
             secret_id = self._named("Secret", self._memory.secrets, "st", request)
         return api.SecretGetOrCreateResponse(secret_id=secret_id)
 
-    async def ImageGetOrCreate(self, request: Any) -> Any:  # noqa: N802
+    async def ImageGetOrCreate(self, request: Any) -> Any:
         image_id = f"im-{_digest(request.image.SerializeToString(deterministic=True))[:12]}"
         new = image_id not in self._memory.images
         if new:
@@ -124,7 +131,7 @@ class Deploying:
             return api.ImageGetOrCreateResponse(image_id=image_id)
         return api.ImageGetOrCreateResponse(image_id=image_id, result=_done(), metadata=_METADATA)
 
-    async def ImageJoinStreaming(self, request: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def ImageJoinStreaming(self, request: Any) -> AsyncIterator[Any]:
         lines = [api.TaskLogs(data=f"{line}\n", file_descriptor=1) for line in self._memory.build_output]
         yield api.ImageJoinStreamingResponse(task_logs=lines, entry_id="1-0")
         result, said = _done(), self._failure(request.image_id)
@@ -140,7 +147,9 @@ class Deploying:
     def _function(self, app_id: str, existing: str, name: str) -> Function:
         known = self._memory.functions
         for function in known.values():
-            if function.function_id == existing or (not existing and (function.app_id, function.name) == (app_id, name)):
+            if function.function_id == existing or (
+                not existing and (function.app_id, function.name) == (app_id, name)
+            ):
                 return function
         function = Function(self._memory.new_id("fu"), app_id, name)
         known[function.function_id] = function

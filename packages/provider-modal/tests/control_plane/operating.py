@@ -1,5 +1,7 @@
 """What looks after a deployment calls: handles, the autoscaler, logs, the list of apps, proxy tokens."""
 
+# ruff: noqa: N802 - methods have the names of RPCs
+
 from __future__ import annotations
 
 import asyncio
@@ -17,25 +19,25 @@ class Operating:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    async def ClientHello(self, request: Any) -> Any:  # noqa: N802, here and below the names of RPCs
+    async def ClientHello(self, request: Any) -> Any:
         return api.ClientHelloResponse(image_builder_version="2025.06")
 
-    async def WorkspaceNameLookup(self, request: Any) -> Any:  # noqa: N802
+    async def WorkspaceNameLookup(self, request: Any) -> Any:
         return api.WorkspaceNameLookupResponse(workspace_name="tests", username="tests")
 
-    async def WebhookTokenCreate(self, request: Any) -> Any:  # noqa: N802
+    async def WebhookTokenCreate(self, request: Any) -> Any:
         number = len(self._memory.tokens) + 1
         token = api.TokenCreateResponse(token_id=f"wk-proxy{number:08}", token_secret=f"ws-secret{number:08}")
         self._memory.tokens.append(token)
         return token
 
-    async def FunctionGet(self, request: Any) -> Any:  # noqa: N802
+    async def FunctionGet(self, request: Any) -> Any:
         function = self._memory.function(request.app_name, request.object_tag)
         return api.FunctionGetResponse(
             function_id=function.function_id, handle_metadata=self._memory.handle(function), function=function.data()
         )
 
-    async def ClassGet(self, request: Any) -> Any:  # noqa: N802
+    async def ClassGet(self, request: Any) -> Any:
         app = self._memory.app(request.app_name)
         if request.object_tag not in app.class_ids:
             raise GRPCError(Status.NOT_FOUND, f"App '{app.name}' has no class '{request.object_tag}'")
@@ -43,30 +45,30 @@ class Operating:
             class_id=app.class_ids[request.object_tag], handle_metadata=api.ClassHandleMetadata()
         )
 
-    async def FunctionBindParams(self, request: Any) -> Any:  # noqa: N802
+    async def FunctionBindParams(self, request: Any) -> Any:
         """A variant of a class, such as one of other options: a pool of its own, here of the same containers."""
         function = self._memory.by_id(request.function_id)
         handle = self._memory.handle(function)
         handle.base_function_id = function.function_id
         return api.FunctionBindParamsResponse(bound_function_id=function.function_id, handle_metadata=handle)
 
-    async def FunctionGetCurrentStats(self, request: Any) -> Any:  # noqa: N802
+    async def FunctionGetCurrentStats(self, request: Any) -> Any:
         function = self._memory.by_id(request.function_id)
         return api.FunctionStats(backlog=function.backlog, num_total_tasks=function.containers)
 
-    async def FunctionGetSchedulingParams(self, request: Any) -> Any:  # noqa: N802
+    async def FunctionGetSchedulingParams(self, request: Any) -> Any:
         settings = self._memory.by_id(request.function_id).settings
         configuration = api.AutoscalerConfiguration(settings=settings)
         return api.FunctionGetSchedulingParamsResponse(autoscaler_configuration=configuration)
 
-    async def FunctionUpdateSchedulingParams(self, request: Any) -> Any:  # noqa: N802
+    async def FunctionUpdateSchedulingParams(self, request: Any) -> Any:
         """Containers that are to be running are running at once."""
         function = self._memory.by_id(request.function_id)
         function.settings.MergeFrom(request.settings)
         function.containers = max(function.containers, function.settings.min_containers)
         return api.FunctionUpdateSchedulingParamsResponse(current_settings=function.settings)
 
-    async def AppGetOrCreate(self, request: Any) -> Any:  # noqa: N802
+    async def AppGetOrCreate(self, request: Any) -> Any:
         app = self._memory.app(request.app_name)
         functions = dict(app.function_ids)
         told = api.AppHandleMetadata(
@@ -74,24 +76,24 @@ class Operating:
         )
         return api.AppGetOrCreateResponse(app_id=app.app_id, handle_metadata=told)
 
-    async def AppList(self, request: Any) -> Any:  # noqa: N802
+    async def AppList(self, request: Any) -> Any:
         return api.AppListResponse(apps=[self._listed(app) for app in self._memory.apps.values()])
 
-    async def AppStop(self, request: Any) -> None:  # noqa: N802
+    async def AppStop(self, request: Any) -> None:
         app = self._memory.apps[request.app_id]
         app.state, app.stopped_at = api.APP_STATE_STOPPED, time.time()
         for function_id in app.function_ids.values():
             self._memory.functions[function_id].containers = 0
 
-    async def TaskList(self, request: Any) -> Any:  # noqa: N802
+    async def TaskList(self, request: Any) -> Any:
         return api.TaskListResponse()
 
-    async def AppFetchLogs(self, request: Any) -> Any:  # noqa: N802
+    async def AppFetchLogs(self, request: Any) -> Any:
         """The last ones, as many as are asked for, in order."""
         found = self._logs(request)[-(request.limit or 10**6) :]
         return api.AppFetchLogsResponse(batches=[_batch(log, str(number)) for number, log in enumerate(found)])
 
-    async def AppCountLogs(self, request: Any) -> Any:  # noqa: N802
+    async def AppCountLogs(self, request: Any) -> Any:
         counts: dict[int, int] = {}
         for log in self._logs(request):
             begin = int(log.at) // request.bucket_secs * request.bucket_secs
@@ -101,7 +103,7 @@ class Operating:
             bucket.bucket_start_at.FromSeconds(begin)
         return api.AppCountLogsResponse(app_id=request.app_id, buckets=buckets)
 
-    async def AppGetLogs(self, request: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def AppGetLogs(self, request: Any) -> AsyncIterator[Any]:
         """What is new since the entry that the reader knows, until the app stops or the reader's time is over."""
         app = self._memory.apps[request.app_id]
         read, until = int(request.last_entry_id or 0), time.monotonic() + request.timeout

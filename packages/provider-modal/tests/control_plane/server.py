@@ -158,7 +158,9 @@ class ControlPlane:
             except GRPCError:
                 raise
             except Exception:
-                logging.getLogger(__name__).exception("%s failed", name)  # To the SDK it would be a server to ask again.
+                logging.getLogger(__name__).exception(
+                    "%s failed", name
+                )  # To the SDK it would be a server to ask again.
                 raise
 
         return rpc
