@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,6 +16,7 @@ from pointsman_modal import SPEC, ModalConfig
 from pointsman_testing import Lab, Vendor
 
 sys.path.append(str(Path(__file__).parent))  # For `control_plane`, which several modules here use.
+os.environ["MODAL_CONFIG_PATH"] = "/nonexistent/modal.toml"  # Read when `modal` is imported: not of who runs the tests.
 
 from control_plane.fixtures import control_plane as control_plane
 from control_plane.fixtures import modal_client as modal_client

@@ -95,12 +95,9 @@ class Deploying:
         return api.AppPublishResponse(url=url, deployed_at=time.time())
 
     async def MountGetOrCreate(self, request: Any) -> Any:
-        content = _digest(
-            request.deployment_name.encode() + b"".join(file.SerializeToString() for file in request.files)
-        )
-        mount_id = (
-            f"mo-{content[:12]}"  # Of the same files it is the same, which keeps an image that needs it the same.
-        )
+        files = b"".join(file.SerializeToString() for file in request.files)
+        content = _digest(request.deployment_name.encode() + files)
+        mount_id = f"mo-{content[:12]}"  # The same for the same files, so that an image on top of it is the same too.
         self._memory.mounts[mount_id] = list(request.files)
         told = api.MountHandleMetadata(content_checksum_sha256_hex=content)
         return api.MountGetOrCreateResponse(mount_id=mount_id, handle_metadata=told)
@@ -147,9 +144,8 @@ class Deploying:
     def _function(self, app_id: str, existing: str, name: str) -> Function:
         known = self._memory.functions
         for function in known.values():
-            if function.function_id == existing or (
-                not existing and (function.app_id, function.name) == (app_id, name)
-            ):
+            mine = (function.app_id, function.name) == (app_id, name)
+            if function.function_id == existing or (mine and not existing):
                 return function
         function = Function(self._memory.new_id("fu"), app_id, name)
         known[function.function_id] = function

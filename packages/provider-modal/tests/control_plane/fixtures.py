@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
+def control_plane() -> Iterator[ControlPlane]:
     """Modal's control plane, on loopback, empty. The SDK is loaded here, and not before."""
-    monkeypatch.setenv("MODAL_CONFIG_PATH", "/nonexistent/modal.toml")
     from .server import ControlPlane
 
     with ControlPlane() as plane:

@@ -1,4 +1,4 @@
-"""What a control plane of Modal's knows: apps, functions, images, volumes. Data, and the ids that the SDK dispatches on."""
+"""What a control plane of Modal's knows: apps, functions, images, volumes; and ids as the SDK dispatches on them."""
 
 from __future__ import annotations
 

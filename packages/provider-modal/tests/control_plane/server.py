@@ -13,7 +13,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import modal
 from google.protobuf.empty_pb2 import Empty
@@ -50,7 +50,7 @@ class ControlPlane:
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
 
-    def __enter__(self) -> ControlPlane:
+    def __enter__(self) -> Self:
         self._thread.start()
         self._started.wait()
         return self
@@ -158,9 +158,7 @@ class ControlPlane:
             except GRPCError:
                 raise
             except Exception:
-                logging.getLogger(__name__).exception(
-                    "%s failed", name
-                )  # To the SDK it would be a server to ask again.
+                logging.getLogger(__name__).exception("%s failed", name)  # The SDK would only ask again.
                 raise
 
         return rpc
