@@ -1,0 +1,5 @@
+"""A deployment of one's own on Modal. What talks to Modal needs the extra `deploy`, and imports `modal` when it does."""
+
+from .plan import Plan
+
+__all__ = ["Plan"]

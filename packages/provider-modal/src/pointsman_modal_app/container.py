@@ -1,0 +1,213 @@
+"""One ``ollama serve``: started, waited for, given its model, asked, and stopped. Runs in a plain process as well."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import IO, Any
+
+from .settings import Deployment
+
+READY = 60.0
+"""Seconds for a server to answer at all; it takes one or two."""
+GRACE = 10.0
+"""Seconds for it to end after SIGTERM. Modal gives an exit handler 30 (guide, "Container lifecycle hooks")."""
+TRIES = 3
+"""Starts until the model is on the GPU: on some hosts the CUDA driver fails at first (guide, "Troubleshooting")."""
+_LAST_LINES = 20
+
+
+class ServerFailed(RuntimeError):
+    """Ollama cannot do what it is there for. The message ends in the last lines of its log."""
+
+
+class Server:
+    """Ollama's server in a process group of its own, so that the model's process, its child, ends with it."""
+
+    def __init__(self, deployment: Deployment, models: Path, *, host: str = "0.0.0.0", ready: float = READY) -> None:  # noqa: S104 - as in `server_environ`
+        """`models` is the folder of the weights; `ready` is how long the server may take to answer, in seconds."""
+        self._deployment = deployment
+        self._environ = {**os.environ, **deployment.server_environ(host), "OLLAMA_MODELS": str(models)}
+        self._ready = ready
+        self._process: subprocess.Popen[str] | None = None
+        self._log: deque[str] = deque(maxlen=_LAST_LINES)
+        self._starting = threading.Lock()
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start_loaded(self) -> None:
+        """Start, with the model in the GPU's memory. Raises `ServerFailed`."""
+        for left in reversed(range(TRIES)):
+            self.start()
+            try:
+                self._load()
+                self._check_gpu()
+            except ServerFailed as error:
+                self.stop()
+                if not left or not isinstance(error, _NotOnGpu):
+                    raise
+                _say(f"{error}; once more")
+            else:
+                return
+
+    def start(self) -> None:
+        """Returns once it answers. Raises `ServerFailed` if it ends, or takes too long."""
+        self._log.clear()
+        with suppress(OSError), closing(self._connect(1.0)) as other:
+            other.connect()
+            raise ServerFailed(f"another process already listens on port {self._deployment.port}")
+        try:
+            process = subprocess.Popen(
+                ["ollama", "serve"],  # noqa: S607 - where the image has it
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ServerFailed(f"ollama cannot be started: {error}; is the image ollama/ollama?") from error
+        self._process = process
+        assert process.stdout
+        self._reader = threading.Thread(target=self._copy_log, args=(process.stdout,), daemon=True)
+        self._reader.start()
+        self._wait_until_ready(process)
+
+    def stop(self) -> None:
+        """End it, gently at first, with all that it started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self._reader.join(1.0)
+
+    def ask(self, path: str, body: Any = None, *, timeout: float) -> tuple[int, Any]:
+        """Status and body of an answer; JSON where it is JSON. `OSError` and `HTTPException` if there is none."""
+        with closing(self._connect(timeout)) as connection:
+            _send(connection, path, body)
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
+        try:
+            return response.status, json.loads(text)
+        except ValueError:
+            return response.status, text
+
+    def lines(self, path: str, body: Any, *, timeout: float) -> Iterator[Any]:
+        """The lines of an answer that streams JSON; `timeout` is for each."""
+        with closing(self._connect(timeout)) as connection:
+            _send(connection, path, body)
+            for line in connection.getresponse():
+                yield json.loads(line)
+
+    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A completion, collected: ``status``, ``body``, and the ``seconds`` that it took. Raises nothing: where no
+        answer came at all the status is 0, and the body says why. A server that died is started again.
+        """
+        began = time.monotonic()
+        try:
+            with self._starting:
+                if not self.alive:
+                    self.start_loaded()
+            status, said = self.ask(
+                "/v1/chat/completions", {**body, "stream": False}, timeout=self._deployment.timeout
+            )
+        except (ServerFailed, OSError, HTTPException) as error:
+            status, said = 0, {"error": {"message": f"{type(error).__name__}: {error}"}}
+        return {"status": status, "body": said, "seconds": time.monotonic() - began}
+
+    def failed(self, what: str) -> ServerFailed:
+        """An error that ends in what the server said last."""
+        return ServerFailed("\n".join([what, *(f"  | {line}" for line in self._log)]))
+
+    def _wait_until_ready(self, process: subprocess.Popen[str]) -> None:
+        deadline = time.monotonic() + self._ready
+        while time.monotonic() < deadline:
+            with suppress(OSError, HTTPException):
+                status, _ = self.ask("/api/version", timeout=1.0)
+                if status == 200 and process.poll() is None:
+                    return
+            if process.poll() is not None:
+                self.stop()
+                raise self.failed(f"ollama serve ended with code {process.returncode} before it answered:")
+            time.sleep(0.05)
+        self.stop()
+        raise self.failed(f"ollama serve has not answered on port {self._deployment.port} within {self._ready:g} s:")
+
+    def _load(self) -> None:
+        """A chat without messages loads the model, and answers once that is done."""
+        model = self._deployment.model
+        began = time.monotonic()
+        try:
+            status, said = self.ask(
+                "/api/chat",
+                {"model": model, "messages": [], "keep_alive": -1, "stream": False},
+                timeout=self._deployment.startup_timeout,
+            )
+        except (OSError, HTTPException) as error:
+            raise self.failed(f"{model} could not be loaded: {type(error).__name__}: {error}") from error
+        if status != 200:
+            why = said.get("error", said) if isinstance(said, dict) else said
+            raise self.failed(f"{model} could not be loaded: Ollama says {status}: {why}")
+        _say(f"{model} is loaded, after {time.monotonic() - began:.1f} s")
+
+    def _check_gpu(self) -> None:
+        """Ollama takes the CPU without a word when the GPU's driver fails, or its memory is too small."""
+        if not self._deployment.gpu:
+            return
+        _, said = self.ask("/api/ps", timeout=10.0)
+        for loaded in said["models"]:
+            size, on_gpu = loaded.get("size", 0), loaded.get("size_vram", 0)
+            if on_gpu >= size > 0:
+                return
+            if on_gpu:
+                _say(
+                    f"only {on_gpu / 2**30:.1f} of {size / 2**30:.1f} GiB of the model are on the GPU, so that it is "
+                    "slow: deploy it with a larger GPU, fewer context_tokens, or fewer at once (parallel)"
+                )
+                return
+        raise _NotOnGpu(
+            str(self.failed(f"the model is not on the GPU ({', '.join(self._deployment.gpu)}), but on the CPU:"))
+        )
+
+    def _connect(self, timeout: float) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self._deployment.port, timeout=timeout)
+
+    def _copy_log(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                self._log.append(line.rstrip())
+                _say(line.rstrip())
+
+
+class _NotOnGpu(ServerFailed):
+    """Another start may help."""
+
+
+def _send(connection: HTTPConnection, path: str, body: Any) -> None:
+    if body is None:
+        connection.request("GET", path)
+    else:
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - a container's log
