@@ -91,7 +91,7 @@ def _region(name: str) -> str:
 
 
 class ModalConfig(OpenAIConfig, frozen=True):
-    """Settings of one address on Modal. `base_url` is required. The last seven tell what a second of it costs."""
+    """Settings of one address on Modal. `base_url` is required. From `gpu` on they tell what a second of it costs."""
 
     base_url: Annotated[HttpAddress, AfterValidator(address)]
     """As Modal prints it, with or without ``/v1``."""
@@ -114,6 +114,13 @@ class ModalConfig(OpenAIConfig, frozen=True):
     """Seconds that a container stays after its last request, as it was deployed; 60 unless that says otherwise."""
     min_containers: int = Field(default=0, ge=0)
     """Containers that always run. With one, asking after health and models starts nothing, and is done."""
+    max_containers: int | None = Field(default=None, gt=0)
+    """Containers that run at once at most, as it was deployed, if it is known."""
+    app: str | None = None
+    """The name of the app at Modal, where `pointsman modal deploy` made it: what status, warm, logs, stop and batches ask
+    for. A request needs the address only."""
+    environment: str | None = None
+    """The environment at Modal that the app is in; None: the account's default."""
     gpu: Annotated[tuple[Annotated[str, AfterValidator(_gpu)], ...], BeforeValidator(_names)] = ()
     """As it was deployed: ``A10``, ``H100:2``, or a list of which Modal takes the first that is free."""
     cpu: Decimal = Field(default=DEFAULT_CORES, gt=0)
