@@ -85,6 +85,7 @@ from .types import (
     Usage,
     assistant,
     system,
+    tool_calls_of,
     tool_result,
     user,
 )
@@ -291,6 +292,7 @@ __all__ = [
     "retry_at",
     "short_circuit",
     "system",
+    "tool_calls_of",
     "tool_result",
     "unwind",
     "user",

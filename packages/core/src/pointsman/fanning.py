@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from .errors import PointsmanError
-from .types import ChatRequest, Cost, ToolCall, Unknown, Usage
+from .types import (
+    ChatRequest,
+    Cost,
+    Finished,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+    ToolCall,
+    Unknown,
+    Usage,
+    tool_calls_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +37,22 @@ class FanAnswer:
     seconds: float = 0.0
     """That the machine worked on it, without waiting for its turn."""
     error: PointsmanError | None = None
+
+    @classmethod
+    def of(cls, number: int, events: Sequence[StreamEvent], *, cost: Cost, seconds: float) -> Self:
+        """An answer that came whole, from the events of its stream; the last is `Finished`."""
+        finished = events[-1]
+        assert isinstance(finished, Finished)
+        return cls(
+            number=number,
+            text="".join(event.text for event in events if isinstance(event, TextDelta)),
+            reasoning="".join(event.text for event in events if isinstance(event, ReasoningDelta)),
+            tool_calls=tool_calls_of(events),
+            finish_reason=finished.reason,
+            usage=finished.usage,
+            cost=cost,
+            seconds=seconds,
+        )
 
 
 class FanOut(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -25,6 +25,7 @@ from .types import (
     ToolCall,
     ToolCallDelta,
     Usage,
+    tool_calls_of,
 )
 
 
@@ -94,7 +95,7 @@ class _Flowing:
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls as far as they have arrived, in the order of their index."""
-        return _gather_tool_calls(self._rest)
+        return tool_calls_of(self._rest)
 
     @property
     def _rest(self) -> list[ReasoningDelta | ToolCallDelta]:
@@ -258,19 +259,3 @@ def _keep(event: StreamEvent, kept: list[StreamEvent]) -> None:
         kept.clear()
     elif not isinstance(event, AttemptFailed):
         kept.append(event)
-
-
-def _gather_tool_calls(events: Iterable[StreamEvent]) -> tuple[ToolCall, ...]:
-    ids: dict[int, str] = {}
-    names: dict[int, str] = {}
-    arguments: dict[int, list[str]] = {}
-    for event in events:
-        if isinstance(event, ToolCallDelta):
-            arguments.setdefault(event.index, []).append(event.arguments)
-            if event.id and event.index not in ids:
-                ids[event.index] = event.id
-            if event.name:
-                names[event.index] = names.get(event.index, "") + event.name
-    return tuple(
-        ToolCall(ids.get(index, ""), names.get(index, ""), "".join(arguments[index])) for index in sorted(arguments)
-    )

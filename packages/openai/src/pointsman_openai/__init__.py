@@ -7,7 +7,8 @@ What holds for every vendor on HTTP is here too, for those with a dialect of the
 (httpx2 as a provider needs it, and what its exceptions, `FAILURES`, mean), `Body` and `Answer` (reading a response,
 leaving it early), `whole`, `error_body` and `refuse_page` (one that is no stream), `read_body`, `retry_after`,
 `redact` and `shortened` (what a vendor says of an error), `rate_limits`, `violations` and `window` (what it allows),
-`encode`, and readers of uncertain JSON: `fields`, `items`, `string`, `valid`. They are loaded on first use, and httpx2
+`encode`, and readers of uncertain JSON: `fields`, `items`, `string`, `valid`. For answers that come by another way
+than a `Session`: `request_body`, `read_completion` and `read_refusal`. They are loaded on first use, and httpx2
 with some of them: import them where a connection opens, not above.
 """
 
@@ -21,10 +22,11 @@ from .spec import HttpAddress, OpenAIConfig, listed, open_session, openai_spec, 
 
 if TYPE_CHECKING:
     from .answer import Answer, Decoder
+    from .collected import read_completion, read_refusal
     from .errors import read_body, redact, shortened, words_of
     from .http import FAILURES, Body, error_body, is_loopback, new_client, refuse_page, unreachable, whole
     from .limits import Violation, rate_limits, retry_after, violations, window
-    from .request import encode
+    from .request import encode, request_body
     from .session import Session
     from .shapes import fields, items, string, valid
 
@@ -43,8 +45,11 @@ _LATER = {
     "new_client": "http",
     "rate_limits": "limits",
     "read_body": "errors",
+    "read_completion": "collected",
+    "read_refusal": "collected",
     "redact": "errors",
     "refuse_page": "http",
+    "request_body": "request",
     "retry_after": "limits",
     "shortened": "errors",
     "string": "shapes",
@@ -86,8 +91,11 @@ __all__ = [
     "openai_spec",
     "rate_limits",
     "read_body",
+    "read_completion",
+    "read_refusal",
     "redact",
     "refuse_page",
+    "request_body",
     "retry_after",
     "session_of",
     "shortened",

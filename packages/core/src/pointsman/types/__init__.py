@@ -26,6 +26,7 @@ from .events import (
     StreamEvent,
     TextDelta,
     ToolCallDelta,
+    tool_calls_of,
 )
 from .usage import AtLeast, Cost, Exact, ServerTimings, Timings, Unknown, Usage
 
@@ -58,6 +59,7 @@ __all__ = [
     "Usage",
     "assistant",
     "system",
+    "tool_calls_of",
     "tool_result",
     "user",
 ]

@@ -5,10 +5,11 @@ Providers yield `TextDelta`, `ReasoningDelta`, `ToolCallDelta` and one last `Fin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from .chat import Target
+from .chat import Target, ToolCall
 from .usage import Cost, ServerTimings, Unknown, Usage
 
 if TYPE_CHECKING:
@@ -94,3 +95,20 @@ class Finished:
 StreamEvent: TypeAlias = (
     AttemptFailed | Started | TextDelta | ReasoningDelta | ToolCallDelta | Retracted | Resumed | Finished
 )
+
+
+def tool_calls_of(events: Iterable[StreamEvent]) -> tuple[ToolCall, ...]:
+    """The tool calls that the fragments in `events` make up, in the order of their index."""
+    ids: dict[int, str] = {}
+    names: dict[int, str] = {}
+    arguments: dict[int, list[str]] = {}
+    for event in events:
+        if isinstance(event, ToolCallDelta):
+            arguments.setdefault(event.index, []).append(event.arguments)
+            if event.id and event.index not in ids:
+                ids[event.index] = event.id
+            if event.name:
+                names[event.index] = names.get(event.index, "") + event.name
+    return tuple(
+        ToolCall(ids.get(index, ""), names.get(index, ""), "".join(arguments[index])) for index in sorted(arguments)
+    )
