@@ -73,9 +73,13 @@ class Ollama:
         """Ollama's own HTTP, which has been up since `start`."""
 
     @modal.method()
-    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A completion, collected: ``{"status": 200, "body": ..., "seconds": ...}``. See `Server.answer`."""
-        return self.server.answer(body)
+    def answer(self, number: int, body: dict[str, Any]) -> dict[str, Any]:
+        """A completion, collected: ``{"status": 200, "body": ..., "seconds": ...}``. See `Server.answer`.
+
+        `number` comes back with it, since Modal's `.map` hands answers out as they come, without saying whose they are;
+        and ``call``, the id of that map, by which alone its caller can end it.
+        """
+        return {"number": number, "call": modal.current_function_call_id(), **self.server.answer(body)}
 
     @modal.exit()
     def stop(self) -> None:
