@@ -83,6 +83,7 @@ SPEC = ProviderSpec(
     help="Set base_url to the address that `modal deploy` prints, and token_id (wk-) and token_secret (ws-) to a proxy "
     "token, which `modal workspace proxy-tokens create` makes.",
     cold_start=COLD_START,
+    fan_out="pointsman_modal.deploy.fan:fan_out",
 )
 
 

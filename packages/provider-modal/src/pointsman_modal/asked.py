@@ -57,9 +57,14 @@ async def uncut(events: AsyncIterator[StreamEvent], size: int, target: Target) -
     Ollama cuts a prompt that is too long, and says so to nobody; the count of what it has read is all that tells.
     """
     async for event in events:
-        if isinstance(event, Finished) and event.usage is not None and not event.usage.estimated:
-            read, least = event.usage.input_tokens, size // CHARACTERS_PER_TOKEN
-            if read < least:
-                message = f"the server has read {read} tokens of a prompt of {least} at least, and cut the rest off"
-                raise ContextOverflow(f"{message}: its context (OLLAMA_CONTEXT_LENGTH) is too short", target=target)
+        refuse_cut(event, size, target)
         yield event
+
+
+def refuse_cut(event: StreamEvent, size: int, target: Target) -> None:
+    """Raises `ContextOverflow` for an end whose count shows that a prompt of `size` characters was cut."""
+    if isinstance(event, Finished) and event.usage is not None and not event.usage.estimated:
+        read, least = event.usage.input_tokens, size // CHARACTERS_PER_TOKEN
+        if read < least:
+            message = f"the server has read {read} tokens of a prompt of {least} at least, and cut the rest off"
+            raise ContextOverflow(f"{message}: its context (OLLAMA_CONTEXT_LENGTH) is too short", target=target)
