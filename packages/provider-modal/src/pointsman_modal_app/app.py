@@ -1,9 +1,11 @@
-"""The app: ``modal deploy -m pointsman_modal_app.app``, or `pointsman modal deploy`, which checks first what it deploys.
+"""The app: ``modal deploy -m pointsman_modal_app.app``, or `pointsman modal deploy`, which checks it first.
 
 One class answers the web and batches, so that both share its containers and the cap on them. Decorators stand at module
 level, since Modal imports this module in the container again, to find there what it deployed from here.
 """
 
+# The stubs of modal leave some types open.
+# pyright: reportUnknownMemberType=false
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -14,10 +16,11 @@ import modal
 
 from .container import Server
 from .settings import VARIABLE, WEIGHTS, Deployment
-from .weights import Progress, describe, fetched, is_whole
+from .weights import Progress, ensure, fetched
 
 deployment = Deployment.from_environ()
 weights = modal.Volume.from_name(deployment.volume, create_if_missing=True, version=2)
+served = weights.with_mount_options(read_only=True)
 image = (
     modal.Image.from_registry(f"ollama/ollama:{deployment.ollama_version}", add_python="3.12")
     .entrypoint([])  # else Modal's own command would be an argument of Ollama's
@@ -44,7 +47,7 @@ def pull(model: str = deployment.model) -> Iterator[Progress]:
     gpu=list(deployment.gpu) or None,
     cpu=deployment.cpu,
     memory=deployment.memory,
-    volumes={WEIGHTS: weights.with_mount_options(read_only=True)},
+    volumes={WEIGHTS: served},
     min_containers=deployment.min_containers,
     max_containers=deployment.max_containers,
     scaledown_window=deployment.scaledown_window,
@@ -59,12 +62,8 @@ class Ollama:
     @modal.enter()
     def start(self) -> None:
         """Raises `ServerFailed` with the server's last words; Modal then starts another container."""
-        if not is_whole(Path(WEIGHTS), deployment.model):
-            # Not written from here: a pull by several containers at once would leave the Volume to chance.
-            print(f"{deployment.model} is not in the Volume {deployment.volume} yet: it is pulled now")  # noqa: T201
-            for progress in pull.remote_gen(deployment.model):
-                print(describe(progress))  # noqa: T201
-            weights.reload()  # nothing has been opened yet
+        # Not written from here: several containers that pull at once would leave the Volume to chance.
+        ensure(Path(WEIGHTS), deployment.model, pull.remote_gen, served.reload)
         self.server = Server(deployment, Path(WEIGHTS))
         self.server.start_loaded()
 

@@ -54,11 +54,11 @@ class Server:
             try:
                 self._load()
                 self._check_gpu()
-            except ServerFailed as error:
+            except BaseException as error:
                 self.stop()
                 if not left or not isinstance(error, _NotOnGpu):
                     raise
-                _say(f"{error}; once more")
+                _say("the model is not on the GPU: the server is started once more")
             else:
                 return
 
@@ -85,7 +85,11 @@ class Server:
         assert process.stdout
         self._reader = threading.Thread(target=self._copy_log, args=(process.stdout,), daemon=True)
         self._reader.start()
-        self._wait_until_ready(process)
+        try:
+            self._wait_until_ready(process)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """End it, gently at first, with all that it started."""
@@ -127,9 +131,7 @@ class Server:
             with self._starting:
                 if not self.alive:
                     self.start_loaded()
-            status, said = self.ask(
-                "/v1/chat/completions", {**body, "stream": False}, timeout=self._deployment.timeout
-            )
+            status, said = self.ask("/v1/chat/completions", {**body, "stream": False}, timeout=self._deployment.timeout)
         except (ServerFailed, OSError, HTTPException) as error:
             status, said = 0, {"error": {"message": f"{type(error).__name__}: {error}"}}
         return {"status": status, "body": said, "seconds": time.monotonic() - began}
@@ -146,10 +148,9 @@ class Server:
                 if status == 200 and process.poll() is None:
                     return
             if process.poll() is not None:
-                self.stop()
+                self._reader.join(1.0)  # so that its last words are told
                 raise self.failed(f"ollama serve ended with code {process.returncode} before it answered:")
             time.sleep(0.05)
-        self.stop()
         raise self.failed(f"ollama serve has not answered on port {self._deployment.port} within {self._ready:g} s:")
 
     def _load(self) -> None:
@@ -165,8 +166,7 @@ class Server:
         except (OSError, HTTPException) as error:
             raise self.failed(f"{model} could not be loaded: {type(error).__name__}: {error}") from error
         if status != 200:
-            why = said.get("error", said) if isinstance(said, dict) else said
-            raise self.failed(f"{model} could not be loaded: Ollama says {status}: {why}")
+            raise self.failed(f"{model} could not be loaded: Ollama says {status}: {said}")
         _say(f"{model} is loaded, after {time.monotonic() - began:.1f} s")
 
     def _check_gpu(self) -> None:
@@ -210,4 +210,4 @@ def _send(connection: HTTPConnection, path: str, body: Any) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - a container's log
+    print(line, file=sys.stderr, flush=True)

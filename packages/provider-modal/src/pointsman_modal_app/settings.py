@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Self, cast
 
 VARIABLE = "POINTSMAN_MODAL_DEPLOYMENT"
 """Holds a `Deployment` as JSON: set by `pointsman modal deploy`, and put into the image, so that the container reads
@@ -64,7 +64,8 @@ class Deployment:
         if not isinstance(given, dict):
             raise ValueError(f"{VARIABLE} is no JSON object: {text[:80]}")
         known = {field.name: field.default for field in fields(cls)}
-        return cls(**{name: _read(name, value, known) for name, value in given.items()})
+        table = cast("dict[str, Any]", given)
+        return cls(**{name: _read(name, value, known) for name, value in table.items()})
 
     def to_json(self) -> str:
         """The same text for the same values: the image that holds it is built once."""
@@ -90,8 +91,8 @@ def _read(name: str, value: Any, known: Mapping[str, Any]) -> Any:
         raise ValueError(f"{VARIABLE}: there is no {name!r}; there are {', '.join(known)}")
     match known[name]:
         case tuple():
-            if isinstance(value, list) and all(isinstance(part, str) for part in value):
-                return tuple(value)
+            if isinstance(value, list) and all(isinstance(part, str) for part in cast("list[Any]", value)):
+                return tuple(cast("list[str]", value))
             wanted = "a list of texts"
         case float():
             if isinstance(value, int | float) and not isinstance(value, bool):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -67,6 +67,21 @@ def fetched(deployment: Deployment, model: str, models: Path) -> Iterator[Progre
         raise ServerFailed(f"{model} was pulled, but {', '.join(path.name for path in torn)} is not as long as it says")
     _write_receipt(models, model)
     yield Progress(status=f"{model} is there", completed=0, total=0)
+
+
+def ensure(models: Path, model: str, pull: Callable[[str], Iterable[Progress]], reload: Callable[[], None]) -> None:
+    """Return once `model` is whole in `models`: it is pulled by somebody else, who may write, and then looked for anew.
+
+    Raises `ServerFailed` if it is not there even then.
+    """
+    if is_whole(models, model):
+        return
+    print(f"{model} is not in the Volume yet: it is pulled now", flush=True)
+    for progress in pull(model):
+        print(describe(progress), flush=True)
+    reload()  # nothing has been opened yet; that would fail it
+    if not is_whole(models, model):
+        raise ServerFailed(f"{model} was pulled, but this container does not find it in {models}")
 
 
 def describe(progress: Progress) -> str:

@@ -1,4 +1,4 @@
-"""A deployment of one's own on Modal. What talks to Modal needs the extra `deploy`, and imports `modal` when it does."""
+"""A deployment of one's own on Modal. What talks to Modal needs the extra `deploy`, and imports `modal` by then."""
 
 from .plan import Plan
 

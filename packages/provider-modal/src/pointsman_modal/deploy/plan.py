@@ -8,7 +8,7 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError, model_validator
 
 from pointsman import ConfigError
 from pointsman_modal_app.settings import Deployment
@@ -18,10 +18,8 @@ from . import fits
 
 USUAL = Deployment()
 """What is deployed unless something else is said."""
-MOST_CONTAINERS = 4_000
-"""Of one Function (guide, "Scaling out")."""
-MOST_GIB = 2_048
-"""More is a number of MiB. Modal's own limit is not published."""
+_MOST = 4_000
+"""Containers of one Function (guide, "Scaling out"). What Modal allows of cores and memory is not published."""
 
 
 def _names(value: Any) -> Any:
@@ -44,8 +42,8 @@ def _gib(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(r"\s*\d+(\.\d+)?\s*", value):
         number = re.match(r"\s*(\d+(?:\.\d+)?)\s*[GT]i?B?\s*$", value, re.IGNORECASE)
         raise ValueError(
-            f"write a number of GiB without a unit, such as {number[1] if number else '8'}: {value!r} is none, and Modal "
-            "would leave it out without a word"
+            f"write a number of GiB without a unit, such as {number[1] if number else '8'}: {value!r} is none, and "
+            "Modal would leave it out without a word"
         )
     return value
 
@@ -76,6 +74,20 @@ def _model(name: str) -> str:
     return name
 
 
+def _within(low: float, high: float, what: str) -> Any:
+    """A check of a number that is to be from `low` to `high`; `what` says of what, and why."""
+
+    def check(value: Any) -> Any:
+        if not low <= value <= high:
+            raise ValueError(f"{value} is out of range: it is {what}, from {low:,g} to {high:,g}")
+        return value
+
+    return AfterValidator(check)
+
+
+_Seconds = Annotated[int, _within(1, 86_400, "a number of seconds")]
+
+
 class Plan(BaseModel, frozen=True, extra="forbid"):
     """One deployment. `Plan.of` makes it from what a user wrote, and says what is wrong in words.
 
@@ -86,18 +98,20 @@ class Plan(BaseModel, frozen=True, extra="forbid"):
     model: Annotated[str, AfterValidator(_model)] = USUAL.model
     gpu: Annotated[tuple[Annotated[str, AfterValidator(_gpu)], ...], BeforeValidator(_names)] = USUAL.gpu
     """In order of preference. Empty: none, which is for trying things out."""
-    cpu: float = Field(default=USUAL.cpu, ge=0.125, le=64, allow_inf_nan=False)
-    memory_gib: Annotated[Decimal, BeforeValidator(_gib), Field(ge=Decimal("0.125"), le=MOST_GIB)] = Decimal(
-        USUAL.memory
-    ) / 1024
+    cpu: Annotated[float, _within(0.125, 64, "a number of physical cores")] = USUAL.cpu
+    memory_gib: Annotated[Decimal, BeforeValidator(_gib), _within(0.125, 2_048, "a number of GiB, not of MiB")] = (
+        Decimal(USUAL.memory) / 1024
+    )
     region: Annotated[tuple[Annotated[str, AfterValidator(_region)], ...], BeforeValidator(_names)] = USUAL.region
-    min_containers: int = Field(default=USUAL.min_containers, ge=0, le=MOST_CONTAINERS)
-    max_containers: int = Field(default=USUAL.max_containers, ge=1, le=MOST_CONTAINERS)
-    scaledown_window: int = Field(default=USUAL.scaledown_window, ge=2, le=3600)
-    context_tokens: int = Field(default=USUAL.context_tokens, ge=512, le=2**20)
-    parallel: int = Field(default=USUAL.parallel, ge=1, le=256)
-    timeout: int = Field(default=USUAL.timeout, ge=1, le=86_400)
-    startup_timeout: int = Field(default=USUAL.startup_timeout, ge=1, le=86_400)
+    min_containers: Annotated[int, _within(0, _MOST, "how many containers always run")] = USUAL.min_containers
+    max_containers: Annotated[int, _within(1, _MOST, "the cap on containers, and Modal takes 0 for none at all")] = (
+        USUAL.max_containers
+    )
+    scaledown_window: Annotated[int, _within(2, 3_600, "a number of seconds")] = USUAL.scaledown_window
+    context_tokens: Annotated[int, _within(512, 2**20, "a number of tokens for each request")] = USUAL.context_tokens
+    parallel: Annotated[int, _within(1, 256, "how many requests a container answers at once")] = USUAL.parallel
+    timeout: _Seconds = USUAL.timeout
+    startup_timeout: _Seconds = USUAL.startup_timeout
     volume: Annotated[str, AfterValidator(_object_name)] = USUAL.volume
     ollama_version: Annotated[str, AfterValidator(_pinned)] = USUAL.ollama_version
 
@@ -157,13 +171,12 @@ class Plan(BaseModel, frozen=True, extra="forbid"):
                 "Ollama gives it no more"
             )
         need = fits.needed(self.model, self.context_tokens, self.parallel)
-        for gpu in self.gpu if need else ():
-            if need and need > (have := fits.memory_of(gpu)):
-                said.append(
-                    f"{self.model} with {self.parallel} contexts of {self.context_tokens} tokens takes about "
-                    f"{need / 1e9:.0f} GB, and {gpu} has {have / 1e9:.0f}: the rest goes to the CPU, which is slow. "
-                    "Lower context_tokens or parallel, or take a larger GPU"
-                )
+        if small := [gpu for gpu in self.gpu if need and need > fits.memory_of(gpu)]:
+            said.append(
+                f"{self.model} with {self.parallel} contexts of {self.context_tokens} tokens takes about "
+                f"{(need or 0) / 1e9:.0f} GB, more than {', '.join(small)} {'has' if len(small) == 1 else 'have'}: the "
+                "rest goes to the CPU, which is slow. Lower context_tokens or parallel, or take a larger GPU"
+            )
         if ":" not in self.model.rpartition("/")[2]:
             said.append(f"{self.model} without a tag is {self.model}:latest, which may be another model tomorrow")
         return said
