@@ -95,7 +95,7 @@ class Deploying:
         return api.AppPublishResponse(url=url, deployed_at=time.time())
 
     async def MountGetOrCreate(self, request: Any) -> Any:
-        files = b"".join(file.SerializeToString() for file in request.files)
+        files = b"".join(sorted(file.SerializeToString() for file in request.files))
         content = _digest(request.deployment_name.encode() + files)
         mount_id = f"mo-{content[:12]}"  # The same for the same files, so that an image on top of it is the same too.
         self._memory.mounts[mount_id] = list(request.files)
