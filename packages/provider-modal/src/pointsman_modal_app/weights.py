@@ -39,8 +39,8 @@ def is_whole(models: Path, model: str) -> bool:
     try:
         files: Any = json.loads(_receipt(models, model).read_bytes())["files"]
         return bool(files) and all((models / name).stat().st_size == size for name, size in files.items())
-    except (OSError, ValueError, KeyError):
-        return False
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # none yet, or one that says nothing
 
 
 def fetched(deployment: Deployment, model: str, models: Path) -> Iterator[Progress]:
