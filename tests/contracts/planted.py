@@ -21,6 +21,11 @@ PLANTED = {
         ("pointsman/cost.py", "import pointsman_openai"),
         ("pointsman_openai/__init__.py", "import pointsman_sambanova"),
         ("pointsman_sambanova/__init__.py", "import pointsman_testing"),
+        ("pointsman/cost.py", "import pointsman_modal_app"),
+    ],
+    "container": [
+        ("pointsman_modal_app/settings.py", "import pointsman"),
+        ("pointsman_modal_app/app.py", "import pydantic"),
     ],
     "lab": [("pointsman_testing/__init__.py", "import pointsman_openai")],
     "front-door": [("pointsman_sambanova/__init__.py", "from pointsman.errors import AuthFailed")],

@@ -38,12 +38,6 @@ def test_it_loads_with_what_was_deployed(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == [deployment.to_json(), "tiny Ollama.* pull"]
 
 
-def test_a_variable_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    done = loaded(tmp_path, LOAD, '{"gpus": ["L4"]}')
-    assert done.returncode == 1
-    assert "POINTSMAN_MODAL_DEPLOYMENT: there is no 'gpus'; there are name, model, gpu," in done.stderr
-
-
 def test_neither_the_provider_nor_a_plan_imports_modal(tmp_path: Path) -> None:
     code = (
         "import sys, pointsman_modal, pointsman_modal.deploy as d; d.Plan().deployment(); print('modal' in sys.modules)"

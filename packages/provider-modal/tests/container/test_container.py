@@ -99,7 +99,10 @@ def test_a_model_that_does_not_load_says_why(server: Server, container: Any) -> 
     assert all(map(container.gone, container.noted("server")))
 
 
-def test_a_model_on_the_cpu_is_refused_after_three_starts(server: Server, container: Any) -> None:
+def test_a_model_on_the_cpu_is_refused_after_some_starts(
+    server: Server, container: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "TRIES", 2)
     container.mishap("cpu")
     server = Server(container.deployment, container.models)
     with pytest.raises(ServerFailed, match=r"not on the GPU \(L4\), but on the CPU"):
