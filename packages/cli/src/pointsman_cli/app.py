@@ -95,11 +95,16 @@ class Verbs(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         try:
-            return super().make_context(info_name, args, parent, **extra)
+            ctx = super().make_context(info_name, args, parent, **extra)
         except KeyboardInterrupt:  # Which click would call "Aborted!", with another code.
             raise click.exceptions.Exit(Exit.INTERRUPTED) from None
         except click.ClickException as error:
             raise self._fitted(error) from None
+        if ctx.obj is None:
+            from .host import host
+
+            ctx.obj = host()
+        return ctx
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -18,7 +18,7 @@ from pointsman.config.secrets import unfit
 from pointsman.config.settings import keys_file
 from pointsman.errors import did_you_mean
 
-from ..settings.change import refuse_new_problems, tell
+from ..settings.change import refuse_new_problems, tell, tell_shadow
 from ..settings.names import dotted, find_origin
 from ..settings.situation import Situation
 from ..settings.toml_file import PRIVATE, TomlFile, alone_in, at, write
@@ -33,6 +33,23 @@ def set_key(provider: str, setting: str | None, *, as_json: bool) -> None:
     spec = before.roster.declared(provider).spec
     chosen = _chosen(provider, spec, setting)
     text = _read(provider, dotted(chosen))
+    key, origin, after, changed = _store(provider, chosen, text, before)
+    said = f"the {dotted(chosen)} of {provider} is stored"
+    tell(key, origin, after, changed=changed, as_json=as_json, said=said)
+
+
+def store_key(provider: str, setting: str, text: str) -> str:
+    """Store `text` for a setting of `provider`, as `set_key` does. The file that was written to."""
+    before = Situation.now(lenient=True)
+    chosen = _chosen(provider, before.roster.declared(provider).spec, setting)
+    key, origin, after, _ = _store(provider, chosen, text, before)
+    tell_shadow(key, origin, after)
+    return origin.where
+
+
+def _store(provider: str, chosen: Key, text: str, before: Situation) -> tuple[Key, Origin, Situation, bool]:
+    """What was written and where, how things are then, and whether they were otherwise before."""
+    spec = before.roster.declared(provider).spec
     if reason := unfit(text, _host(provider, spec, before)):
         raise ConfigError(f"what was given for {dotted(chosen)} {reason}. Nothing was stored", provider=provider)
     origin, path = _file()
@@ -45,8 +62,7 @@ def set_key(provider: str, setting: str | None, *, as_json: bool) -> None:
         after = before.with_file(origin, tomllib.loads(changed))
         refuse_new_problems(before, after)
         write(file.path, changed, mode=PRIVATE)
-    said = f"the {dotted(chosen)} of {provider} is stored"
-    tell(key, origin, after, changed=changed != file.text, as_json=as_json, said=said)
+    return key, origin, after, changed != file.text
 
 
 def remove_key(provider: str, setting: str | None, *, as_json: bool) -> None:

@@ -33,11 +33,10 @@ def set_setting(name: str, text: str, *, project: bool, as_json: bool) -> None:
         file = TomlFile(path)
         key = parse(name)
         checked(key, before, whole_tables=_may_be_whole(key) and _table(text) is not None)
-        if not before.usable:
-            raise ConfigError(f"{before.problems()[0]}. Mend that first: pointsman config edit, or unset")
+        usable(before)
         if holds_a_key(key, before):
             raise ConfigError(
-                f"{dotted(key)} is a secret: {_keys_set(key)} asks for it, and keeps it where only you read"
+                f"{dotted(key)} is a secret: {keys_set(key)} asks for it, and keeps it where only you read"
             )
         changed, value = _fitting(file, origin, key, text, before)
         after = before.with_file(origin, tomllib.loads(changed))
@@ -69,6 +68,13 @@ def unset_setting(name: str, *, project: bool, as_json: bool) -> None:
     tell(key, origin, after, changed=True, as_json=as_json, said=f"{dotted(key)} is not set any more", removed=True)
 
 
+def usable(situation: Situation) -> Situation:
+    """`situation`, if its settings can be looked at one by one. Raises `ConfigError`."""
+    if not situation.usable:
+        raise ConfigError(f"{situation.problems()[0]}. Mend that first: pointsman config edit, or unset")
+    return situation
+
+
 def refuse_new_problems(before: Situation, after: Situation) -> None:
     """Raises `ConfigError` for what would be wrong and is not now."""
     known = {part for problem in before.problems() for part in problem.split("; ")}  # One may tell of several.
@@ -93,10 +99,7 @@ def tell(
         out(dumps({"file": origin.where, "changed": changed, "settings": shown}))
     else:
         say(f"{origin.where}: {said}" if changed else f"{origin.where} says so already: {said}")
-    if setting and said_nearer(setting.origin, origin):
-        shadow = "It is set still" if removed else "It has no effect here"
-        unset = f"; unset {setting.origin.where} to use it" if setting.origin.kind == "environment" else ""
-        say(f"{shadow}: {setting.origin} {'says so' if removed else f'goes before it{unset}'}.")
+    _tell_shadow("It", setting, origin, removed=removed)
     if key == ("routing", "targets") and not removed:
         for name in _strangers(setting, after):
             say(f"No provider is called {name} yet: pointsman config set providers.{name}.plugin ..., or correct it.")
@@ -107,6 +110,19 @@ def tell(
             lack = _lack(key[1], after)
         if lack:
             say(f"{key[1]} is not ready{'' if removed else ' yet'}: {lack}")
+
+
+def tell_shadow(key: Key, origin: Origin, after: Situation, *, removed: bool = False) -> None:
+    """Say where a nearer place than the file that was written to decides about `key`."""
+    settings = _now(key, after)
+    _tell_shadow(dotted(key), settings[0] if settings else None, origin, removed=removed)
+
+
+def _tell_shadow(name: str, setting: Setting | None, origin: Origin, *, removed: bool) -> None:
+    if setting and said_nearer(setting.origin, origin):
+        shadow = f"{name} is set still" if removed else f"{name} has no effect here"
+        unset = f"; unset {setting.origin.where} to use it" if setting.origin.kind == "environment" else ""
+        say(f"{shadow}: {setting.origin} {'says so' if removed else f'goes before it{unset}'}.")
 
 
 def _strangers(setting: Setting | None, situation: Situation) -> list[str]:
@@ -231,6 +247,7 @@ def _elsewhere(key: Key, situation: Situation) -> str:
     return f": it comes from {found[0]}" if found else ""
 
 
-def _keys_set(key: Key) -> str:
+def keys_set(key: Key) -> str:
+    """The command that stores the secret `key`."""
     setting = dotted(key[2:])
     return f"pointsman keys set {key[1]}{'' if setting == 'api_key' else f' --setting {setting}'}"

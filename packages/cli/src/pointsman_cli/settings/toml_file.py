@@ -25,6 +25,12 @@ class TomlFile:
         self.table: Mapping[str, Any] = read_toml(self.path)
         self.text = self.path.read_bytes().decode("utf-8-sig") if self.path.exists() else ""
 
+    def holding(self, text: str) -> TomlFile:
+        """The same file, if it held `text`; nothing is written."""
+        other = TomlFile.__new__(TomlFile)
+        other.path, other.text, other.table = self.path, text, tomllib.loads(text)
+        return other
+
     def with_value(self, key: Key, value: Any) -> str:
         """The text, with `value` at `key`. Raises `ConfigError` if that cannot be written without losing something."""
         import tomlkit
