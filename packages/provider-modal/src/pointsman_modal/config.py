@@ -117,8 +117,8 @@ class ModalConfig(OpenAIConfig, frozen=True):
     max_containers: int | None = Field(default=None, gt=0)
     """Containers that run at once at most, as it was deployed, if it is known."""
     app: str | None = None
-    """The name of the app at Modal, where `pointsman modal deploy` made it: what status, warm, logs, stop and batches ask
-    for. A request needs the address only."""
+    """The app's name at Modal, where `pointsman modal deploy` made it: status, warm, logs, stop and batches ask for it.
+    A request needs the address only."""
     environment: str | None = None
     """The environment at Modal that the app is in; None: the account's default."""
     gpu: Annotated[tuple[Annotated[str, AfterValidator(_gpu)], ...], BeforeValidator(_names)] = ()
