@@ -131,7 +131,7 @@ class Verbs(click.Group):
     def _end(ctx: click.Context, error: BaseException) -> NoReturn:
         if isinstance(error, SystemExit | GeneratorExit):
             raise error
-        from .report import COMMAND, OTHER, alone, report
+        from .report import COMMAND, OTHER, alone, known_to, report
         from .terminal import abandon_stdout
 
         error = alone(error)
@@ -139,7 +139,7 @@ class Verbs(click.Group):
             abandon_stdout()
             ctx.exit(Exit.FAILURE)
         means = COMMAND if ctx.invoked_subcommand in VERBS else OTHER
-        debug, roster, options = debugging(ctx), remembered(ctx), options_of(ctx)
+        debug, roster, options = debugging(ctx), remembered(ctx) or known_to(error), options_of(ctx)
         ctx.exit(report(error, debug=debug, roster=roster, told=told(ctx), means=means, options=options))
 
 

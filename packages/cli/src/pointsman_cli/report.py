@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -88,6 +89,17 @@ def alone(error: BaseException) -> BaseException:
     if len(inside) != 1 or isinstance(error, p.PointsmanError):
         return error
     return alone(inside[0])
+
+
+def known_to(error: BaseException) -> Roster | None:
+    """The providers, for an error about one of them that a verb of another package raised; None if nobody can say."""
+    if getattr(error, "provider", None) is None:
+        return None
+    from pointsman.client import AsyncClient
+
+    with suppress(p.PointsmanError):
+        return AsyncClient().roster
+    return None
 
 
 def words_of(error: BaseException) -> str:
@@ -188,8 +200,13 @@ def _lines(
             yield str(cause)
         case _:
             pass
-    yield from getattr(error, "__notes__", ())
-    for label, text in _advice(explained, roster, means):
+    own = False
+    for said in getattr(error, "__notes__", ()):
+        label, colon, text = said.partition(": ")
+        advises = label in ("cause", "next") and bool(colon)
+        own = own or advises
+        yield f"{label + ':':<6} {text}" if advises else said
+    for label, text in () if own else _advice(explained, roster, means):  # Who raised it may know better.
         yield f"{label + ':' if label else '':<6} {text}"
 
 

@@ -27,6 +27,7 @@ from pointsman_openai import Quirks, session_of
 from .config import COLD_START, DEFAULT_MODEL, KNOWN, ModalConfig
 
 if TYPE_CHECKING:
+    from pointsman import CommandSpec
     from pointsman_openai import Session
 
 __all__ = ["SPEC", "ModalConfig"]
@@ -115,3 +116,12 @@ def pointsman_embed(connection: Connection[Any]) -> Embed:
 @hookimpl
 def pointsman_cost(connection: Connection[Any]) -> PriceAttempt:
     return connection.prices.cost  # By the token where the user says so, else by the second.
+
+
+@hookimpl
+def pointsman_commands() -> Sequence[CommandSpec]:
+    from pointsman import CommandSpec
+
+    return [
+        CommandSpec("modal", "Deploy a model to a GPU at Modal, and look after it.", f"{__name__}.cli.command:modal")
+    ]

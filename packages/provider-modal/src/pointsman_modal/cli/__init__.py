@@ -1,0 +1,1 @@
+"""The verb ``pointsman modal``, which ``pointsman-cli`` runs. It needs click: the extra ``cli`` brings it."""
