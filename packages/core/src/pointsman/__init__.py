@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from .policy import Candidate, Decision, Exclusion, History, Measured, Policy, PolicySpec, Score, Term, length_of
     from .refusing import refusal
     from .reply import Reply, StreamedReply, SyncStreamedReply
+    from .scaling import breakeven, machines_billed
     from .stores import StoreSpec
     from .sync import Client, chat
     from .telemetry import AttemptRecord, CallRecord, Sink
@@ -145,9 +146,11 @@ _LAZY = {
     "StreamedReply": "reply",
     "SyncStreamedReply": "reply",
     "Term": "policy",
+    "breakeven": "scaling",
     "chat": "sync",
     "hookimpl": "hookspecs",
     "length_of": "policy",
+    "machines_billed": "scaling",
     "map_events": "wrapping",
     "map_request": "wrapping",
     "open_ledger": "ledgers",
@@ -280,11 +283,13 @@ __all__ = [
     "Unknown",
     "Usage",
     "assistant",
+    "breakeven",
     "chat",
     "error_for_status",
     "floor_usage",
     "hookimpl",
     "length_of",
+    "machines_billed",
     "map_events",
     "map_request",
     "open_ledger",

@@ -78,8 +78,13 @@ def container_second(config: ModalConfig) -> Decimal | None:
     known = [price for price in gpus if price is not None]
     if not known or len(known) < len(gpus):
         return None
+    return second_with(min(known), config.cpu, config.memory_gib, config.region)
+
+
+def second_with(gpu: Decimal, cores: Decimal, gib: Decimal, regions: Sequence[str]) -> Decimal:
+    """USD for a second of a container that has GPUs of this price, and asks for so many cores and GiB of memory."""
     with localcontext(_DOWN):
-        return (min(known) + config.cpu * CORE + config.memory_gib * GIB) * region_times(config.region)
+        return (gpu + cores * CORE + gib * GIB) * region_times(regions)
 
 
 def price_of(config: ModalConfig) -> Price | None:

@@ -54,3 +54,6 @@ NARROW = frozenset(
 BROAD_TIMES, NARROW_TIMES = Decimal("1.5"), Decimal("1.75")
 """What a container costs that must be in a region; of several regions the cheapest counts (guide, "Region selection",
 2026-08-22; an older text says 1.25 and 2.5)."""
+
+VOLUME_GIB, VOLUME_FREE_GIB = Decimal("0.09"), Decimal(1024)
+"""A GiB of Volumes for a month, and how many of all that a workspace has are free (the same collection)."""
