@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from ..config import ModalConfig
 from ..deploy.money import Machines, Range, idle_per_month, most_per_hour, per_hour, per_month
@@ -15,9 +15,18 @@ from ..state import EXPECTED
 from .configured import said_before
 from .figures import plural, span
 
-SHOWN = {"model": "Model", "gpu": "GPU", "cpu": "CPU", "memory_gib": "Memory", "region": "Region"}
-SHOWN |= {"containers": "Containers", "scaledown_window": "Window", "context_tokens": "Context", "parallel": "At once"}
-"""What is shown of a plan, and how it is called there."""
+_SHOWN: Mapping[str, tuple[str, ...]] = {
+    "Model": ("model",),
+    "GPU": ("gpu",),
+    "CPU": ("cpu",),
+    "Memory": ("memory_gib",),
+    "Region": ("region",),
+    "Containers": ("min_containers", "max_containers"),
+    "Window": ("scaledown_window",),
+    "Context": ("context_tokens",),
+    "At once": ("parallel",),
+}
+"""What is shown of a plan, and of which fields it is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +64,8 @@ def changes(plan: Plan, before: ModalConfig | None) -> dict[str, tuple[Any, Any]
     """What will be otherwise than it was deployed before: field -> what it was, what it will be."""
     if before is None:
         return {}
-    old = Plan.model_construct(**Plan().model_dump() | Plan.model_validate(said_before(before)).model_dump())
-    new_values, old_values = plan.model_dump(), old.model_dump()
-    return {name: (old_values[name], value) for name, value in new_values.items() if old_values[name] != value}
+    old = Plan.of(said_before(before)).model_dump()
+    return {name: (old[name], value) for name, value in plan.model_dump().items() if old[name] != value}
 
 
 def rows(
@@ -65,13 +73,11 @@ def rows(
 ) -> Iterator[tuple[str, str]]:
     """Labels, and what they stand for."""
     yield "App", f"{plan.name}, in {f'the environment {environment}' if environment else 'the default environment'}"
-    were = {name: old for name, (old, _) in changes(plan, before).items()}
-    for name, label in SHOWN.items():
-        was = ""
-        if set(were) & ({name} if name != "containers" else {"min_containers", "max_containers"}):
-            assert before is not None
-            was = f"   (was {_value(Plan.model_validate(said_before(before)), name)})"
-        yield label, f"{_value(plan, name)}{was}"
+    old = None if before is None else Plan.of(said_before(before))
+    changed = changes(plan, before).keys()
+    for label, fields in _SHOWN.items():
+        was = f"   (was {_words(old, label)})" if old and not changed.isdisjoint(fields) else ""
+        yield label, f"{_words(plan, label)}{was}"
     yield from costs(plan, traffic)
     for warning in plan.warnings():
         yield "Note", warning
@@ -123,33 +129,33 @@ def gpus_told(gpus: tuple[str, ...]) -> str:
     return ", else ".join(gpus) or "none: it runs on the CPU"
 
 
-def _value(plan: Plan, name: str) -> str:
-    match name:
-        case "gpu":
+def _words(plan: Plan, label: str) -> str:
+    match label:
+        case "GPU":
             return gpus_told(plan.gpu)
-        case "cpu":
-            return plural_of(plan.cpu, "core")
-        case "memory_gib":
+        case "CPU":
+            return f"{plan.cpu:g} core{'' if plan.cpu == 1 else 's'}"
+        case "Memory":
             return f"{plan.memory_gib.normalize():f} GiB"
-        case "region":
+        case "Region":
             return " or ".join(plan.region) or "anywhere"
-        case "containers":
+        case "Containers":
             return f"{plan.min_containers} to {plan.max_containers}"
-        case "scaledown_window":
+        case "Window":
             return f"{span(plan.scaledown_window)} without a request end a container"
-        case "context_tokens":
+        case "Context":
             return f"{plan.context_tokens:,} tokens for each request"
-        case "parallel":
+        case "At once":
             return f"{plural(plan.parallel, 'request')} in a container"
         case _:
-            return str(getattr(plan, name))
-
-
-def plural_of(count: float, noun: str) -> str:
-    return f"{count:g} {noun}{'' if count == 1 else 's'}"
+            return plan.model
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value) if value == int(value) else float(value)
-    return list(value) if isinstance(value, tuple) else value
+    match value:
+        case Decimal():
+            return int(value) if value == int(value) else float(value)
+        case tuple():
+            return list(cast("tuple[str, ...]", value))
+        case _:
+            return value

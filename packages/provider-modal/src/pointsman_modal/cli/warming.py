@@ -116,8 +116,8 @@ def _set_back(place: Place, config: ModalConfig) -> None:
         except PointsmanError as error:
             hour = per_hour(machines_of(config))
             message = (
-                f"THE CONTAINER IS STILL KEPT, AND BILLED, AT {hour} AN HOUR: the autoscaler of {place} could not be set "
-                f"back: {error.message}"
+                f"THE CONTAINER IS STILL KEPT, AND BILLED, AT {hour} AN HOUR: the autoscaler of {place} could not be "
+                f"set back: {error.message}"
             )
             failure = Unavailable(message)
             raise advised(failure, "pointsman modal warm --keep 0; or set it on https://modal.com/apps") from error

@@ -78,12 +78,14 @@ def client() -> Any:
         raise advised(ConfigError(f"Modal's settings cannot be used: {error}"), SET_UP) from None
 
 
-def asked(what: str, call: Callable[[], T], place: Place | None = None, *, within: float = ANSWERS_WITHIN) -> T:
+def asked(what: str, call: Callable[[], T], place: Place | None = None, *, within: float | None = None) -> T:
     """What `call` returns, which asks the control plane; `what` it is about goes to errors. Blocks.
 
     It runs in a thread of its own, so that its deadline holds whatever the SDK does, and that no event loop of the
-    caller is in its way. Raises what `translated` makes of its errors, and `Unavailable` after `within` seconds.
+    caller is in its way. Raises what `translated` makes of its errors, and `Unavailable` after `within` seconds, or
+    `ANSWERS_WITHIN`.
     """
+    within = ANSWERS_WITHIN if within is None else within
     outcome: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
 
     def run() -> None:
