@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from ..context import debug_option
+from .breakeven.options import amount, counts
 from .choice import conditions, dimensions, query, tags
 
 if TYPE_CHECKING:
@@ -37,6 +38,24 @@ def _choosing(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _comparing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of ``--breakeven``."""
+    for option in (
+        click.option("--seconds", metavar="S", callback=amount, help="That one keeps such a machine busy."),
+        click.option("--tokens", metavar="IN/OUT", callback=counts, help="Of one request, in place of the ledger's."),
+        click.option("--requests-per-day", metavar="N", callback=amount, help="In place of the ledger's."),
+        click.option("--against", multiple=True, metavar="PROVIDER/MODEL", help="Whose tokens; several."),
+        click.option("--target", multiple=True, metavar="PROVIDER/MODEL", help="Whose machines; several."),
+    ):
+        command = option(command)
+    return command
+
+
+COMPARING = {"target": "--target", "against": "--against", "requests_per_day": "--requests-per-day"} | {
+    name: f"--{name}" for name in ("tokens", "seconds")
+}
+
+
 @click.group(invoke_without_command=True)
 @click.option(
     "--by",
@@ -54,12 +73,21 @@ def _choosing(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="PROVIDER/MODEL",
     help="What the same tokens would have cost there; several.",
 )
+@click.option("--breakeven", is_flag=True, help="From when on a machine of your own is cheaper than tokens.")
+@_comparing
 @_ledger
 @_json
 @debug_option
 @click.pass_context
 def costs(
-    ctx: click.Context, /, by: tuple[str, ...], targets: tuple[str, ...], url: str | None, as_json: bool, **which: Any
+    ctx: click.Context,
+    /,
+    by: tuple[str, ...],
+    targets: tuple[str, ...],
+    breakeven: bool,
+    url: str | None,
+    as_json: bool,
+    **which: Any,
 ) -> None:
     """Show what calls cost: a picture on a terminal, a line for each model, and the total.
 
@@ -72,16 +100,27 @@ def costs(
       pointsman costs --since 2026-10 --until 2026-10 --by tag:team
       pointsman costs --by day --by provider --where task=code
       pointsman costs --since month --if sambanova/gpt-oss-120b
+      pointsman costs --breakeven --requests-per-day 500 --tokens 1500/400
       pointsman costs --json | jq -r .total.cost.usd
     """  # noqa: D301  (click wants the backspace)
+    asked = {name: which.pop(name) for name in COMPARING}
+    if ctx.invoked_subcommand is None and breakeven:
+        if by or targets:
+            raise click.UsageError(f"{'--by' if by else '--if'} says nothing beside --breakeven", ctx)
+        from .breakeven.report import Asked, report_breakeven
+
+        report_breakeven(url, query(**which), Asked(**asked), as_json=as_json)
+        return
     if ctx.invoked_subcommand is None:
+        if useless := next((COMPARING[name] for name, said in asked.items() if said not in (None, ())), None):
+            raise click.UsageError(f"{useless} says something only beside --breakeven", ctx)
         from .report import report_costs
 
         report_costs(url, query(**which), by, targets, as_json=as_json)
         return
     said = [param for param in ctx.params if ctx.get_parameter_source(param) is not click.core.ParameterSource.DEFAULT]
     if said:
-        option = {"as_json": "--json", "url": "--ledger", "targets": "--if"}.get(said[0], f"--{said[0]}")
+        option = {"as_json": "--json", "url": "--ledger", "targets": "--if", **COMPARING}.get(said[0], f"--{said[0]}")
         raise click.UsageError(f"{option} stands after {ctx.invoked_subcommand}, or not at all", ctx)
 
 

@@ -89,7 +89,7 @@ def compare(ledger: Ledger, query: LedgerQuery, others: Sequence[Elsewhere]) -> 
     """
     where = {"outcome": "finished", "operation": "chat", **query.where}
     for row in ledger.rows("attempts", replace(query, where=where)) if others else ():
-        usage, paid = _usage(row), _cost(row)
+        usage, paid = counted_usage(row), _cost(row)
         for one in others:
             if usage is None:
                 one.left_out += 1
@@ -99,8 +99,8 @@ def compare(ledger: Ledger, query: LedgerQuery, others: Sequence[Elsewhere]) -> 
                 one.paid += paid
 
 
-def _usage(row: Mapping[str, Any]) -> Usage | None:
-    """The tokens of an exported row, as its vendor has counted them."""
+def counted_usage(row: Mapping[str, Any]) -> Usage | None:
+    """The tokens of an exported row, as its vendor has counted them; None where nobody has."""
     if row["input_tokens"] is None or row["estimated"]:  # A floor of ours: what it would cost is anybody's guess.
         return None
     return Usage(

@@ -1,0 +1,1 @@
+"""When a machine of one's own is cheaper: `pointsman costs --breakeven`."""
