@@ -47,6 +47,10 @@ def test_a_gpu_whose_price_nobody_knows_makes_all_of_it_unknown() -> None:
         assert str(amount) == "unknown"
 
 
+def test_without_a_gpu_it_costs_what_cpu_and_memory_do() -> None:
+    assert usd(per_hour(replace(ONE, gpus=[]))) == (Decimal("0.00004396") * 3600,) * 2
+
+
 def test_nothing_is_billed_while_nobody_asks_unless_some_always_run() -> None:
     assert str(per_month(ONE, 0, 5)) == str(idle_per_month(ONE)) == "$0.00"
     kept = replace(ONE, gpus=["L4"], least=2, most=3)

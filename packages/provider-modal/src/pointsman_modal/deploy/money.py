@@ -49,7 +49,7 @@ class Machines:
     """What of a deployment is billed."""
 
     gpus: Sequence[str]
-    """In order: the first that is free is taken."""
+    """In order: the first that is free is taken. None: a model on the CPU."""
     cores: Decimal
     gib: Decimal
     """Of memory that a container asks for."""
@@ -68,11 +68,9 @@ class Machines:
     @property
     def second(self) -> Range:
         """Of one container. Raises `ValueError` for a GPU or a region that Modal does not have."""
-        found = [gpu_price(name) for name in self.gpus]
-        known = [second_with(gpu, self.cores, self.gib, self.regions) for gpu in found if gpu is not None]
-        if not known or len(known) < len(found):
-            return Range(None, None)
-        return Range(min(known), max(known))
+        gpus = [gpu_price(name) for name in self.gpus] or [Decimal(0)]
+        known = [second_with(gpu, self.cores, self.gib, self.regions) for gpu in gpus if gpu is not None]
+        return Range(min(known), max(known)) if len(known) == len(gpus) else Range(None, None)
 
 
 def per_hour(machines: Machines) -> Range:
