@@ -41,11 +41,28 @@ def _choosing(command: Callable[..., Any]) -> Callable[..., Any]:
 def _comparing(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of ``--breakeven``."""
     for option in (
-        click.option("--seconds", metavar="S", callback=amount, help="That one keeps such a machine busy."),
+        click.option(
+            "--seconds",
+            metavar="S",
+            callback=amount,
+            help="That a request keeps one busy, in place of what was measured.",
+        ),
         click.option("--tokens", metavar="IN/OUT", callback=counts, help="Of one request, in place of the ledger's."),
-        click.option("--requests-per-day", metavar="N", callback=amount, help="In place of the ledger's."),
-        click.option("--against", multiple=True, metavar="PROVIDER/MODEL", help="Whose tokens; several."),
-        click.option("--target", multiple=True, metavar="PROVIDER/MODEL", help="Whose machines; several."),
+        click.option(
+            "--requests-per-day", metavar="N", callback=amount, help="That are asked, in place of the ledger's."
+        ),
+        click.option(
+            "--against",
+            multiple=True,
+            metavar="PROVIDER/MODEL",
+            help="Whose tokens; several.  [default: what vendors suggest]",
+        ),
+        click.option(
+            "--target",
+            multiple=True,
+            metavar="PROVIDER/MODEL",
+            help="Whose machines; several.  [default: all that are set up]",
+        ),
     ):
         command = option(command)
     return command
@@ -73,7 +90,11 @@ COMPARING = {"target": "--target", "against": "--against", "requests_per_day": "
     metavar="PROVIDER/MODEL",
     help="What the same tokens would have cost there; several.",
 )
-@click.option("--breakeven", is_flag=True, help="From when on a machine of your own is cheaper than tokens.")
+@click.option(
+    "--breakeven",
+    is_flag=True,
+    help="From when on a machine of your own that scales to zero is cheaper than tokens; the next five are for it.",
+)
 @_comparing
 @_ledger
 @_json

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from pointsman import AtLeast, ConfigError, Cost, PluginError, Price, ScaleToZero, Target, Unknown
+from pointsman import AtLeast, ConfigError, Cost, Exact, PluginError, Price, ScaleToZero, Target, Unknown
 from pointsman.scaling import breakeven, breakeven_always_on, capacity, dollars, machines_billed, starts
 
 from ...models.facts import by_token
@@ -60,7 +60,9 @@ class Machine:
     def lasting(self, seconds: float, machines: float = 1) -> Cost:
         """What so many machines cost over so many seconds. At least: a package says the least of a second."""
         usd = dollars(self.scaling, machines, seconds)
-        return Unknown if usd is None else rounded(AtLeast(usd))
+        if usd is None:
+            return Unknown
+        return rounded(AtLeast(usd)) if usd else Exact(0)
 
     def always_on(self) -> Cost:
         """A month of this traffic on machines that never go."""

@@ -70,8 +70,7 @@ def _about(machine: Machine) -> list[str]:
 
 def _beside(machine: Machine, vendor: Vendor) -> str:
     if vendor.request == Unknown:
-        why = "nobody knows a price of it" if vendor.price is None else "no answer has counted tokens"
-        return f"its cost is unknown, as {why}; so is from when on the machine is cheaper."
+        return "its cost is unknown, as nobody knows a price of it; so is from when on the machine is cheaper."
     said = f"{_usd(vendor.request)} a request, {_usd(vendor.month(machine.traffic))} a month."
     found = machine.against(vendor)
     if found is None:

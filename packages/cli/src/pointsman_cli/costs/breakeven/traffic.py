@@ -103,7 +103,8 @@ def observed(
 
 def rounded(cost: Cost) -> Cost:
     """To what a ledger counts in."""
-    return dollars(*picodollars(cost))
+    pico, exact = picodollars(cost)
+    return dollars(pico, bool(exact))
 
 
 def _add(costs: dict[Target, Cost], prices: Mapping[Target, Price | None], usage: Usage) -> None:
