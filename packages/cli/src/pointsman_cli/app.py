@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 GROUP = "pointsman.commands"
 
 VERBS = {
+    "batch": ("Ask every line of a file, and resume after a crash.", "pointsman_cli.batch.command:batch"),
     "chat": ("Stream an answer.", "pointsman_cli.chat.command:chat"),
     "completion": (
         "Complete verbs, providers and models with the Tab key.",

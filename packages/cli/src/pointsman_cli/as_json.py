@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Cost,
         Decision,
         PointsmanError,
+        Reply,
         Score,
         ServerTimings,
         StreamedReply,
@@ -137,7 +138,7 @@ def attempt(value: AttemptRecord, began: float) -> Json:
     }
 
 
-def reply(value: StreamedReply, failure: Json | None = None) -> Json:
+def reply(value: StreamedReply | Reply, failure: Json | None = None) -> Json:
     """An answer, whole or not: ``error`` is null if it is whole, else ``text`` is what had arrived."""
     attempts = value.attempts
     began = attempts[0].started if attempts else 0.0

@@ -26,6 +26,7 @@ from .engine.roster import Roster
 from .engine.runner import Call
 from .engine.terms import Leg, Limits, OnBreak
 from .errors import ConfigError, InvalidRequest, PointsmanError
+from .fanning import FanAnswer
 from .ledger import Ledger
 from .ledger.bookkeeper import Bookkeeper
 from .plugins import HookCallables, Plugins
@@ -34,6 +35,7 @@ from .provider import Embeddings
 from .recording import Recorder
 from .remembering import Memory
 from .reply import Reply, StreamedReply, SyncStreamedReply, UnopenedStream
+from .telemetry import CallRecord
 from .types import ChatRequest, Message, Priority, Target, Tool
 
 Prompt: TypeAlias = str | Sequence[Message] | ChatRequest
@@ -216,6 +218,18 @@ class AsyncClient:
         if not isinstance(call_id, str):
             raise InvalidRequest(f"what is rated is a reply, or the id of its call, not {reply!r}")
         await self._memory.rate(call_id, float(score))
+
+    def record(self, request: ChatRequest, target: Target, answer: FanAnswer) -> CallRecord:
+        """Write down a call that a provider's `FanOut` has made. Sinks and the ledger take it like one of this
+        client's, with one attempt at `target`, which ended just now and took `answer.seconds`; a policy hears of it
+        through the ledger, as of calls of other processes. Keys are taken out of the answer's error, in place. Returns at once.
+        """
+        self._open_connections()
+        if answer.error is not None:
+            self._roster.redactor.error(answer.error)
+        call_id = uuid.uuid4().hex
+        self._recorder.begin(call_id)
+        return self._recorder.elsewhere(call_id, request, target, answer, self._clock(), time.time())
 
     async def connect(self, provider: str) -> HookCallables:
         """What an open provider can do, wrappers included: its health, its models; and its session, for what no hook

@@ -12,12 +12,13 @@ import anyio.to_thread
 
 from .engine.embedding import Embedding
 from .engine.runner import Call
+from .fanning import FanAnswer
 from .ledger import LedgerEntry
 from .ledger.bookkeeper import Bookkeeper
 from .policy import Decision
 from .reply import StreamedReply
 from .telemetry import AttemptRecord, CallRecord, Outcome, Sink
-from .types import Cost, Message
+from .types import ChatRequest, Cost, Message, Target, Timings
 
 log = logging.getLogger("pointsman")
 
@@ -112,6 +113,42 @@ class Recorder:
             usage=attempt.usage,
         )
         self._send(record, lambda: ("\n\n".join(one.request.texts), None))
+
+    def elsewhere(
+        self, call_id: str, request: ChatRequest, target: Target, answer: FanAnswer, now: float, at: float
+    ) -> CallRecord:
+        """Record a call that ended `now`, at `at` seconds since 1970, on machines that only its provider sees."""
+        error, began = answer.error, now - answer.seconds
+        outcome: Outcome = "finished" if error is None else "failed"
+        attempt = AttemptRecord(
+            call_id=call_id,
+            attempt=1,
+            target=target,
+            outcome=outcome,
+            started=began,
+            first_output=None,
+            ended=now,
+            error=None if error is None else f"{type(error).__name__}: {error}",
+            usage=answer.usage,
+            cost=answer.cost,
+        )
+        record = CallRecord(
+            call_id=call_id,
+            decision=Decision(policy="pinned", order=(target,), reason="the caller named the machines"),
+            outcome=outcome,
+            attempts=(attempt,),
+            timings=Timings(e2e=answer.seconds),
+            cost=answer.cost,
+            tags=request.tags,
+            at=at - answer.seconds,
+            started=began,
+            task=request.task,
+            target=None if error else target,
+            finish_reason=None if error else answer.finish_reason,
+            usage=None if error else answer.usage,
+        )
+        self._send(record, lambda: (_script(request.messages), None if error else answer.text))
+        return record
 
     @property
     def book(self) -> Bookkeeper | None:

@@ -51,7 +51,7 @@ def read_schema(given: str) -> dict[str, Any]:
     if not isinstance(schema, dict):
         raise click.UsageError(f'{what}: a JSON Schema is an object, such as {{"type": "object"}}')
     read = cast(dict[str, Any], schema)
-    if why := _fault(read):
+    if why := fault(read):
         raise click.UsageError(f"{what}: {why}")
     return read
 
@@ -80,7 +80,7 @@ def misfit(text: str, schema: Mapping[str, Any]) -> str | None:
     return None if found is None else f"{found.json_path}: {_said(found)}"
 
 
-def _fault(schema: dict[str, Any]) -> str | None:
+def fault(schema: dict[str, Any]) -> str | None:
     """What is wrong with a schema, and where in it."""
     named = schema.get("$schema", "")
     if not isinstance(named, str) or _validator(schema, None if named else _LATEST) is None:

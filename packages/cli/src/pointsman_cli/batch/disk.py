@@ -1,0 +1,110 @@
+"""The files of a batch on a real disk. Data and names are synced: a power cut leaves what was promised."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+_sync = getattr(os, "fdatasync", os.fsync)  # Which spares the time of the last change, where there is one.
+
+
+class DiskFile:
+    """An open file; see `log.File`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        self.size = os.fstat(self._handle).st_size
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        offset = 0
+        with open(os.dup(self._handle), "rb") as file:
+            file.seek(0)
+            for line in file:
+                yield offset, line
+                offset += len(line)
+
+    def at(self, offset: int) -> bytes:
+        with open(os.dup(self._handle), "rb") as file:
+            file.seek(offset)
+            return file.readline()
+
+    def append(self, data: bytes) -> None:
+        os.lseek(self._handle, self.size, os.SEEK_SET)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._handle, rest) :]
+        self.size += len(data)
+
+    def cut(self, size: int) -> None:
+        self.size = size
+        os.ftruncate(self._handle, size)
+        os.fsync(self._handle)
+
+    def sync(self) -> None:
+        _sync(self._handle)
+
+    def hold(self) -> bool:
+        """Keep other processes from holding it, where the system can; False if one does."""
+        try:
+            import fcntl
+        except ImportError:
+            return True
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # A file system without locks: nobody can be kept away.
+            return True
+        return True
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+class DiskFolder:
+    """See `log.Folder`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def has(self, name: str) -> bool:
+        return (self._path / name).exists()
+
+    def open(self, name: str) -> DiskFile:
+        there = self.has(name)
+        file = DiskFile(self._path / name)
+        if not there:
+            self._sync()
+        return file
+
+    def rename(self, name: str, to: str) -> None:
+        with suppress(FileNotFoundError):
+            os.chmod(self._path / name, stat.S_IMODE(os.stat(self._path / to).st_mode))
+        os.replace(self._path / name, self._path / to)
+        self._sync()
+
+    def _sync(self) -> None:
+        try:
+            handle = os.open(self._path, os.O_RDONLY)
+        except OSError:  # Windows opens no folder, and does not need it.
+            return
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def place_of(output: str) -> tuple[DiskFolder, str]:
+    """Where the output is: what a link leads to. Raises `click.UsageError` if no file can be there."""
+    path = Path(os.path.realpath(Path(output).expanduser()))
+    if not path.parent.is_dir():
+        raise click.UsageError(f"--output {output}: there is no folder {path.parent}; make it, or name another")
+    if path.exists() and not path.is_file():
+        raise click.UsageError(f"--output {output}: that is no file, and a batch goes on from its file; name one")
+    return DiskFolder(path.parent), path.name

@@ -1,0 +1,108 @@
+"""Lines, sent through the client: so many at once, each marked before and answered once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import anyio
+
+from pointsman import AllTargetsFailed, AsyncClient, ChatRequest, PointsmanError, Reply
+from pointsman.client import Options
+
+from .committing import Committer
+from .lines import Asked
+from .log import Log
+from .openai_form import WrongLine
+from .results import RESENT, cost_before, of_error, of_reply, of_wrong
+from .stopping import Stop
+
+MAX_WAIT = 60.0
+"""Seconds that a line may wait for a cooldown, where it does not say: nobody looks on."""
+
+Todo = Iterator[tuple[int, Asked | WrongLine]]
+"""Lines that have to be sent, in order; read as they are taken."""
+
+
+class Sender:
+    """Of one run."""
+
+    def __init__(self, client: AsyncClient, log: Log, committer: Committer, stop: Stop, todo: Todo) -> None:
+        self._client = client
+        self._log = log
+        self._committer = committer
+        self._stop = stop
+        self._todo = todo
+        self.sent = 0
+
+    async def run(self, at_once: int) -> None:
+        """Send all lines, until one of them, or somebody, says stop; what is in flight then is finished."""
+        async with anyio.create_task_group() as group:
+            for _ in range(at_once):
+                group.start_soon(self._work)
+
+    async def _work(self) -> None:
+        try:
+            while self._goes_on() and (taken := next(self._todo, None)) is not None:
+                number, asked = taken
+                if isinstance(asked, WrongLine):
+                    self._committer.keep(of_wrong(number, asked))
+                else:
+                    await self._send(number, asked)
+        except Exception as error:  # A full disk, a changed input, a bug: the others finish what they have begun.
+            self._stop.fail(error)
+
+    def _goes_on(self) -> bool:
+        self._stop.settled(self._log.progress.cost())
+        return self._stop.reason is None
+
+    async def _send(self, number: int, asked: Asked) -> None:
+        progress = self._log.progress
+        earlier, sent = self._log.before(number), progress.sent(number) + 1
+        await self._committer.mark(number, sent)
+        if not self._goes_on():
+            await self._committer.mark(number, sent - 1)
+            return
+        before = cost_before(progress, number, earlier)
+        self.sent += 1
+        try:
+            reply = await self._client.chat(tagged(asked, sent), **options_of(asked))
+        except PointsmanError as error:
+            if self._stop.failed(error):
+                self._committer.keep(of_error(number, asked.id, sent, before, error))
+            elif not error.attempts or is_unbegun(error):
+                await self._committer.mark(number, sent - 1)
+        else:
+            self._stop.answered()
+            self._committer.keep(of_reply(number, asked.id, sent, before, reply, misfit_of(asked, reply)))
+
+
+def tagged(asked: Asked, sent: int) -> ChatRequest:
+    """What is asked; a call that may be paid for another time has a tag that says so."""
+    if sent == 1:
+        return asked.request
+    return replace(asked.request, tags={**asked.request.tags, RESENT: str(sent)})
+
+
+def is_unbegun(error: BaseException) -> bool:
+    """Whether nobody has begun to do what was asked."""
+    if isinstance(error, AllTargetsFailed):
+        return all(map(is_unbegun, error.exceptions))
+    return isinstance(error, PointsmanError) and not error.begun
+
+
+def options_of(asked: Asked) -> Options:
+    """What a call is told besides the request."""
+    given: Mapping[str, Any] = {"max_wait": MAX_WAIT, **asked.options, "model": asked.model}
+    return cast(Options, given)
+
+
+def misfit_of(asked: Asked, reply: Reply) -> str | None:
+    """Why an answer is not what its schema asks for."""
+    schema = asked.request.response_schema
+    if schema is None:
+        return None
+    from ..chat.schema import misfit
+
+    return misfit(reply.text, schema)

@@ -1,0 +1,196 @@
+"""The file of questions: read once to check all of it, and once more, line by line, to send."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import sys
+from array import array
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO, NamedTuple, cast
+
+import click
+
+from .lines import Asked
+from .openai_form import WrongLine
+from .words import of
+
+LONGEST = 64 * 1024**2
+"""Bytes of a line; a request of more is taken by no vendor, and a file without line breaks must not fill the memory."""
+TOLD = 10
+"""Wrong lines that are told; the others are counted."""
+_BLOCK = 1024**2
+
+Read = Callable[[bytes], Asked]
+
+
+class Wrong(NamedTuple):
+    """A line that cannot be sent."""
+
+    line: int
+    error: WrongLine
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.error.why}\n  next:  {self.error.advice}"
+
+
+@dataclass(slots=True)
+class Checked:
+    """What the whole file came to."""
+
+    bytes: int = 0
+    sha256: str = ""
+    lines: int = 0
+    """Those that are not blank."""
+    last: int = 0
+    """The number of the last of them, from 1."""
+    wrong: int = 0
+    first_wrong: list[Wrong] = field(default_factory=list[Wrong])
+    again: dict[int, int] = field(default_factory=dict[int, int])
+    """Lines that have the id of an earlier one: which."""
+
+    def refuse(self, wrong: Wrong) -> None:
+        self.wrong += 1
+        if len(self.first_wrong) < TOLD:
+            self.first_wrong.append(wrong)
+
+
+class Changed(click.ClickException):
+    """Somebody has written into the input while it was read."""
+
+
+class Source:
+    """The input, open. `name` is what errors call it."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file = file
+        self.name = name
+        self._state = self._stat()
+
+    def lines(self, seen: Callable[[bytes], object] = len) -> Iterator[tuple[int, bytes | None]]:
+        """Each line that is not blank, with its number from 1; None for one that is too long. `seen` is handed all
+        that is read. Raises `Changed`.
+        """
+        self._file.seek(0)
+        number = 0
+        while line := self._file.readline(LONGEST + 1):
+            number += 1
+            seen(line)
+            if len(line) > LONGEST:
+                while line and not line.endswith(b"\n"):
+                    line = self._file.readline(_BLOCK)
+                    seen(line)
+                yield number, None
+                continue
+            if self._stat() != self._state:
+                raise Changed(f"{self.name} has changed while it was read\n  next:  leave it alone, and begin anew")
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if not line.isspace() and line:
+                yield number, line
+
+    def check(self, read: Read) -> Checked:
+        """Read all of it, and keep nothing but numbers: eight bytes for each id."""
+        found, digest = Checked(bytes=self._state[0]), hashlib.sha256()
+        hashes = array("Q")
+        for number, line in self.lines(digest.update):
+            found.lines, found.last = found.lines + 1, number
+            try:
+                id_ = attempt(read, line).id
+            except WrongLine as error:
+                found.refuse(Wrong(number, error))
+                id_ = error.id
+            if id_ is not None:
+                hashes.append(_hash(id_))
+        found.sha256 = digest.hexdigest()
+        self._find_twins(read, found, hashes)
+        return found
+
+    def _find_twins(self, read: Read, found: Checked, hashes: array[int]) -> None:
+        """Lines with an id that an earlier one has; the file is read again only if two seem to have the same."""
+        ordered = sorted(hashes)
+        twins = {one for one, other in pairwise(ordered) if one == other}
+        first: dict[str, int] = {}
+        for number, line in self.lines() if twins else ():
+            try:
+                id_ = attempt(read, line).id
+            except WrongLine as error:
+                id_ = error.id
+            if id_ is None or _hash(id_) not in twins:
+                continue
+            if (earlier := first.setdefault(json.dumps(id_), number)) != number:
+                found.again[number] = earlier
+                found.refuse(Wrong(number, twin(id_, earlier)))
+        found.first_wrong.sort()
+
+    def _stat(self) -> tuple[int, int]:
+        found = os.fstat(self._file.fileno())
+        return found.st_size, found.st_mtime_ns
+
+
+def attempt(read: Read, line: bytes | None) -> Asked:
+    """`read`, also of a line that is too long. Raises `WrongLine`."""
+    if line is None:
+        raise WrongLine(f"it is longer than {LONGEST // 1024**2} MiB", "take the line out, or ask for less at once")
+    return read(line)
+
+
+def twin(id_: str | int | None, earlier: int) -> WrongLine:
+    """Why a line with the id of an earlier one is wrong."""
+    wrong = WrongLine(f"its id {json.dumps(id_)[:60]} is that of line {earlier}", "an id names one line")
+    wrong.id = id_
+    return wrong
+
+
+@contextmanager
+def opened(given: str, folder: Path) -> Generator[Source]:
+    """The file at the path `given`, ``-`` for stdin. What can be read but once is kept in `folder` meanwhile, without
+    a name.
+
+    Raises `click.UsageError` for what cannot be read.
+    """
+    with nullcontext(sys.stdin.buffer) if given == "-" else _file(given) as file:
+        if given != "-" and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            yield Source(file, given)
+            return
+        with TemporaryFile(dir=folder) as kept:
+            while block := file.read(_BLOCK):
+                kept.write(block)
+            kept.flush()
+            yield Source(cast(BinaryIO, kept), "stdin" if given == "-" else given)
+
+
+def _file(given: str) -> BinaryIO:
+    try:
+        return Path(given).expanduser().open("rb")
+    except IsADirectoryError:
+        why = "is a folder"
+    except FileNotFoundError:
+        why = "is not there"
+    except (OSError, ValueError) as error:
+        why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    raise click.UsageError(f"{given} {why}: name a file of JSON lines, or - for stdin")
+
+
+def _hash(id_: str | int) -> int:
+    return int.from_bytes(hashlib.blake2b(json.dumps(id_).encode(), digest_size=8).digest())
+
+
+def told(found: Checked, name: str) -> str:
+    """What is wrong with the lines of `name`, for a person."""
+    more = found.wrong - len(found.first_wrong)
+    return "\n".join(
+        [
+            f"{of(found.wrong, 'line')} of {name} cannot be sent, so nothing was:",
+            *(str(one) for one in found.first_wrong),
+            *([f"and {more:,} more"] if more else []),
+            "--skip-invalid leaves them unsent, each with its error as its result, and sends the others",
+        ]
+    )
