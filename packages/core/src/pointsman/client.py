@@ -222,7 +222,8 @@ class AsyncClient:
     def record(self, request: ChatRequest, target: Target, answer: FanAnswer) -> CallRecord:
         """Write down a call that a provider's `FanOut` has made. Sinks and the ledger take it like one of this
         client's, with one attempt at `target`, which ended just now and took `answer.seconds`; a policy hears of it
-        through the ledger, as of calls of other processes. Keys are taken out of the answer's error, in place. Returns at once.
+        through the ledger, as of calls of other processes. Keys are taken out of the answer's error, in place. It
+        returns at once.
         """
         self._open_connections()
         if answer.error is not None:

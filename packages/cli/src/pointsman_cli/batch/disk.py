@@ -77,10 +77,8 @@ class DiskFolder:
         return (self._path / name).exists()
 
     def open(self, name: str) -> DiskFile:
-        there = self.has(name)
         file = DiskFile(self._path / name)
-        if not there:
-            self._sync()
+        self._sync()  # Also if it was there: who made it may have been killed before this.
         return file
 
     def rename(self, name: str, to: str) -> None:

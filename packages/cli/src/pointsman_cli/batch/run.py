@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import click
 
-from pointsman import AsyncClient
+from pointsman import AsyncClient, FanOut
 from pointsman.engine.roster import Roster
 
 from ..context import debugging, remember
@@ -26,6 +26,7 @@ from ..terminal import note
 from .committing import Committer
 from .disk import DiskFolder, place_of
 from .estimate import Estimator
+from .fanning import FanSender, Requests, fan_out_of
 from .lines import Asked
 from .log import JOURNAL, Log
 from .progress import Progress
@@ -66,6 +67,7 @@ def run_batch(job: Job) -> Exit:
     client = AsyncClient()
     remember(client, {"model": job.defaults.get("model", "")})
     warn_of_unread(client.roster)
+    fan_out = fan_out_of(client.roster, job.on) if job.on else None
     folder, name = place_of(job.output)
     with opened(job.file, Path(job.output).expanduser().absolute().parent) as source:
         read = Reader(client.roster, job.defaults, job.on)
@@ -77,7 +79,7 @@ def run_batch(job: Job) -> Exit:
         with _log(job, folder, name, checked) as log:
             if job.dry_run:
                 return _count(job, client.roster, source, checked, read, log.progress)
-            return _send(job, client, source, checked, read, log)
+            return _send(job, client, source, checked, read, log, fan_out)
 
 
 @contextmanager
@@ -100,7 +102,9 @@ def _log(job: Job, folder: DiskFolder, name: str, checked: Checked) -> Generator
         yield log
 
 
-def _send(job: Job, client: AsyncClient, source: Source, checked: Checked, read: Read, log: Log) -> Exit:
+def _send(
+    job: Job, client: AsyncClient, source: Source, checked: Checked, read: Read, log: Log, fan_out: FanOut | None
+) -> Exit:
     progress, began = log.progress, time.monotonic()
     stop = Stop(job.max_cost, job.concurrency)
     summary = Summary(
@@ -115,7 +119,7 @@ def _send(job: Job, client: AsyncClient, source: Source, checked: Checked, read:
     if summary.open or (job.retry_errors and progress.errors):
         lines = todo(source, checked, read, progress, retry_errors=job.retry_errors)
         screen = Screen(progress, checked.lines, progress.results)
-        summary.sent = anyio.run(_drive, job, client, log, stop, lines, screen)
+        summary.sent = anyio.run(_drive, job, client, log, stop, lines, screen, fan_out)
         summary.seconds = time.monotonic() - began
     if not summary.open:
         try:
@@ -130,13 +134,19 @@ def _send(job: Job, client: AsyncClient, source: Source, checked: Checked, read:
     return summary.code
 
 
-async def _drive(job: Job, client: AsyncClient, log: Log, stop: Stop, lines: Todo, screen: Screen) -> int:
+async def _drive(
+    job: Job, client: AsyncClient, log: Log, stop: Stop, lines: Todo, screen: Screen, fan_out: FanOut | None
+) -> int:
     """Send `lines`; how many were sent."""
     committer = Committer(log)
     async with client, anyio.create_task_group() as group:
         group.start_soon(committer.run)
         group.start_soon(screen.run)
-        sender = Sender(client, log, committer, stop, lines)
+        sender: Sender | FanSender
+        if fan_out is None:
+            sender = Sender(client, log, committer, stop, lines)
+        else:
+            sender = FanSender(client, committer, stop, Requests(log, stop, lines), job.on or "", fan_out)
         with anyio.CancelScope() as sending:
             group.start_soon(heed, stop, sending)
             await sender.run(job.concurrency)

@@ -1,0 +1,204 @@
+"""Lines, answered on machines that a provider starts for them (`--on`), beside the event loop: its `FanOut` blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, NamedTuple, Self, cast
+
+import anyio
+import click
+
+from pointsman import (
+    AsyncClient,
+    CallRecord,
+    ChatRequest,
+    Cost,
+    FanAnswer,
+    FanOut,
+    PluginError,
+    PointsmanError,
+    Reply,
+    Target,
+)
+from pointsman.asking import schema_reader
+from pointsman.engine.roster import Roster
+
+from .committing import Committer
+from .lines import Asked
+from .log import Log
+from .openai_form import WrongLine
+from .results import cost_before, of_error, of_reply, of_wrong
+from .sending import Todo, misfit_of, tagged
+from .stopping import Stop
+
+
+def fan_out_of(roster: Roster, name: str) -> FanOut:
+    """What puts the machines of the provider `name` to work. Raises `click.UsageError` if nothing does."""
+    spec = roster.declared(name).spec
+    if spec.fan_out is None:
+        able = ", ".join(_able(roster)) or "none that is installed"
+        raise click.UsageError(f"--on {name}: {name} has no machines to put to work; providers that have: {able}")
+    if wrappers := [one for one, _ in roster.plugins.wrappers(roster.settings.plugins.wrappers)]:
+        raise click.UsageError(
+            f"--on {name}: what goes that way does not pass the wrappers, and {', '.join(wrappers)} would not see it; "
+            "leave --on out, or disable them in [plugins] disable"
+        )
+    module, _, attribute = spec.fan_out.partition(":")
+    try:
+        return cast(FanOut, getattr(import_module(module), attribute))
+    except ImportError as error:
+        lacks = f"{error}; {spec.help}" if spec.help else str(error)
+        raise PluginError(f"its machines cannot be put to work: {lacks}", plugin=name) from error
+
+
+def _able(roster: Roster) -> Iterator[str]:
+    for name in roster.names:
+        try:
+            if roster.declared(name).spec.fan_out is not None:
+                yield name
+        except PointsmanError:
+            continue
+
+
+class Flying(NamedTuple):
+    """A line that the machines have taken."""
+
+    asked: Asked
+    request: ChatRequest
+    sent: int
+    before: Cost
+
+
+class Requests:
+    """What the machines take, as they get free, in whichever thread: each is marked before it is handed over."""
+
+    def __init__(self, log: Log, stop: Stop, todo: Todo) -> None:
+        self._log = log
+        self._stop = stop
+        self._todo = todo
+        self._lock = threading.Lock()
+        self.flying: dict[int, Flying] = {}
+        self.sent = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> tuple[int, ChatRequest]:
+        with self._lock:
+            try:
+                while self._goes_on():
+                    number, asked = next(self._todo)
+                    if isinstance(asked, WrongLine):
+                        self._log.commit([], [of_wrong(number, asked)])
+                    else:
+                        return number, self._taken(number, asked)
+            except StopIteration:
+                pass
+            except Exception as error:  # A full disk, a changed input: what is out is waited for.
+                self._stop.fail(error)
+            raise StopIteration
+
+    def _taken(self, number: int, asked: Asked) -> ChatRequest:
+        progress = self._log.progress
+        earlier, sent = self._log.before(number), progress.sent(number) + 1
+        self._log.commit([(number, sent)], [])
+        request = tagged(asked, sent).for_model(asked.targets[0].model)
+        self.flying[number] = Flying(asked, request, sent, cost_before(progress, number, earlier))
+        self.sent += 1
+        return request
+
+    def _goes_on(self) -> bool:
+        self._stop.settled(self._log.progress.cost())
+        return self._stop.reason is None
+
+
+@dataclass(slots=True)
+class FanSender:
+    """Of one run; see `sending.Sender`."""
+
+    client: AsyncClient
+    committer: Committer
+    stop: Stop
+    requests: Requests
+    name: str
+    fan_out: FanOut
+
+    @property
+    def sent(self) -> int:
+        return self.requests.sent
+
+    async def run(self, at_once: int) -> None:
+        """Send all lines, until somebody says stop. Who is cancelled here leaves the thread to itself."""
+        loop, arrived = asyncio.get_running_loop(), list[FanAnswer | None]()
+        wanted = anyio.Event()
+
+        def take(answer: FanAnswer | None) -> None:
+            arrived.append(answer)
+            wanted.set()
+
+        def work() -> None:
+            config: Any = self.client.roster.configured(self.name).config
+            try:
+                with self.fan_out(config, self.name, self.requests, at_once=at_once) as answers:
+                    for answer in answers:
+                        loop.call_soon_threadsafe(take, answer)
+            except Exception as error:
+                self.stop.fail(error)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(take, None)
+
+        thread = threading.Thread(target=work, name=f"pointsman batch --on {self.name}", daemon=True)
+        thread.start()
+        while True:
+            await wanted.wait()
+            wanted = anyio.Event()
+            while arrived:
+                if (answer := arrived.pop(0)) is None:
+                    thread.join()
+                    self._check_all_answered()
+                    return
+                self._settle(answer)
+
+    def _settle(self, answer: FanAnswer) -> None:
+        number = answer.number
+        flying = self.requests.flying.pop(number, None)
+        if flying is None:
+            self.stop.fail(PluginError(f"it answered what it was not asked, or twice: {number}", plugin=self.name))
+            return
+        target = flying.asked.targets[0]
+        record, error = self.client.record(flying.request, target, answer), answer.error
+        id_, sent, before = flying.asked.id, flying.sent, flying.before
+        if error is None:
+            self.stop.answered()
+            reply = _reply(flying.request, target, answer, record)
+            self.committer.keep(of_reply(number, id_, sent, before, reply, misfit_of(flying.asked, reply)))
+            return
+        error.attempts = record.attempts
+        if self.stop.failed(error):
+            self.committer.keep(of_error(number, id_, sent, before, error))
+
+    def _check_all_answered(self) -> None:
+        if self.requests.flying and self.stop.reason is None:
+            lacking = len(self.requests.flying)
+            self.stop.fail(PluginError(f"it ended without an answer to {lacking} requests", plugin=self.name))
+
+
+def _reply(request: ChatRequest, target: Target, answer: FanAnswer, record: CallRecord) -> Reply:
+    return Reply(
+        text=answer.text,
+        reasoning=answer.reasoning,
+        tool_calls=answer.tool_calls,
+        finish_reason=answer.finish_reason,
+        target=target,
+        usage=answer.usage,
+        cost=record.cost,
+        timings=record.timings,
+        attempts=record.attempts,
+        decision=record.decision,
+        events=(),
+        _read_schema=schema_reader(request.response_schema),
+    )
