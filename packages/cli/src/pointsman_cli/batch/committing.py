@@ -32,6 +32,11 @@ class Committer:
         if self.error is not None:
             raise self.error
 
+    def unmark(self, line: int, sent: int) -> None:
+        """Write down, soon, that `line` was sent no more often than that: nobody had begun to answer it."""
+        self._marks.append((line, sent))
+        self._wanted.set()
+
     def keep(self, result: Result) -> None:
         """Write a result, soon."""
         self._results.append(result)

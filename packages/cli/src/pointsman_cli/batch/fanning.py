@@ -32,7 +32,7 @@ from .lines import Asked
 from .log import Log
 from .openai_form import WrongLine
 from .results import cost_before, of_error, of_reply, of_wrong
-from .sending import Todo, misfit_of, tagged
+from .sending import Todo, is_unbegun, misfit_of, tagged
 from .stopping import Stop
 
 
@@ -180,6 +180,8 @@ class FanSender:
         error.attempts = record.attempts
         if self.stop.failed(error):
             self.committer.keep(of_error(number, id_, sent, before, error))
+        elif is_unbegun(error):
+            self.committer.unmark(number, sent - 1)
 
     def _check_all_answered(self) -> None:
         if self.requests.flying and self.stop.reason is None:

@@ -93,8 +93,8 @@ def of_body(said: Mapping[str, Any]) -> dict[str, Any]:
     match body.get("response_format"):
         case None | {"type": "text"}:
             pass
-        case {"type": "json_schema", "json_schema": {"schema": dict(schema)}}:
-            options["response_schema"] = schema
+        case {"type": "json_schema", "json_schema": {"schema": dict()}} as wanted:
+            options["response_schema"] = wanted["json_schema"]["schema"]
         case {"type": "json_object"} as wanted:
             extra["response_format"] = wanted
         case _:
@@ -167,13 +167,10 @@ def as_tools(said: Any) -> tuple[Tool, ...]:
 def _tool(said: Any) -> Tool:
     match said:
         case {"type": "function", "function": {"name": str(name), **others}} if name:
-            match others:
-                case {"parameters": dict(parameters)}:
-                    return Tool(name, str(others.get("description") or ""), cast(dict[str, Any], parameters))
-                case _ if others.get("parameters") is None:
-                    return Tool(name, str(others.get("description") or ""))
-                case _:
-                    raise WrongLine(f"the parameters of the tool {name!r} are no JSON Schema", "correct them")
+            about, parameters = str(others.get("description") or ""), others.get("parameters")
+            if parameters is None:
+                return Tool(name, about)
+            return Tool(name, about, table(parameters, f"parameters of the tool {name!r}"))
         case _:
             raise WrongLine("a tool is no function with a name", 'write {"type": "function", "function": {...}}')
 

@@ -9,7 +9,7 @@ import json
 from array import array
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 
 from pointsman import Cost, Exact
 
@@ -54,7 +54,7 @@ def read_mark(data: bytes) -> tuple[int, int] | None:
     except ValueError:
         return None
     match said:
-        case {"line": line, "sent": sent} if data.endswith(b"\n") and _is_count(line) and _is_count(sent):
+        case {"line": int(line), "sent": int(sent)} if data.endswith(b"\n") and line > 0 and sent >= 0:
             return line, sent
         case _:
             return None
@@ -144,4 +144,4 @@ class Progress:
 
 
 def _is_count(value: object) -> TypeGuard[int]:
-    return type(value) is int and cast(int, value) >= 0
+    return type(value) is int and value >= 0

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,6 @@ import anyio
 import click
 
 from pointsman import AsyncClient, FanOut
-from pointsman.engine.roster import Roster
-
 from ..context import debugging, remember
 from ..exits import Exit
 from ..log import log_to_stderr
@@ -74,12 +72,11 @@ def run_batch(job: Job) -> Exit:
         checked = source.check(read)
         if checked.wrong and not job.skip_invalid:
             raise click.UsageError(told(checked, source.name))
+        run = Run(job=job, source=source, read=read, checked=checked, fan_out=fan_out)
         if job.dry_run and (job.restart or not folder.has(name + JOURNAL)):
-            return _count(job, client.roster, source, checked, read, Progress(checked.last))
+            return run.count(client, Progress(checked.last))
         with _log(job, folder, name, checked) as log:
-            if job.dry_run:
-                return _count(job, client.roster, source, checked, read, log.progress)
-            return _send(job, client, source, checked, read, log, fan_out)
+            return run.count(client, log.progress) if job.dry_run else run.send(client, log)
 
 
 @contextmanager
@@ -102,63 +99,86 @@ def _log(job: Job, folder: DiskFolder, name: str, checked: Checked) -> Generator
         yield log
 
 
-def _send(
-    job: Job, client: AsyncClient, source: Source, checked: Checked, read: Read, log: Log, fan_out: FanOut | None
-) -> Exit:
-    progress, began = log.progress, time.monotonic()
-    stop = Stop(job.max_cost, job.concurrency)
-    summary = Summary(
-        input=source.name,
-        output=job.output,
-        lines=checked.lines,
-        invalid=checked.wrong,
-        progress=progress,
-        stop=stop,
-        torn=log.torn,
-    )
-    if summary.open or (job.retry_errors and progress.errors):
-        lines = todo(source, checked, read, progress, retry_errors=job.retry_errors)
-        screen = Screen(progress, checked.lines, progress.results)
-        summary.sent = anyio.run(_drive, job, client, log, stop, lines, screen, fan_out)
-        summary.seconds = time.monotonic() - began
-    if not summary.open:
-        try:
-            log.finish()
-        except OSError as error:
-            stop.fail(error)
-    summary.show(as_object=job.as_json)
-    if isinstance(stop.error, OSError):
-        raise _unwritable(job, stop.error) from stop.error
-    if stop.error is not None:
-        raise stop.error
-    return summary.code
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """What is sent, and what has become of it."""
+
+    job: Job
+    source: Source
+    read: Read
+    checked: Checked
+    fan_out: FanOut | None
+    stop: Stop = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stop = Stop(self.job.max_cost, self.job.concurrency)
+
+    def count(self, client: AsyncClient, progress: Progress) -> Exit:
+        """Say what it may cost."""
+        estimator = Estimator(client.roster)
+        for _, asked in self._todo(progress):
+            if isinstance(asked, Asked):
+                estimator.add(asked)
+        summary = self._summary(progress)
+        summary.estimate = estimator.found
+        summary.show(as_object=self.job.as_json)
+        return summary.code
+
+    def send(self, client: AsyncClient, log: Log) -> Exit:
+        """Send what is open, and say what it came to. Raises what has stopped it."""
+        summary, began = self._summary(log.progress), time.monotonic()
+        summary.torn = log.torn
+        if summary.open or (self.job.retry_errors and log.progress.errors):
+            anyio.run(self._drive, client, log, summary)
+            summary.seconds = time.monotonic() - began
+        if not summary.open:
+            try:
+                log.finish()
+            except OSError as error:
+                self.stop.fail(error)
+        summary.show(as_object=self.job.as_json)
+        error = self.stop.error
+        if error is None or self.stop.reason == "interrupted":
+            return summary.code
+        raise _unwritable(self.job, error) if isinstance(error, OSError) else error
+
+    async def _drive(self, client: AsyncClient, log: Log, summary: Summary) -> None:
+        committer, lines = Committer(log), self._todo(log.progress)
+        screen = Screen(log.progress, self.checked.lines, log.progress.results)
+        async with client, anyio.create_task_group() as group:
+            group.start_soon(committer.run)
+            group.start_soon(screen.run)
+            sender: Sender | FanSender
+            if self.fan_out is None:
+                sender = Sender(client, log, committer, self.stop, lines)
+            else:
+                requests = Requests(log, self.stop, lines)
+                sender = FanSender(client, committer, self.stop, requests, self.job.on or "", self.fan_out)
+            with anyio.CancelScope() as sending:
+                group.start_soon(_heed, self.stop, sending)
+                await sender.run(self.job.concurrency)
+            try:
+                await committer.close()
+            except OSError as error:
+                self.stop.fail(error)
+            summary.sent = sender.sent
+            group.cancel_scope.cancel()
+
+    def _todo(self, progress: Progress) -> Todo:
+        return todo(self.source, self.checked, self.read, progress, retry_errors=self.job.retry_errors)
+
+    def _summary(self, progress: Progress) -> Summary:
+        return Summary(
+            input=self.source.name,
+            output=self.job.output,
+            lines=self.checked.lines,
+            invalid=self.checked.wrong,
+            progress=progress,
+            stop=self.stop,
+        )
 
 
-async def _drive(
-    job: Job, client: AsyncClient, log: Log, stop: Stop, lines: Todo, screen: Screen, fan_out: FanOut | None
-) -> int:
-    """Send `lines`; how many were sent."""
-    committer = Committer(log)
-    async with client, anyio.create_task_group() as group:
-        group.start_soon(committer.run)
-        group.start_soon(screen.run)
-        sender: Sender | FanSender
-        if fan_out is None:
-            sender = Sender(client, log, committer, stop, lines)
-        else:
-            sender = FanSender(client, committer, stop, Requests(log, stop, lines), job.on or "", fan_out)
-        with anyio.CancelScope() as sending:
-            group.start_soon(heed, stop, sending)
-            await sender.run(job.concurrency)
-        try:
-            await committer.close()
-        except OSError as error:
-            stop.fail(error)
-        group.cancel_scope.cancel()
-    return sender.sent
-
-
-async def heed(stop: Stop, sending: anyio.CancelScope) -> None:
+async def _heed(stop: Stop, sending: anyio.CancelScope) -> None:
     """Nothing new is sent after a Ctrl-C, and what is in flight has a little time; after another, none."""
     if threading.current_thread() is not threading.main_thread():
         return  # Where signals do not arrive.
@@ -170,25 +190,6 @@ async def heed(stop: Stop, sending: anyio.CancelScope) -> None:
                 stop.interrupt()
                 sending.deadline = anyio.current_time() + GRACE
                 note(f"Stopping: what is in flight has {GRACE:.0f} s to end. Ctrl-C again stops at once.")
-
-
-def _count(job: Job, roster: Roster, source: Source, checked: Checked, read: Read, progress: Progress) -> Exit:
-    """Say what it would come to."""
-    estimator = Estimator(roster)
-    for _, asked in todo(source, checked, read, progress, retry_errors=job.retry_errors):
-        if isinstance(asked, Asked):
-            estimator.add(asked)
-    summary = Summary(
-        input=source.name,
-        output=job.output,
-        lines=checked.lines,
-        invalid=checked.wrong,
-        progress=progress,
-        stop=Stop(None, job.concurrency),
-        estimate=estimator.found,
-    )
-    summary.show(as_object=job.as_json)
-    return summary.code
 
 
 def _unwritable(job: Job, error: OSError) -> Halt:

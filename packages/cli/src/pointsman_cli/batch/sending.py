@@ -62,7 +62,7 @@ class Sender:
         earlier, sent = self._log.before(number), progress.sent(number) + 1
         await self._committer.mark(number, sent)
         if not self._goes_on():
-            await self._committer.mark(number, sent - 1)
+            self._committer.unmark(number, sent - 1)
             return
         before = cost_before(progress, number, earlier)
         self.sent += 1
@@ -72,7 +72,7 @@ class Sender:
             if self._stop.failed(error):
                 self._committer.keep(of_error(number, asked.id, sent, before, error))
             elif not error.attempts or is_unbegun(error):
-                await self._committer.mark(number, sent - 1)
+                self._committer.unmark(number, sent - 1)
         else:
             self._stop.answered()
             self._committer.keep(of_reply(number, asked.id, sent, before, reply, misfit_of(asked, reply)))

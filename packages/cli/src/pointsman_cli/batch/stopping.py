@@ -31,8 +31,8 @@ class Stop:
             self.reason = self.reason or "cost"
 
     def interrupt(self) -> None:
-        """Somebody wants it to end."""
-        self.reason = self.reason or "interrupted"
+        """Somebody wants it to end, whatever else does."""
+        self.reason = "interrupted"
 
     def fail(self, error: BaseException) -> None:
         """It cannot go on."""

@@ -45,13 +45,13 @@ class Summary:
     @property
     def code(self) -> Exit:
         """What the process ends with."""
-        if self.stop.error is not None:
-            return exit_code(self.stop.error)
         match self.stop.reason:
-            case "cost":
-                return Exit.LIMIT
             case "interrupted":
                 return Exit.INTERRUPTED
+            case _ if self.stop.error is not None:
+                return exit_code(self.stop.error)
+            case "cost":
+                return Exit.LIMIT
             case _:
                 return Exit.FAILURE if self.progress.errors and self.estimate is None else Exit.OK
 
