@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from math import exp, log1p
-from operator import mul
+from operator import itemgetter, mul
 
 from pointsman import ChatRequest
 
@@ -37,8 +39,8 @@ SPREAD = 3.0
 """A measure counts up to so many standard deviations from its mean: an odd text is no extreme one."""
 
 _TOKEN = re.compile(r"[^\W\d_]+|\d|[^\w\s]|\n")
-_ASCII_TOKEN = re.compile(r"[a-z]+|[0-9]|[^\sa-z0-9_]|\n")  # the same in ASCII, in half the time
-_SENTENCE = re.compile(r"[.?!\n]+")
+_ASCII_TOKEN = re.compile(r"[a-z]+|[^\sa-z_]|\n")  # the same in ASCII, in half the time
+_begins = itemgetter(slice(LETTERS))
 _OPTION = re.compile(r"\n[ \t]{0,4}[\"(]?[A-J]\"?[.):]")
 _SIGNS = ",.?()=;:\"%'_/-+*<$\\^{\n"
 _QUESTIONS = ("what", "which", "who", "when", "where", "why", "how")
@@ -75,7 +77,7 @@ MEASURES = (
 def tokens_of(text: str) -> list[str]:
     """Words as far as their sixth letter, digits, signs and ends of lines, in lower case."""
     pattern = _ASCII_TOKEN if text.isascii() else _TOKEN
-    return [token[:LETTERS] for token in pattern.findall(text.lower())]
+    return list(map(_begins, pattern.findall(text.lower())))
 
 
 def terms_of(tokens: Sequence[str]) -> set[str]:
@@ -91,38 +93,46 @@ def window(text: str) -> str:
 
 def measured(text: str, tokens: Sequence[str], characters: int) -> list[float]:
     """The `MEASURES` of a window `text`, whose `tokens` are known, out of a text of `characters`."""
-    words = list(filter(str.isalpha, tokens))
-    kinds = set(words)
-    per_word = 1 / (len(words) or 1)
-    digits = sum(map(text.count, "0123456789"))
-    long = list(map(len, words)).count(LETTERS)
+    counts = Counter(tokens)
+    counts["_"] = text.count("_")  # the one sign that is no token
+    kinds = list(filter(str.isalpha, counts))  # In the order in which they first occur.
+    words = sum(map(counts.__getitem__, kinds))
+    per_word = 1 / (words or 1)
+    digits = sum(map(counts.__getitem__, "0123456789"))
+    long = sum(counts[kind] for kind in kinds if len(kind) == LETTERS)
     options = [found.start() for found in _OPTION.finditer(text)]
-    sentences = list(map(len, _SENTENCE.split(text)))
-    signs = list(map(text.count, _SIGNS))
+    longest, sentences = _sentences(text)
+    signs = list(map(counts.__getitem__, _SIGNS))
     per_sign = 20 / (len(text) + 20)
     return [
         log1p(characters),
         log1p(options[0] if options else characters),
-        log1p(len(words)),
+        log1p(words),
         log1p(len(kinds)),
         len(kinds) * per_word,
         log1p(digits),
         digits / (len(tokens) or 1),
         long * per_word,
         log1p(long),
-        sum(map(_COMMON.__contains__, words)) * per_word,
-        log1p(max(sentences)),
-        log1p(len(sentences)),
-        log1p(characters / len(sentences)),
+        sum(map(counts.__getitem__, _COMMON.intersection(kinds))) * per_word,
+        log1p(longest),
+        log1p(sentences),
+        log1p(characters / sentences),
         min(len(options), 10) / 4,
         float(bool(options)),
-        min(2.0, sum(map(_NEGATIONS.__contains__, words))),
+        min(2.0, sum(map(counts.__getitem__, _NEGATIONS.intersection(kinds)))),
         float(" NOT " in text or "EXCEPT" in text),
-        float(bool(words) and words[0] in _QUESTIONS),
-        *(float(word in kinds) for word in _QUESTIONS),
+        float(bool(kinds) and kinds[0] in _QUESTIONS),
+        *(float(word in counts) for word in _QUESTIONS),
         *map(log1p, signs),
         *(count * per_sign for count in signs),
     ]
+
+
+def _sentences(text: str) -> tuple[int, int]:
+    """How many characters the longest has, and how many there are: runs of ``.?!`` and ends of lines part them."""
+    lengths = list(map(len, text.replace("?", ".").replace("!", ".").replace("\n", ".").split(".")))
+    return max(lengths), len(lengths) - lengths[1:-1].count(0)  # Nothing within is the inside of a run.
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +165,32 @@ class Gate:
 
     constants: Sequence[float]
     steps: Sequence[float]
-    terms: Mapping[str, Sequence[int]]
-    """For each term its weight for each kind, in `steps`; whole numbers, whose sum is the same in any order."""
+    terms: Mapping[str, int]
+    """For each term its weights for all kinds, in `steps`: one `packed` number, so that all are added up at once."""
     known: frozenset[str]
 
     def __call__(self, terms: set[str], scale: float) -> tuple[int, float]:
         """The number of the kind with the highest vote, and this vote."""
-        found = list(map(self.terms.__getitem__, terms & self.known))
-        votes = list(self.constants)
-        if found:
-            sums = map(sum, zip(*found, strict=True))
-            votes = [at + step * scale * of for at, step, of in zip(self.constants, self.steps, sums, strict=True)]
+        sums = unpacked(sum(map(self.terms.__getitem__, terms & self.known)), len(self.constants))
+        votes = [at + step * scale * of for at, step, of in zip(self.constants, self.steps, sums, strict=True)]
         vote = max(votes)
         return votes.index(vote), vote
+
+
+_LANE = 32
+"""Bits of each number in a packed one: enough for the sum of the weights of any text."""
+
+
+def packed(numbers: Sequence[int]) -> int:
+    """One number for several small ones; the sum of such numbers holds the sums of what they hold."""
+    return sum(number << _LANE * at for at, number in enumerate(numbers))
+
+
+def unpacked(number: int, count: int) -> list[int]:
+    """The `count` numbers that `number` holds."""
+    zero = 1 << _LANE - 1  # No lane of `number + zeros` is negative, so that none borrows from the next.
+    zeros = packed([zero] * count)
+    return [lane - zero for lane in struct.unpack(f"<{count}I", (number + zeros).to_bytes(4 * count, "little"))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +214,9 @@ class Model:
         tokens = tokens_of(read)
         terms = terms_of(tokens)
         scale = (len(terms) or 1) ** -0.5
-        measures = [
-            min(SPREAD, max(-SPREAD, (value - mean) * by))
-            for value, mean, by in zip(measured(read, tokens, len(text)), self.means, self.scales, strict=True)
-        ]
+        found = zip(measured(read, tokens, len(text)), self.means, self.scales, strict=True)
+        apart = [(value - mean) * by for value, mean, by in found]
+        measures = [SPREAD if by > SPREAD else -SPREAD if by < -SPREAD else by for by in apart]
         odds = self.offset + sum(map(mul, self.base, measures))
         kind, vote = self.gate(terms, scale)
         if kind < len(self.experts):
@@ -219,7 +241,7 @@ def read_model(text: str) -> Model:
         experts.append(Expert(kind["kind"], *limits, kind["measures"], terms, frozenset(names), step))
     gated = _names(data["gated"])
     constants, steps, columns = zip(*data["votes"], strict=True)
-    votes = dict(zip(gated, zip(*map(_signed, columns), strict=True), strict=True))
+    votes = dict(zip(gated, map(packed, zip(*map(_signed, columns), strict=True)), strict=True))
     gate = Gate(constants, steps, votes, frozenset(gated))
     return Model(data["means"], data["scales"], data["offset"], data["base"], gate, experts)
 
