@@ -9,6 +9,8 @@ from dataclasses import dataclass
 HEAD, TAIL = 1_600, 1_200
 """How many characters of a message are read at its beginning and at its end."""
 
+# Each line is held against these two. `.*` goes before a literal, which is looked for quickly, and what has to look at
+# each character comes last, or behind a look at what the line must have.
 _CODE = re.compile(
     r"""\s*+(?:
       //|/\*|\*/|\*\s@|\#!|\#\s*(?:include|define|ifdef|ifndef|endif|pragma)\b|--\s
@@ -16,7 +18,7 @@ _CODE = re.compile(
     | (?:SELECT|INSERT\ INTO|UPDATE|DELETE\ FROM|CREATE\ (?:TABLE|VIEW|INDEX)|ALTER\ TABLE|FROM|WHERE|GROUP\ BY
         |ORDER\ BY|(?:LEFT|INNER)?\s?JOIN)\b
     | (?:\$|>>>|In\s?\[\d+\]:)\s+\S
-    | (?![^"'`]*\b[a-z']{2,}\ [a-z']{2,}\ [a-z']{2,}\ [a-z']{2,})(?:  # four words in a row are no code
+    | (?=
           (?:def|fn|func|function|class|interface|struct|enum)\s+\w+\s*[({<:\[]
         | (?:public|private|protected|static|const|let|var|val|void|int|double|float|char|bool|string|std::|return|yield
             |await|print|echo|assert|raise|throw|del|using|namespace|package)\b.*[(){}\[\];=<>"']
@@ -25,10 +27,11 @@ _CODE = re.compile(
         | import\s+(?:[\w.]+(?:\s*,\s*[\w.]+)*(?:\s+as\s+\w+)?|[\w{}*,\s]+from\s.*|[({].*);?\s*$
         | @\w+(?:[.(]|\s*$) | package\s[\w.]+;?\s*$
         | (?:sudo|npm|pip|git|docker|kubectl|curl|cd|apt|yarn|cargo)\s+[-\w./:@=]+(?:\s+[-\w./:@=]+)*\s*$
-        | [\w.\[\]'"*&]+(?:\s+[\w.\[\]*&]+)?(?:\s*:\s*[\w\[\], ]+)?\s*(?:[-+*/|&%:]|<<)?=[^=]
+        | (?=.*=)[\w.\[\]'"*&]+(?:\s+[\w.\[\]*&]+)?(?:\s*:\s*[\w\[\], ]+)?\s*(?:[-+*/|&%:]|<<)?=[^=]
         | [\w.]+\([^()]*(?:\([^()]*\)[^()]*)*\)\s*[;{:,]?\s*$
         | "[\w-]+"\s*:\s
-        | .*(?:[;{]|\)\s*=>.*)\s*$ )
+        | .*;\s*$ | .*\{\s*$ | .*\)\s*=> )
+      (?![^"'`]*\b[a-z']{2,}\ [a-z']{2,}\ [a-z']{2,}\ [a-z']{2,})  # four words in a row are no code
     | [{}()\[\];,]+\s*$ | \}.*$
     )""",
     re.VERBOSE,
@@ -38,7 +41,8 @@ _TRACE = re.compile(
       |goroutine\ \d|[\w.]*(?:Error|Exception|Warning|Fault)\b\s*:
       |(?:fatal\ |syntax\ |compile\ )?error(?:\[\w+\]|\ [A-Z]+\d+)?\s*:|npm\ ERR|Segmentation\ fault
       |.*:\d+:\d+:\s*(?:fatal\ )?(?:error|warning)|thread\ '.*'\ panicked|Uncaught\b|Unhandled\b
-      |(?>.*?\d\d:\d\d:\d\d).*\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|.*\bundefined\ reference\ to
+      |(?=.*:\d\d:)(?>.*?\d\d:\d\d:\d\d).*\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b
+      |.*undefined(?<=\bundefined)\ reference\ to
       |E\s{2,}\w|FAILED\b|ERROR\b|\[ERROR\])""",
     re.VERBOSE | re.MULTILINE,
 )
@@ -46,7 +50,7 @@ _ERROR = re.compile(r"\b[A-Z]\w{0,60}(?:Error|Exception)\b|\b(?:error code|Error
 _DIFF = re.compile(
     r"diff --git |@@ -\d|\+\+\+ \S|--- \S|[+-](?:\s{2,}|(?=[\w@}<#/{]))(?![a-z]+ [a-z]+ [a-z]+ )\S.*[\w(){};=:,]\s*$"
 )
-_ITEM = re.compile(r"\s*(?:[-*•–]\s+|(\d{1,2}|[a-hA-H])[.)]\s+|\(\w\)\s+)(?=\S)")
+_ITEM = re.compile(r"\s*+(?:[-*•–]\s+|(\d{1,2}|[a-hA-H])[.)]\s+|\(\w\)\s+)(?=\S)")
 _SPEAKER = re.compile(r"[A-Z][\w .'-]{0,24}:\s+\S")
 _LATEX = re.compile(
     r"\$[^$\s;](?:[^$\n;]{0,200}[^$\s;])?\$|\\(?:frac|sqrt|sum|int|begin|left|cdot|times|le|ge|pi|angle|triangle|boxed)\b|\\\("

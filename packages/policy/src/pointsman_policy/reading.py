@@ -117,7 +117,7 @@ _SYNTAXES = (
     ),
 )
 """Each with what a text has that it may be found in, in lower case: to look for that takes a tenth of the time."""
-_TESTED = ("est", "assert", "describe(", "it(", "expect(")
+_TESTED = ("@Test", "def test_", "unittest", "pytest", "describe(", "assert", "it('", 'it("', "expect(")
 _TESTS = re.compile(
     r"@Test\b|\bdef test_|\bunittest\b|\bpytest\b|\bdescribe\(|\bassert(?:Equal|True|That)?\b|\bit\(['\"]|\bexpect\("
 )
@@ -138,8 +138,7 @@ def _glance(text: str) -> set[str]:
 
 
 def _holds_tests(sample: str) -> bool:
-    lower = sample.lower()
-    return any(hint in lower for hint in _TESTED) and _TESTS.search(sample) is not None
+    return any(hint in sample for hint in _TESTED) and _TESTS.search(sample) is not None
 
 
 def _message(text: str, earlier: Iterable[str] = (), before: Reading | None = None) -> Reading:
