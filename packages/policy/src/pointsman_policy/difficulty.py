@@ -27,7 +27,7 @@ from operator import itemgetter, mul
 
 from pointsman import ChatRequest
 
-HEAD, TAIL = 1_500, 1_000
+HEAD, TAIL = 900, 500
 """How many characters are read at the beginning and at the end of a longer text; its length is known all the same."""
 LETTERS = 6
 """A word counts as far as its sixth letter: *integral* and *integrals* are one term."""
