@@ -105,7 +105,7 @@ class Price:
                     _NOTHING if usage is None else min(_least(tier, usage) for tier in self._from(usage.input_tokens))
                 )
             else:
-                tier = self._from(usage.input_tokens)[0]
+                tier = self._from(usage.input_tokens)[0] if self.tiers else self
                 whole = whole and not (usage.cache_write_tokens and tier.cache_write is None)
                 owed = _owed(tier, usage)
             usd = self.request + owed / _MILLION

@@ -56,12 +56,8 @@ class PriceBook:
 
     def quotes(self, target: Target) -> Iterator[Quote]:
         """All that is said, the one that is in force first."""
-        whole = self.variant_of(target.model) if self.variant_of else target.model
-        for named in (target, Target(target.provider, whole), Target(target.provider, EVERY)):
-            own = next((layer[named] for layer in self.own if named in layer), None)
-            if own is not None:
-                yield Quote(own, "user")
-                break
+        if any(self.own) and (own := self._own_of(target)) is not None:
+            yield Quote(own, "user")
         live, table = self.live.get(target), self.table.get(target)
         found = [Quote(live, "live")] if live else []
         if table:
@@ -70,6 +66,12 @@ class PriceBook:
         yield from found
         if self.package and (price := self.package(target, self.listed.get(target))):
             yield Quote(price, "package")
+
+    def _own_of(self, target: Target) -> Price | None:
+        """The user's, for the target itself, for what it is a variant of, or for all that the provider has."""
+        whole = self.variant_of(target.model) if self.variant_of else target.model
+        names = (target, Target(target.provider, whole), Target(target.provider, EVERY))
+        return next((layer[named] for named in names for layer in self.own if named in layer), None)
 
     def learn(self, models: Mapping[Target, ModelInfo]) -> None:
         """The vendor's list has been read, and this is the whole of it: what it said before holds no longer."""

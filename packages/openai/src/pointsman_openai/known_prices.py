@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -39,10 +39,17 @@ _NOT_RIGHT = frozenset({"modal"})
 
 def price_of(base_url: str, model: str) -> Price | None:
     """The list price of `model` at the server; None if the package is not there, or does not know it."""
-    host = urlsplit(base_url).hostname or ""
-    if _LOCAL.fullmatch(host) or "." not in host or (snapshot := _snapshot()) is None:
+    host = _public_host(base_url)
+    if not host or (snapshot := _snapshot()) is None:
         return None
     return _answers.of(snapshot(), host, base_url, model)
+
+
+@lru_cache(maxsize=64)
+def _public_host(base_url: str) -> str:
+    """Whose server it is; empty for one that no vendor has. Kept, since each decision asks for each of its targets."""
+    host = urlsplit(base_url).hostname or ""
+    return "" if _LOCAL.fullmatch(host) or "." not in host else host
 
 
 class _Answers:

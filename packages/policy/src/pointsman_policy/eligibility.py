@@ -19,14 +19,18 @@ def eligible(
 
     One whose breaker is open could serve later, and is none of the others.
     """
-    faults = {one.target: _fault(request, one, floor) for one in candidates}
-    able = [one for one in candidates if not faults[one.target]]
-    return able, tuple(Exclusion(target, fault) for target, fault in faults.items() if fault)
+    needs, able, excluded = request.needs, list[Candidate](), list[Exclusion]()
+    for one in candidates:
+        if fault := _fault(request, needs, one, floor):
+            excluded.append(Exclusion(one.target, fault))
+        else:
+            able.append(one)
+    return able, tuple(excluded)
 
 
-def _fault(request: ChatRequest, one: Candidate, floor: int) -> str:
+def _fault(request: ChatRequest, needs: frozenset[str], one: Candidate, floor: int) -> str:
     """Why the candidate cannot serve, and what could be done; empty if it can."""
-    if lacking := one.lacks(request):
+    if lacking := needs - one.capabilities:
         shown = " ".join("".join(c if c.isprintable() else "?" for c in ", ".join(sorted(lacking))).split())
         return f"cannot do {shown[:100]}: the request needs it"
     if one.context_tokens is not None and floor > one.context_tokens:

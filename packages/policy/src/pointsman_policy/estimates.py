@@ -102,6 +102,8 @@ def _mean(value: float, steps: Sequence[_Step], low: float, high: float) -> tupl
     """`value` after all steps, and the most evidence that one of them has."""
     most = 0.0
     for pseudo, said, evidence in steps:
+        if said is None or not evidence:
+            continue
         if (weight := _count(evidence)) and (measured := bounded(said, low, high)) is not None:
             value = (pseudo * value + weight * measured) / (pseudo + weight)
             if weight > most:
@@ -111,7 +113,7 @@ def _mean(value: float, steps: Sequence[_Step], low: float, high: float) -> tupl
 
 def _logarithmic(prior: Prior, steps: Sequence[_Step]) -> Estimate:
     """The same of what counts by how many times as much it is."""
-    logs = [(pseudo, _log(said), evidence) for pseudo, said, evidence in steps if evidence]
+    logs = [(pseudo, _log(said), evidence) for pseudo, said, evidence in steps if evidence and said is not None]
     value, most = _mean(log(prior.value), logs, _LEAST, -_LEAST)
     return Estimate(exp(value), _origin(most, "answers", expected=prior.said))
 

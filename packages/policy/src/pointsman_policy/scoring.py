@@ -172,8 +172,9 @@ def _usd(one: Candidate, asked: Asked, begins: float, writes: float) -> float | 
         return None
     cached = int(bounded(one.warm_tokens, 0, asked.tokens) or 0)
     usage = Usage(input_tokens=asked.tokens, cached_input_tokens=cached, output_tokens=asked.output)
+    timings = Timings(ttft=begins, e2e=begins + writes) if one.price.second else None
     try:
-        usd = float(one.price.of(usage, Timings(ttft=begins, e2e=begins + writes)).known)
+        usd = float(one.price.of(usage, timings).known)
     except ArithmeticError:  # More than decimals can hold.
         return 1e300
     return usd if isfinite(usd) else 1e300

@@ -118,7 +118,8 @@ def _is_score(one: object) -> bool:
 def _is_term(one: object) -> bool:
     return (
         isinstance(one, Term)
-        and all(map(_is_text, (one.name, one.note)))
+        and _is_text(one.name)
+        and _is_text(one.note)
         and _is_number(one.value)
         and _is_number(one.weight)
     )

@@ -46,6 +46,7 @@ class Roster:
         self._said_wrong: set[str] = set()
         self._known: dict[Target, Candidate] = {}
         """Those that `candidates` has told of: all of them but the price stays as it is."""
+        self._families: dict[Target, Family] = {}
 
     @cached_property
     def names(self) -> list[str]:
@@ -82,7 +83,10 @@ class Roster:
 
     def family(self, target: Target) -> Family:
         """What holds for the target and all that are like it."""
-        return self.declared(target.provider).spec.family(target.model)
+        found = self._families.get(target)
+        if found is None:
+            found = self._families[target] = self.declared(target.provider).spec.family(target.model)
+        return found
 
     def scaling(self, target: Target) -> ScaleToZero | None:
         """How the target's machines come and go; None if they are always there, or if nothing is known of them.
@@ -169,12 +173,17 @@ class Roster:
         own = getattr(self.configured(name).config, "default_models", None)
         return [Target(name, model) for model in own or self.declared(name).spec.default_models]
 
+    @cached_property
+    def _wanted(self) -> dict[Target, int]:
+        """The targets that are set, with their places."""
+        return {Target.parse(target): place for place, target in enumerate(self.settings.routing.targets)}
+
     def candidates(self) -> tuple[list[Candidate], list[Exclusion]]:
         """Every target that a request without a model may go to, and those that cannot be asked, with the reason.
 
         Raises `NoCandidates` if there is no such target.
         """
-        wanted = [Target.parse(target) for target in self.settings.routing.targets]
+        wanted = self._wanted
         ready: list[Candidate] = []
         unready: list[Exclusion] = []
         modest = False
@@ -193,7 +202,7 @@ class Roster:
                     raise
                 unready += [Exclusion(target, str(error)) for target in own or [Target(name, "*")]]
         if wanted:
-            ready.sort(key=lambda one: wanted.index(one.target))
+            ready.sort(key=lambda one: wanted[one.target])
         if not ready:
             raise NoCandidates(_nobody_ready(unready, modest=modest), none_ready=True)
         return ready, unready
