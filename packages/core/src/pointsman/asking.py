@@ -85,6 +85,8 @@ def _asked(prompt: object) -> ChatRequest:
 
 # What a request must be ----------------------------------------------------------------------------------------------
 
+_PRIORITIES, _ROLES = get_args(Priority), get_args(Role)
+
 
 def _check(request: ChatRequest, given: Mapping[str, Any]) -> None:
     for number, message in enumerate(cast(tuple[object, ...], request.messages), 1):
@@ -105,7 +107,7 @@ def _check(request: ChatRequest, given: Mapping[str, Any]) -> None:
     ):
         _check_more_than_none(name, seconds)
     _check_number("max_wait", given.get("max_wait"), least=0)
-    for name, allowed in (("priority", get_args(Priority)), ("on_break", ("raise", "restart", "continue"))):
+    for name, allowed in (("priority", _PRIORITIES), ("on_break", ("raise", "restart", "continue"))):
         word = given.get(name, getattr(request, name, None))
         if word is not None and word not in allowed:
             raise InvalidRequest(f"{name} is one of {', '.join(allowed)}, not {word!r}")
@@ -121,7 +123,7 @@ def _check_message(number: int, message: object) -> None:
     made_by = "make it with user(), system(), assistant() or tool_result()"
     if not isinstance(message, Message):
         raise InvalidRequest(f"message {number} is {kind_of(message)}: {made_by}")
-    if message.role not in get_args(Role):
+    if message.role not in _ROLES:
         raise InvalidRequest(f"message {number} has the role {message.role!r}: {made_by}")
     parts = cast(object, message.parts)
     if not isinstance(parts, tuple):

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,8 @@ from math import exp, log1p
 from operator import itemgetter, mul
 
 from pointsman import ChatRequest
+
+from .lanes import packed, unpacked
 
 HEAD, TAIL = 900, 500
 """How many characters are read at the beginning and at the end of a longer text; its length is known all the same."""
@@ -175,22 +176,6 @@ class Gate:
         votes = [at + step * scale * of for at, step, of in zip(self.constants, self.steps, sums, strict=True)]
         vote = max(votes)
         return votes.index(vote), vote
-
-
-_LANE = 32
-"""Bits of each number in a packed one: enough for the sum of the weights of any text."""
-
-
-def packed(numbers: Sequence[int]) -> int:
-    """One number for several small ones; the sum of such numbers holds the sums of what they hold."""
-    return sum(number << _LANE * at for at, number in enumerate(numbers))
-
-
-def unpacked(number: int, count: int) -> list[int]:
-    """The `count` numbers that `number` holds."""
-    zero = 1 << _LANE - 1  # No lane of `number + zeros` is negative, so that none borrows from the next.
-    zeros = packed([zero] * count)
-    return [lane - zero for lane in struct.unpack(f"<{count}I", (number + zeros).to_bytes(4 * count, "little"))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,22 +89,20 @@ def quality(one: Candidate, views: Sequence[View], said: float | None) -> Estima
     total, value, most, expected = 0.0, 0.0, 0.0, False
     for view in views:
         prior = users or priors.quality(one.strengths, view.like)
-        steps: list[_Step] = [(OVERALL, overall.quality, overall.rated)]
+        steps: list[_Step] = [(OVERALL, bounded(overall.quality, 0.0, 1.0), overall.rated)]
         if alike := tasks.get(view.task):
-            steps.append((ALIKE, alike.quality, alike.rated))
-        own, count = _mean(prior.value, steps, 0.0, 1.0)
+            steps.append((ALIKE, bounded(alike.quality, 0.0, 1.0), alike.rated))
+        own, count = _mean(prior.value, steps)
         value, total = value + view.probability * own, total + view.probability
         most, expected = max(most, count), expected or prior.said
     return Estimate(value / total if total > 0 else priors.USUAL / 10, _origin(most, "ratings", expected=expected))
 
 
-def _mean(value: float, steps: Sequence[_Step], low: float, high: float) -> tuple[float, float]:
+def _mean(value: float, steps: Sequence[_Step]) -> tuple[float, float]:
     """`value` after all steps, and the most evidence that one of them has."""
     most = 0.0
-    for pseudo, said, evidence in steps:
-        if said is None or not evidence:
-            continue
-        if (weight := _count(evidence)) and (measured := bounded(said, low, high)) is not None:
+    for pseudo, measured, evidence in steps:
+        if measured is not None and (weight := _count(evidence)):
             value = (pseudo * value + weight * measured) / (pseudo + weight)
             if weight > most:
                 most = weight
@@ -113,12 +111,9 @@ def _mean(value: float, steps: Sequence[_Step], low: float, high: float) -> tupl
 
 def _logarithmic(prior: Prior, steps: Sequence[_Step]) -> Estimate:
     """The same of what counts by how many times as much it is."""
-    logs = [(pseudo, _log(said), evidence) for pseudo, said, evidence in steps if evidence and said is not None]
-    value, most = _mean(log(prior.value), logs, _LEAST, -_LEAST)
+    logs = [(pseudo, _log(said), evidence) for pseudo, said, evidence in steps if evidence]
+    value, most = _mean(log(prior.value), logs)
     return Estimate(exp(value), _origin(most, "answers", expected=prior.said))
-
-
-_LEAST = log(1e-6)
 
 
 def _log(value: float | None) -> float | None:
@@ -127,7 +122,7 @@ def _log(value: float | None) -> float | None:
 
 
 def _count(value: float) -> float:
-    return bounded(value, 0.0, MOST) or 0.0
+    return value if 0.0 <= value <= MOST else bounded(value, 0.0, MOST) or 0.0
 
 
 def _origin(count: float, what: str, *, expected: bool = False) -> str:

@@ -3,7 +3,7 @@
 The file is zlib over: a line of JSON (`Header`), a line for each feature, in the order of the groups, and for each
 feature one signed byte an output. A score is ``bias + sum over groups of scale x sum of weights / sqrt(features)``.
 
-To add up twelve weights at once, the row of a feature is one integer of twelve lanes: Python adds these in one step.
+The weights of a feature are twelve numbers in one, which is added up in one step: see `lanes`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Self, TypedDict
 
 from .features import SPELT, pieces_of
+from .lanes import BYTES, packed, unpacked
 
-_LANE = 24
-"""Bits: enough for the sum of 65,000 bytes. A message has at most some thousand features."""
 WORDS = 8_000
 """Of how many words the sums are kept: the same words come again in every message."""
-_MASK = (1 << _LANE) - 1
 
 
 class Header(TypedDict):
@@ -42,7 +40,7 @@ class Model:
     def __init__(self, header: Header, tables: Sequence[Mapping[str, int]]) -> None:
         self.header = header
         self._tables = tables
-        self._spelt: dict[str, tuple[int, int, int]] = {}
+        self._spelt: dict[str, tuple[int, int]] = {}
 
     @classmethod
     def loads(cls, data: bytes) -> Self:
@@ -53,11 +51,10 @@ class Model:
         outputs, total = len(header["outputs"]), sum(header["sizes"])
         weights = unpacked[len(unpacked) - outputs * total :]
         names = unpacked[end + 1 : len(unpacked) - outputs * total].decode().split("\n")
-        bytes_a_lane = _LANE // 8
-        lanes = bytearray(len(weights) * bytes_a_lane)
-        lanes[::bytes_a_lane] = weights
-        width = outputs * bytes_a_lane
-        rows = [int.from_bytes(lanes[at : at + width], "little") for at in range(0, len(lanes), width)]
+        lanes = bytearray(len(weights) * BYTES)
+        lanes[::BYTES] = weights
+        width, zeros = outputs * BYTES, packed([128] * outputs)
+        rows = [int.from_bytes(lanes[at : at + width], "little") - zeros for at in range(0, len(lanes), width)]
         tables: list[dict[str, int]] = []
         at = 0
         for size in header["sizes"]:
@@ -78,23 +75,21 @@ class Model:
         for place, (table, scale, found) in enumerate(zip(self._tables, self.header["scales"], groups, strict=True)):
             if place == SPELT:
                 spelt = [self._spelt.get(word) or self._spell(word) for word in found]
-                total, known, size = map(sum, zip(*spelt, strict=True)) if spelt else (0, 0, 0)
+                total, size = map(sum, zip(*spelt, strict=True)) if spelt else (0, 0)
             else:
-                rows = [table[name] for name in found if name in table]
-                total, known, size = sum(rows), len(rows), len(found)
-            if known:
-                offset, step = 128 * known, scale / math.sqrt(size)
-                for output in range(len(scores)):
-                    scores[output] += ((total >> output * _LANE & _MASK) - offset) * step
+                total, size = sum(filter(None, map(table.get, found))), len(found)
+            if total:
+                step = scale / math.sqrt(size)
+                sums = unpacked(total, len(scores))
+                scores = [score + of * step for score, of in zip(scores, sums, strict=True)]
         return scores
 
-    def _spell(self, word: str) -> tuple[int, int, int]:
-        """The sum of the rows of a word's pieces, how many rows these are, and how many pieces."""
+    def _spell(self, word: str) -> tuple[int, int]:
+        """The sum of the rows of a word's pieces, and how many pieces it has."""
         pieces = pieces_of(word)
-        rows = [self._tables[SPELT][piece] for piece in pieces if piece in self._tables[SPELT]]
         if len(self._spelt) >= WORDS:
             self._spelt.clear()
-        self._spelt[word] = found = sum(rows), len(rows), len(pieces)
+        self._spelt[word] = found = sum(filter(None, map(self._tables[SPELT].get, pieces))), len(pieces)
         return found
 
     def probabilities(self, scores: Sequence[float]) -> dict[str, float]:
