@@ -16,7 +16,9 @@ _NAME = 44
 
 def shown(name: object) -> str:
     """A name that fits into a line; what cannot be printed is a question mark."""
-    text = "".join(one if one.isprintable() else "?" for one in str(name))
+    text = str(name)
+    if not text.isprintable():
+        text = "".join(one if one.isprintable() else "?" for one in text)
     return text if len(text) <= _NAME else f"{text[: _NAME - 3]}..."
 
 

@@ -29,7 +29,7 @@ class Places(NamedTuple):
 
     def first(self, target: Target) -> int:
         """For the first place: the preferred, the others, those to be avoided."""
-        return _index(self.prefer, target, 0) if not self._avoids(target) else LAST
+        return LAST if self.avoid and self._avoids(target) else _index(self.prefer, target, 0)
 
     def next(self, target: Target) -> int:
         """For the others: the preferred, the fallbacks, the others, those to be avoided."""

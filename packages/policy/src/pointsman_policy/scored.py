@@ -75,7 +75,9 @@ class Scored:
         explores = rule is None and not warm and self._priority(request, rule) == "balanced"
         first, propensity, peers = _first(leaders, self._settings.explore if explores else 0.0, seed)
         rest = [one for one in leaders if one is not first]
-        order = [*([first] if first else []), *sorted(rest, key=lambda one: _key(one, places.next(one.target)))]
+        if rule:
+            rest.sort(key=lambda one: _key(one, places.next(one.target)))
+        order = [first, *rest] if first else rest
         return Decision(
             policy=self.name,
             order=tuple(one.target for one in order),

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
+from operator import mul
 from typing import NamedTuple
 
 from pointsman import Candidate, Timings, Usage
@@ -63,6 +64,8 @@ class Weights(NamedTuple):
     quality: float
     stay: float
 
+
+_NAMES = tuple(name.replace("_", " ") for name in Weights._fields)
 
 WEIGHTS: Mapping[str, Weights] = {
     "balanced": Weights(first_token=0.15, answer=0.15, price=0.25, reliability=0.20, quality=0.40, stay=0.10),
@@ -122,34 +125,26 @@ def rate(one: Candidate, asked: Asked, said: float | None = None) -> Rated:
     cheap, price_note = _price(one, asked, begins, writes)
     warm = share_read(one, asked.tokens)
     getting_ready = f"{_seconds(cold)} to get ready, then " if cold else ""
-    terms: tuple[Part, ...] = (
-        Part(
-            "first token",
-            worth(begins, _by(asked.deadline, FIRST_TOKEN, 4)),
-            weights.first_token,
-            f"{getting_ready}{_seconds(first.value)}, {first.origin}",
-        ),
-        Part(
-            "answer",
-            worth(begins + writes, _by(asked.deadline, ANSWER, 2)),
-            weights.answer,
-            f"{_seconds(begins + writes)} at {speed.value:.3g} tokens/s, {speed.origin}",
-        ),
-        Part("price", cheap, weights.price, price_note),
-        Part(
-            "reliability",
-            (1 - failing.value) ** 2,
-            weights.reliability,
-            f"{failing.value:.1%} fail, {failing.origin}",
-        ),
-        Part("quality", good.value, weights.quality, f"{good.value:.2f}, {good.origin}"),
+    values = (
+        worth(begins, _by(asked.deadline, FIRST_TOKEN, 4)),
+        worth(begins + writes, _by(asked.deadline, ANSWER, 2)),
+        cheap,
+        (1 - failing.value) ** 2,
+        good.value,
+        warm,
     )
-    if weights.stay:
-        note = f"{warm:.0%} of the prompt is read already" if warm else "has read none of the prompt"
-        terms += (Part("stay", warm, weights.stay, note),)
-    whole = sum(term.weight for term in terms)
-    utility = sum(term.weight * term.value for term in terms) / whole if whole else 0.0
-    return Rated(one, utility, terms, begins + writes)
+    notes = (
+        f"{getting_ready}{_seconds(first.value)}, {first.origin}",
+        f"{_seconds(begins + writes)} at {speed.value:.3g} tokens/s, {speed.origin}",
+        price_note,
+        f"{failing.value:.1%} fail, {failing.origin}",
+        f"{good.value:.2f}, {good.origin}",
+        f"{warm:.0%} of the prompt is read already" if warm else "has read none of the prompt",
+    )
+    terms = tuple(map(Part, _NAMES, values, weights, notes))
+    whole = sum(weights)
+    utility = sum(map(mul, weights, values)) / whole if whole else 0.0
+    return Rated(one, utility, terms if weights.stay else terms[:-1], begins + writes)
 
 
 def share_read(one: Candidate, tokens: int) -> float:

@@ -83,16 +83,19 @@ def _untold(decision: Decision) -> str | None:
     return None
 
 
+_NUMBERS = (int, float)
+
+
 def _is_text(said: object) -> bool:
     return isinstance(said, str)
 
 
 def _is_number(said: object) -> bool:
-    return isinstance(said, int | float) and isfinite(said)
+    return isinstance(said, _NUMBERS) and isfinite(said)
 
 
 def _is_share(said: object) -> bool:
-    return said is None or (isinstance(said, int | float) and 0 <= said <= 1)
+    return said is None or (isinstance(said, _NUMBERS) and 0 <= said <= 1)
 
 
 _TOLD: Mapping[str, Callable[[object], bool]] = {
@@ -116,10 +119,13 @@ def _is_score(one: object) -> bool:
 
 
 def _is_term(one: object) -> bool:
+    """There are many of them, so that nobody is called for each field."""
     return (
         isinstance(one, Term)
-        and _is_text(one.name)
-        and _is_text(one.note)
-        and _is_number(one.value)
-        and _is_number(one.weight)
+        and isinstance(one.name, str)
+        and isinstance(one.note, str)
+        and isinstance(one.value, _NUMBERS)
+        and isinstance(one.weight, _NUMBERS)
+        and isfinite(one.value)
+        and isfinite(one.weight)
     )

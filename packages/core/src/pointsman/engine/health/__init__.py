@@ -215,8 +215,8 @@ class Health:
 
     def _shut_until(self, target: Target, now: float, tokens: int) -> float:
         """When `target` may be asked, for all that it has said and shown."""
-        shut = max(place.shut_until() for place in self.both(target))
-        return max(shut, self._learnt_of(target).opens_at(now, tokens))
+        own, provider = self.both(target)
+        return max(own.shut_until(), provider.shut_until(), self._learnt_of(target).opens_at(now, tokens))
 
     def _learnt_of(self, target: Target) -> Learnt:
         found = self._learnt.get(target)
