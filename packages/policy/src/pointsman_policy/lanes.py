@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import cache
 
 BYTES = 4
 """Of each lane: enough for the sum of sixteen million weights of a byte."""
@@ -18,5 +19,10 @@ def packed(numbers: Sequence[int]) -> int:
 
 def unpacked(number: int, lanes: int) -> list[int]:
     """The numbers that `number` holds, so many."""
-    raised = number + packed([_ZERO] * lanes)
-    return [lane - _ZERO for lane in struct.unpack(f"<{lanes}I", raised.to_bytes(BYTES * lanes, "little"))]
+    raised = (number + _zeros(lanes)).to_bytes(BYTES * lanes, "little")
+    return [lane - _ZERO for lane in struct.unpack(f"<{lanes}I", raised)]
+
+
+@cache
+def _zeros(lanes: int) -> int:
+    return packed([_ZERO] * lanes)

@@ -191,6 +191,12 @@ def _take(prose: str, words: list[str], starts: list[int]) -> None:
     for line in prose.split("\n"):
         begins = True
         for raw in line.split():
+            if raw.isalpha():  # Most are letters alone, with nothing to take off.
+                if begins:
+                    starts.append(len(words))
+                    begins = False
+                words.append(_word(raw))
+                continue
             bare = raw.strip(_STRIP)
             if not bare and raw != "<code>" and raw[-1] not in "?:":
                 continue
@@ -202,12 +208,19 @@ def _take(prose: str, words: list[str], starts: list[int]) -> None:
             if raw == "<code>":
                 words.append(raw)
             elif word.isalpha():
-                mixed = word.isascii() and not (word.islower() or word.isupper() or word[1:].islower())
-                words.append("<name>" if mixed else word.lower())
+                words.append(_word(word))
             elif word:
                 _shape(word, words)
             if last in "?:" or raw[-2:-1] == "?":
                 words.append("?" if "?" in raw[-2:] else ":")
+
+
+def _word(word: str) -> str:
+    """One of letters alone; such as ``readFile`` is a name."""
+    if word.islower():
+        return word
+    mixed = word.isascii() and not (word.isupper() or word[1:].islower())
+    return "<name>" if mixed else word.lower()
 
 
 def _shape(word: str, words: list[str]) -> None:
