@@ -28,7 +28,7 @@ from pointsman import ChatRequest
 
 from .lanes import packed, unpacked
 
-HEAD, TAIL = 900, 500
+HEAD, TAIL = 600, 400
 """How many characters are read at the beginning and at the end of a longer text; its length is known all the same."""
 LETTERS = 6
 """A word counts as far as its sixth letter: *integral* and *integrals* are one term."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from .lexicon import meanings, meanings_of
+from .lexicon import Words, meanings, meanings_of
 from .reading import Reading
 
 GROUPS = 4
@@ -12,6 +12,7 @@ SPELT = 1
 """The group that stands for pieces."""
 """Words and phrases; pieces of words; signs; meanings."""
 
+_MEANINGS = Words(meanings)
 _SPEECH, _ = meanings_of("speech.txt")
 _POLITE = frozenset(word for word, uses in _SPEECH.items() if "polite" in uses)
 """Words before what a sentence asks for: politeness, articles, "I want you to"."""
@@ -25,9 +26,9 @@ def features(reading: Reading) -> tuple[set[str], list[str], set[str], set[str]]
     phrases = set(words)
     spelt = [word for word in phrases if word[0] != "<"]
     pairs = {f"{one} {two}" for one, two in pairwise(words)}
-    meant = {word: found for word in phrases if (found := meanings(word))}
+    meant = {word: found for word in phrases if (found := _MEANINGS[word])}
     if any(len(word) == 1 and word > "\u3000" for word in phrases):
-        meant |= {pair: found for pair in pairs if (found := meanings(pair))}
+        meant |= {pair: found for pair in pairs if (found := _MEANINGS[pair])}
     phrases |= pairs
     signs = {sign for sign in reading.signs if not sign.startswith("earlier ")}
     if len(signs) < len(reading.signs) and not _BACK.isdisjoint(phrases):

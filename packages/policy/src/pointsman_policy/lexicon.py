@@ -7,14 +7,30 @@ stands for any ending; in Chinese, whose characters are read one by one, a bar p
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache
 from importlib import resources
+from typing import TypeVar
 
+Of = TypeVar("Of")
 WORDS = 8_000
-"""Of how many words the meanings are kept: the same words come again in every message."""
+"""Of how many words is kept what is known of them: the same words come again in every message."""
 
 
-@lru_cache(maxsize=WORDS)
+class Words(dict[str, Of]):
+    """What `of` says of words, each asked for once."""
+
+    def __init__(self, of: Callable[[str], Of]) -> None:
+        super().__init__()
+        self._of = of
+
+    def __missing__(self, word: str) -> Of:
+        if len(self) >= WORDS:
+            self.clear()
+        self[word] = found = self._of(word)
+        return found
+
+
 def meanings(word: str) -> tuple[str, ...]:
     """What `word` may mean, if it is known here."""
     exact, begun = meanings_of("meanings.txt")

@@ -16,9 +16,8 @@ from typing import Self, TypedDict
 
 from .features import SPELT, pieces_of
 from .lanes import BYTES, packed, unpacked
+from .lexicon import Words
 
-WORDS = 8_000
-"""Of how many words the sums are kept: the same words come again in every message."""
 
 
 class Header(TypedDict):
@@ -40,7 +39,7 @@ class Model:
     def __init__(self, header: Header, tables: Sequence[Mapping[str, int]]) -> None:
         self.header = header
         self._tables = tables
-        self._spelt: dict[str, tuple[int, int]] = {}
+        self._spelt = Words(self._spell)
 
     @classmethod
     def loads(cls, data: bytes) -> Self:
@@ -74,8 +73,8 @@ class Model:
         scores = list(self.header["bias"])
         for place, (table, scale, found) in enumerate(zip(self._tables, self.header["scales"], groups, strict=True)):
             if place == SPELT:
-                spelt = [self._spelt.get(word) or self._spell(word) for word in found]
-                total, size = map(sum, zip(*spelt, strict=True)) if spelt else (0, 0)
+                spelt = zip(*map(self._spelt.__getitem__, found), strict=True)
+                total, size = map(sum, spelt) if found else (0, 0)
             else:
                 total, size = sum(filter(None, map(table.get, found))), len(found)
             if total:
@@ -87,10 +86,7 @@ class Model:
     def _spell(self, word: str) -> tuple[int, int]:
         """The sum of the rows of a word's pieces, and how many pieces it has."""
         pieces = pieces_of(word)
-        if len(self._spelt) >= WORDS:
-            self._spelt.clear()
-        self._spelt[word] = found = sum(filter(None, map(self._tables[SPELT].get, pieces))), len(pieces)
-        return found
+        return sum(filter(None, map(self._tables[SPELT].get, pieces))), len(pieces)
 
     def probabilities(self, scores: Sequence[float]) -> dict[str, float]:
         """Calibrated, by output; they add up to 1."""

@@ -84,6 +84,10 @@ _STRIP = ".,;!\"'()[]{}*_“”‘’«»¿¡…#|>-=+~`、。，！？；：（
 _ACCENTS = str.maketrans(
     "áàâãäåéèêëíìîïóòôõöúùûüçñýÁÀÂÃÄÅÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜÇÑÝ’", "aaaaaaeeeeiiiiooooouuuucnyAAAAAAEEEEIIIIOOOOOUUUUCNY'"
 )
+_COMPILED = "|".join(
+    rf"{word}(?<=\b{word})"  # Looked for by its letters first: to ask at each of them for a boundary takes thrice the time.
+    for word in ("public", "private", "void", "int", "func", "fn", "std::", "#include", "struct", "package")
+)
 _SYNTAXES = (
     (
         "python",
@@ -113,7 +117,7 @@ _SYNTAXES = (
     (
         "compiled",
         (";", "{", "("),
-        re.compile(r"\b(?:public|private|void|int|func|fn|std::|#include|struct|package)\b.*[;{(]"),
+        re.compile(rf"(?:{_COMPILED})\b.*[;{{(]"),
     ),
 )
 """Each with what a text has that it may be found in, in lower case: to look for that takes a tenth of the time."""
