@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
-from math import exp, log1p
+from math import copysign, exp, log1p
 from operator import itemgetter, mul
 
 from pointsman import ChatRequest
@@ -35,7 +35,7 @@ LETTERS = 6
 FOLLOW_UP = 60
 """A message of fewer characters is read together with what the person said before it."""
 TYPICAL = 0.19
-"""The difficulty of the mean prompt of what the model was trained on; nine of ten prompts lie between 0.11 and 0.36."""
+"""The difficulty of the mean prompt of what the model was trained on; nine of ten prompts lie between 0.11 and 0.35."""
 SPREAD = 3.0
 """A measure counts up to so many standard deviations from its mean: an odd text is no extreme one."""
 
@@ -201,7 +201,7 @@ class Model:
         scale = (len(terms) or 1) ** -0.5
         found = zip(measured(read, tokens, len(text)), self.means, self.scales, strict=True)
         apart = [(value - mean) * by for value, mean, by in found]
-        measures = [SPREAD if by > SPREAD else -SPREAD if by < -SPREAD else by for by in apart]
+        measures = [by if -SPREAD < by < SPREAD else copysign(SPREAD, by) for by in apart]
         odds = self.offset + sum(map(mul, self.base, measures))
         kind, vote = self.gate(terms, scale)
         if kind < len(self.experts):

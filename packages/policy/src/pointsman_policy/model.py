@@ -19,7 +19,6 @@ from .lanes import BYTES, packed, unpacked
 from .lexicon import Words
 
 
-
 class Header(TypedDict):
     """What stands in the first line of the file."""
 

@@ -85,7 +85,7 @@ _ACCENTS = str.maketrans(
     "áàâãäåéèêëíìîïóòôõöúùûüçñýÁÀÂÃÄÅÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜÇÑÝ’", "aaaaaaeeeeiiiiooooouuuucnyAAAAAAEEEEIIIIOOOOOUUUUCNY'"
 )
 _COMPILED = "|".join(
-    rf"{word}(?<=\b{word})"  # Looked for by its letters first: to ask at each of them for a boundary takes thrice the time.
+    rf"{word}(?<=\b{word})"  # By its letters first: to ask at each of them for a boundary takes thrice the time.
     for word in ("public", "private", "void", "int", "func", "fn", "std::", "#include", "struct", "package")
 )
 _SYNTAXES = (

@@ -38,8 +38,6 @@ def decide(
     if fault:
         decision = InOrder().rank(request, candidates, now, seed)
         decision = replace(decision, reason=f"the policy {name!r} {fault}")
-    if not unready and type(decision.order) is type(decision.excluded) is type(decision.scores) is tuple:
-        return decision
     excluded, scores = (*decision.excluded, *unready), tuple(decision.scores)
     return replace(decision, order=tuple(decision.order), excluded=excluded, scores=scores)
 
