@@ -40,7 +40,7 @@ from pointsman import (
 )
 from pointsman_modal import SPEC, ModalConfig
 from pointsman_modal.deploy import fan
-from pointsman_modal_app.container import Server
+from pointsman_modal_app.container import Server, ServerFailed
 from pointsman_modal_app.settings import Deployment
 from pointsman_testing import Answer, Lab, ModalEndpoint
 
@@ -124,6 +124,7 @@ FAILURES: dict[str, tuple[Callable[[int], Any], type[Exception]]] = {
     "lost": (lambda _: modal.exception.InternalFailure("lost track of input"), Unavailable),
     "died": (lambda _: Died("terminated by signal"), Unavailable),
     "bug": (lambda _: KeyError("x"), ProviderError),
+    "no start": (lambda _: ServerFailed("no GPU"), Unavailable),
     "gone": (lambda n: {"number": n, "status": 404, "body": {"error": {"message": "model 'm' not found"}}}, ModelGone),
     "down": (lambda n: {"number": n, "status": 0, "body": {"error": {"message": "no server"}}}, Unavailable),
     "cut": (lambda n: {"number": n, "status": 200, "body": {"choices": []}}, StreamBroken),
@@ -142,15 +143,9 @@ def test_none_is_lost_and_none_comes_twice(plane: ControlPlane, fates: list[str]
 
     def requests() -> Iterator[tuple[int, ChatRequest]]:
         for number, fate in enumerate(fates):
-            out = taken - {answer.number for answer in came}
+            out = {one for one in taken if fates[one] != "refused"} - {answer.number for answer in came}
             assert len(out) < (at_once or CONTAINERS * PARALLEL * fan.AHEAD)
-            if fate in (
-                "fine",
-                "gone",
-                "down",
-                "cut",
-            ):  # Of the rest nobody is asked, or it is not told whose turn is over.
-                taken.add(number)
+            taken.add(number)
             yield ask(number, reasoning_effort="very" if fate == "refused" else None)
 
     def container(number: int, body: dict[str, Any]) -> Any:
@@ -166,7 +161,7 @@ def test_none_is_lost_and_none_comes_twice(plane: ControlPlane, fates: list[str]
         came.extend(answers)
     by_number = {answer.number: answer for answer in came}
     assert len(came) == len(by_number) == len(fates)
-    silent = sorted(fate for fate in fates if fate in ("timeout", "lost", "died", "bug"))
+    silent = sorted(fate for fate in fates if fate in ("timeout", "lost", "died", "bug", "no start"))
     told = []
     for number, fate in enumerate(fates):
         answer = by_number[number]
@@ -181,6 +176,22 @@ def test_none_is_lost_and_none_comes_twice(plane: ControlPlane, fates: list[str]
             assert isinstance(answer.error, FAILURES[fate][1])
             assert answer.error.target == Target("modal", "m")
     assert sorted(one.__name__ for one in told) == sorted(FAILURES[fate][1].__name__ for fate in silent)
+
+
+def test_containers_that_all_die_do_not_eat_the_whole_file(plane: ControlPlane) -> None:
+    """Modal does not say whose answer is lost; it is known when nobody else waits."""
+
+    def die(number: int, body: dict[str, Any]) -> dict[str, Any]:
+        raise Died("terminated by signal")
+
+    plane.calling.bodies["answer"] = die
+    taken: list[int] = []
+    requests = (taken.append(number) or ask(number) for number in range(1000))
+    with fan.fan_out(CONFIG, "modal", requests, at_once=8) as answers:
+        first = next(answers)
+    assert isinstance(first.error, Unavailable)
+    assert "terminated by signal" in str(first.error)
+    assert len(taken) <= 9
 
 
 def test_an_answer_costs_its_share_of_the_container(plane: ControlPlane) -> None:

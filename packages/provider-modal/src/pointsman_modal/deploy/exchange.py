@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from pointsman import AtLeast, ChatRequest, Cost, FanAnswer, PointsmanError, ProviderError, Target, Unavailable, Unknown
+from pointsman_modal_app.container import ServerFailed
 from pointsman_openai import Quirks, encode, fields, read_completion, read_refusal, request_body
 
 from .. import asked
@@ -95,5 +96,7 @@ def lost(error: Exception, target: Target) -> PointsmanError:
             return Unavailable(message, target=target, retryable=False)
         case kinds.InternalFailure() | kinds.RemoteError():
             return Unavailable(f"its container was lost: {said}", target=target)
+        case ServerFailed():
+            return Unavailable(f"its container could not start: {said}", target=target, retryable=False)
         case _:
             return ProviderError(f"its container failed: {type(error).__name__}: {said}; {_AGAIN}", target=target)

@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from pointsman import ChatRequest, FanAnswer, PointsmanError, Unavailable
+from pointsman_openai import fields, string
 
 from ..config import ModalConfig
 from .exchange import Exchange, lost
@@ -76,6 +77,11 @@ class _Work:
         self._exchange = exchange
         self._requests = iter(requests)
         self._free = asyncio.Semaphore(at_once)
+        self._calm = asyncio.Event()
+        self._calm.set()
+        self._most_lost = max(1, at_once // 4)
+        """More of them, and nobody is taken in until the rest is answered: then it is known who they are, and whoever
+        reads the answers can stop before all requests have gone into containers that die."""
         self._unsent: deque[FanAnswer] = deque()
         self._lost: list[Exception] = []
         """One for each of those `waiting` who will get no answer; whose is whose is not known."""
@@ -107,6 +113,7 @@ class _Work:
         """Numbers and bodies, as there is room: the SDK itself would take in all that there is."""
         while True:
             await self._free.acquire()
+            await self._calm.wait()
             try:
                 number, request = next(self._requests)
             except StopIteration:
@@ -125,13 +132,17 @@ class _Work:
                 yield number, body
 
     def _take(self, said: Any) -> Iterator[FanAnswer]:
-        if isinstance(said, dict) and (request := self.waiting.pop(said.get("number", -1), None)) is not None:
-            self.call = self.call or said.get("call") or ""
-            yield self._exchange.answered(said["number"], request, said)
+        told = fields(said)
+        number = told.get("number")
+        if isinstance(number, int) and number in self.waiting:
+            self.call = self.call or string(told.get("call"))
+            self._free.release()
+            yield self._exchange.answered(number, self.waiting.pop(number), told)
         else:
             self._lost.append(said if isinstance(said, Exception) else TypeError(f"it said {type(said).__name__}"))
-        self._free.release()
-        if self.waiting and len(self._lost) == len(self.waiting):
+            if len(self._lost) >= self._most_lost:
+                self._calm.clear()
+        if len(self._lost) == len(self.waiting):
             yield from self._failed()
 
     def _failed(self) -> Iterator[FanAnswer]:
@@ -143,5 +154,7 @@ class _Work:
             if several:
                 error.add_note(f"{len(self._lost)} requests failed, and which of them with this is not told")
             yield FanAnswer(number=number, error=error)
+            self._free.release()
         self.waiting.clear()
         self._lost.clear()
+        self._calm.set()
