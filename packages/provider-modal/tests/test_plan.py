@@ -52,6 +52,7 @@ def test_what_is_planned_is_deployed_and_what_it_costs_is_known(values: dict[str
     assert Deployment.from_json(deployed.to_json()) == deployed
     assert deployed.memory == int(Decimal(str(values.get("memory_gib", 8))) * 1024)
     assert deployed.max_containers >= 1
+    assert "volume" in values or deployed.volume == f"{deployed.name}-weights"
     for name in values.keys() - {"gpu", "region", "memory_gib"}:
         assert getattr(deployed, name) == values[name]
 
@@ -120,7 +121,7 @@ def test_an_older_name_of_a_gpu_and_a_list_in_one_string_are_taken() -> None:
         ({"parallel": 100_000}, "parallel: 100000 is out of range"),
         ({"context_tokens": 100}, "context_tokens: 100 is out of range"),
         ({"name": "my app"}, "name: 'my app' is no name at Modal"),
-        ({"name": "a" * 64}, "name: .* at most 63"),
+        ({"name": "a" * 51}, "name: .* at most 50"),
         ({"name": "ap-" + "a" * 22}, r"name: .* no id \(ap-"),
         ({"name": ""}, "name: '' is no name"),
         ({"volume": "Käse"}, "volume: 'Käse' is no name"),

@@ -42,6 +42,7 @@ class Server:
         self._process: subprocess.Popen[str] | None = None
         self._log: deque[str] = deque(maxlen=_LAST_LINES)
         self._starting = threading.Lock()
+        self._ended = False
 
     @property
     def alive(self) -> bool:
@@ -55,7 +56,7 @@ class Server:
                 self._load()
                 self._check_gpu()
             except BaseException as error:
-                self.stop()
+                self._end()
                 if not left or not isinstance(error, _NotOnGpu):
                     raise
                 _say("the model is not on the GPU: the server is started once more")
@@ -64,6 +65,9 @@ class Server:
 
     def start(self) -> None:
         """Returns once it answers. Raises `ServerFailed` if it ends, or takes too long."""
+        if self._ended:
+            raise ServerFailed("the container ends")
+        self._end()  # of one that died, the model's process may be left, and holds the GPU's memory
         self._log.clear()
         with suppress(OSError), closing(self._connect(1.0)) as other:
             other.connect()
@@ -88,21 +92,13 @@ class Server:
         try:
             self._wait_until_ready(process)
         except BaseException:
-            self.stop()
+            self._end()
             raise
 
     def stop(self) -> None:
-        """End it, gently at first, with all that it started."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        self._reader.join(1.0)
+        """End it for good, gently at first, with all that it started."""
+        self._ended = True
+        self._end()
 
     def ask(self, path: str, body: Any = None, *, timeout: float) -> tuple[int, Any]:
         """Status and body of an answer; JSON where it is JSON. `OSError` and `HTTPException` if there is none."""
@@ -124,21 +120,42 @@ class Server:
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """A completion, collected: ``status``, ``body``, and the ``seconds`` that it took. Raises nothing: where no
-        answer came at all the status is 0, and the body says why. A server that died is started again.
+        answer came at all the status is 0, and the body says why. A server that died is started again, and asked
+        once more.
         """
         began = time.monotonic()
-        try:
-            with self._starting:
-                if not self.alive:
-                    self.start_loaded()
-            status, said = self.ask("/v1/chat/completions", {**body, "stream": False}, timeout=self._deployment.timeout)
-        except (ServerFailed, OSError, HTTPException) as error:
-            status, said = 0, {"error": {"message": f"{type(error).__name__}: {error}"}}
+        status, said, process = 0, None, self._process
+        for last in (False, True):
+            try:
+                with self._starting:
+                    if not self.alive:
+                        self.start_loaded()
+                    process = self._process
+                status, said = self.ask(
+                    "/v1/chat/completions", {**body, "stream": False}, timeout=self._deployment.timeout
+                )
+                break
+            except (ServerFailed, OSError, HTTPException) as error:
+                said = {"error": {"message": f"{type(error).__name__}: {error}"}}
+                if last or isinstance(error, ServerFailed) or not _ends(process):
+                    break
         return {"status": status, "body": said, "seconds": time.monotonic() - began}
 
     def failed(self, what: str) -> ServerFailed:
         """An error that ends in what the server said last."""
-        return ServerFailed("\n".join([what, *(f"  | {line}" for line in self._log)]))
+        return ServerFailed("\n".join([what, *(f"  | {line}" for line in list(self._log))]))
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self._reader.join(1.0)
 
     def _wait_until_ready(self, process: subprocess.Popen[str]) -> None:
         deadline = time.monotonic() + self._ready
@@ -155,14 +172,13 @@ class Server:
 
     def _load(self) -> None:
         """A chat without messages loads the model, and answers once that is done."""
-        model = self._deployment.model
+        model, limit = self._deployment.model, self._deployment.startup_timeout
+        body = {"model": model, "keep_alive": -1}
         began = time.monotonic()
         try:
-            status, said = self.ask(
-                "/api/chat",
-                {"model": model, "messages": [], "keep_alive": -1, "stream": False},
-                timeout=self._deployment.startup_timeout,
-            )
+            status, said = self.ask("/api/chat", {**body, "messages": [], "stream": False}, timeout=limit)
+            if status == 400 and "does not support chat" in str(said):
+                status, said = self.ask("/api/embed", {**body, "input": "Are you there?"}, timeout=limit)
         except (OSError, HTTPException) as error:
             raise self.failed(f"{model} could not be loaded: {type(error).__name__}: {error}") from error
         if status != 200:
@@ -173,7 +189,9 @@ class Server:
         """Ollama takes the CPU without a word when the GPU's driver fails, or its memory is too small."""
         if not self._deployment.gpu:
             return
-        _, said = self.ask("/api/ps", timeout=10.0)
+        status, said = self.ask("/api/ps", timeout=10.0)
+        if status != 200:
+            raise self.failed(f"Ollama does not tell whether the model is on the GPU: it says {status}: {said}")
         for loaded in said["models"]:
             size, on_gpu = loaded.get("size", 0), loaded.get("size_vram", 0)
             if on_gpu >= size > 0:
@@ -200,6 +218,13 @@ class Server:
 
 class _NotOnGpu(ServerFailed):
     """Another start may help."""
+
+
+def _ends(process: subprocess.Popen[str] | None) -> bool:
+    """Whether that server is dead, or about to be: it closes its connections a moment before."""
+    with suppress(subprocess.TimeoutExpired):
+        return process is None or process.wait(0.5) is not None
+    return False
 
 
 def _send(connection: HTTPConnection, path: str, body: Any) -> None:

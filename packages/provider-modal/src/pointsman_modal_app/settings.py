@@ -44,7 +44,8 @@ class Deployment:
     """Seconds for one answer, streamed or not. Modal's own default of 300 cuts long streams off."""
     startup_timeout: int = 900
     """Seconds for a start; the first may have to wait until the weights are in the Volume."""
-    volume: str = "pointsman-ollama"
+    volume: str = "pointsman-weights"
+    """One app's own: its `pull` is the only writer."""
     ollama_version: str = "0.32.15"
     """The tag of the image ``ollama/ollama``."""
     port: int = 11434

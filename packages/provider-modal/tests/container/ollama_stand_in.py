@@ -46,6 +46,7 @@ def known() -> list[dict[str, Any]]:
     return [
         {
             "id": f"{path.parent.name}:{path.name}",
+            "capabilities": ["embedding"] if MISHAP == "embeds" else ["completion", "tools"],
             "size": sum(layer["size"] for layer in json.loads(path.read_bytes())["layers"]),
         }
         for path in found

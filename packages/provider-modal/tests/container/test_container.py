@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -55,6 +56,9 @@ def test_a_start_loads_the_model_and_answers(server: Server, container: Any) -> 
     assert container.gone(pid)
     assert container.gone(runner)
     assert not server.alive
+    late = server.answer(ASKED)  # One that was under way when the container was told to end.
+    assert (late["status"], container.noted("server")) == (0, [pid])
+    assert "the container ends" in late["body"]["error"]["message"]
 
 
 def test_the_server_is_told_what_was_deployed(server: Server, container: Any) -> None:
@@ -131,6 +135,15 @@ def test_a_model_that_is_partly_on_the_gpu_serves_and_says_so(
     server.stop()
 
 
+def test_a_model_that_only_embeds_is_loaded_as_well(container: Any, source: Any) -> None:
+    container.put(source)
+    container.mishap("embeds")
+    server = Server(container.deployment, container.models)
+    server.start_loaded()
+    assert server.ask("/api/ps", timeout=10)[1]["models"]
+    server.stop()
+
+
 def test_without_a_gpu_in_the_deployment_the_cpu_will_do(container: Any, source: Any) -> None:
     container.put(source)
     container.mishap("cpu")
@@ -142,10 +155,12 @@ def test_without_a_gpu_in_the_deployment_the_cpu_will_do(container: Any, source:
 
 def test_a_server_that_died_is_started_again_for_the_next_answer(server: Server, container: Any) -> None:
     server.start_loaded()
-    container.kill()
-    assert not server.alive
+    [pid], [runner] = container.noted("server"), container.noted("runner")
+    os.kill(pid, signal.SIGKILL)
+    assert container.gone(pid)
     assert server.answer(ASKED)["status"] == 200
     assert len(container.noted("runner")) == 2  # With its model.
+    assert container.gone(runner)  # It would hold the GPU's memory.
     container.kill()
     container.mishap("dies")
     server._environ |= {"STAND_IN_MISHAP": "dies"}

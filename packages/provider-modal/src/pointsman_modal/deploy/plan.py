@@ -49,9 +49,9 @@ def _gib(value: Any) -> Any:
 
 
 def _object_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,63}", text) or re.fullmatch(r"ap-[A-Za-z0-9]{22}", text):
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,50}", text) or re.fullmatch(r"ap-[A-Za-z0-9]{22}", text):
         raise ValueError(
-            f"{text!r} is no name at Modal: at most 63 letters of a to z, digits, dashes, periods and underscores, and "
+            f"{text!r} is no name at Modal: at most 50 letters of a to z, digits, dashes, periods and underscores, and "
             "no id (ap-...)"
         )
     return text
@@ -112,7 +112,8 @@ class Plan(BaseModel, frozen=True, extra="forbid"):
     parallel: Annotated[int, _within(1, 256, "how many requests a container answers at once")] = USUAL.parallel
     timeout: _Seconds = USUAL.timeout
     startup_timeout: _Seconds = USUAL.startup_timeout
-    volume: Annotated[str, AfterValidator(_object_name)] = USUAL.volume
+    volume: Annotated[str, AfterValidator(_object_name)] | None = None
+    """Two apps with one Volume are two writers, which may spoil it. None: the app's own, ``<name>-weights``."""
     ollama_version: Annotated[str, AfterValidator(_pinned)] = USUAL.ollama_version
 
     @classmethod
@@ -136,7 +137,7 @@ class Plan(BaseModel, frozen=True, extra="forbid"):
     def deployment(self) -> Deployment:
         """The same, as the app reads it."""
         same = {field.name for field in fields(Deployment)} & set(type(self).model_fields)
-        values = {name: getattr(self, name) for name in same}
+        values = {name: getattr(self, name) for name in same} | {"volume": self.volume or f"{self.name}-weights"}
         return Deployment(memory=int(self.memory_gib * 1024), **values)
 
     def provider_settings(self) -> dict[str, Any]:
