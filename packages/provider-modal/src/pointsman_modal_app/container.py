@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -10,12 +9,12 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import closing, suppress
-from http.client import HTTPConnection, HTTPException
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
+from .loopback import Loopback
 from .settings import Deployment
 
 READY = 60.0
@@ -36,6 +35,7 @@ class Server:
 
     def __init__(self, deployment: Deployment, models: Path, *, host: str = "0.0.0.0", ready: float = READY) -> None:  # noqa: S104 - as in `server_environ`
         """`models` is the folder of the weights; `ready` is how long the server may take to answer, in seconds."""
+        self.http = Loopback(deployment.port)
         self._deployment = deployment
         self._environ = {**os.environ, **deployment.server_environ(host), "OLLAMA_MODELS": str(models)}
         self._ready = ready
@@ -69,8 +69,7 @@ class Server:
             raise ServerFailed("the container ends")
         self._end()  # of one that died, the model's process may be left, and holds the GPU's memory
         self._log.clear()
-        with suppress(OSError), closing(self._connect(1.0)) as other:
-            other.connect()
+        if self.http.is_taken():
             raise ServerFailed(f"another process already listens on port {self._deployment.port}")
         try:
             process = subprocess.Popen(
@@ -100,24 +99,6 @@ class Server:
         self._ended = True
         self._end()
 
-    def ask(self, path: str, body: Any = None, *, timeout: float) -> tuple[int, Any]:
-        """Status and body of an answer; JSON where it is JSON. `OSError` and `HTTPException` if there is none."""
-        with closing(self._connect(timeout)) as connection:
-            _send(connection, path, body)
-            response = connection.getresponse()
-            text = response.read().decode(errors="replace")
-        try:
-            return response.status, json.loads(text)
-        except ValueError:
-            return response.status, text
-
-    def lines(self, path: str, body: Any, *, timeout: float) -> Iterator[Any]:
-        """The lines of an answer that streams JSON; `timeout` is for each."""
-        with closing(self._connect(timeout)) as connection:
-            _send(connection, path, body)
-            for line in connection.getresponse():
-                yield json.loads(line)
-
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """A completion, collected: ``status``, ``body``, and the ``seconds`` that it took. Raises nothing: where no
         answer came at all the status is 0, and the body says why. A server that died is started again, and asked
@@ -131,7 +112,7 @@ class Server:
                     if not self.alive:
                         self.start_loaded()
                     process = self._process
-                status, said = self.ask(
+                status, said = self.http.ask(
                     "/v1/chat/completions", {**body, "stream": False}, timeout=self._deployment.timeout
                 )
                 break
@@ -161,7 +142,7 @@ class Server:
         deadline = time.monotonic() + self._ready
         while time.monotonic() < deadline:
             with suppress(OSError, HTTPException):
-                status, _ = self.ask("/api/version", timeout=1.0)
+                status, _ = self.http.ask("/api/version", timeout=1.0)
                 if status == 200 and process.poll() is None:
                     return
             if process.poll() is not None:
@@ -176,9 +157,9 @@ class Server:
         body = {"model": model, "keep_alive": -1}
         began = time.monotonic()
         try:
-            status, said = self.ask("/api/chat", {**body, "messages": [], "stream": False}, timeout=limit)
+            status, said = self.http.ask("/api/chat", {**body, "messages": [], "stream": False}, timeout=limit)
             if status == 400 and "does not support chat" in str(said):
-                status, said = self.ask("/api/embed", {**body, "input": "Are you there?"}, timeout=limit)
+                status, said = self.http.ask("/api/embed", {**body, "input": "Are you there?"}, timeout=limit)
         except (OSError, HTTPException) as error:
             raise self.failed(f"{model} could not be loaded: {type(error).__name__}: {error}") from error
         if status != 200:
@@ -189,7 +170,7 @@ class Server:
         """Ollama takes the CPU without a word when the GPU's driver fails, or its memory is too small."""
         if not self._deployment.gpu:
             return
-        status, said = self.ask("/api/ps", timeout=10.0)
+        status, said = self.http.ask("/api/ps", timeout=10.0)
         if status != 200:
             raise self.failed(f"Ollama does not tell whether the model is on the GPU: it says {status}: {said}")
         for loaded in said["models"]:
@@ -206,9 +187,6 @@ class Server:
             str(self.failed(f"the model is not on the GPU ({', '.join(self._deployment.gpu)}), but on the CPU:"))
         )
 
-    def _connect(self, timeout: float) -> HTTPConnection:
-        return HTTPConnection("127.0.0.1", self._deployment.port, timeout=timeout)
-
     def _copy_log(self, stream: IO[str]) -> None:
         with stream:
             for line in stream:
@@ -223,15 +201,10 @@ class _NotOnGpu(ServerFailed):
 def _ends(process: subprocess.Popen[str] | None) -> bool:
     """Whether that server is dead, or about to be: it closes its connections a moment before."""
     with suppress(subprocess.TimeoutExpired):
-        return process is None or process.wait(0.5) is not None
+        if process:
+            process.wait(0.5)
+        return True
     return False
-
-
-def _send(connection: HTTPConnection, path: str, body: Any) -> None:
-    if body is None:
-        connection.request("GET", path)
-    else:
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
 
 
 def _say(line: str) -> None:

@@ -98,7 +98,7 @@ class _Retry(ServerFailed):
 def _pull(server: Server, model: str) -> Iterator[Progress]:
     status, due = "", 0.0
     try:
-        for said in server.lines("/api/pull", {"model": model, "stream": True}, timeout=SILENCE):
+        for said in server.http.lines("/api/pull", {"model": model, "stream": True}, timeout=SILENCE):
             if error := said.get("error"):
                 raise _refused(server, model, error)
             if said["status"] != status or time.monotonic() >= due:

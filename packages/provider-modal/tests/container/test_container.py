@@ -140,7 +140,7 @@ def test_a_model_that_only_embeds_is_loaded_as_well(container: Any, source: Any)
     container.mishap("embeds")
     server = Server(container.deployment, container.models)
     server.start_loaded()
-    assert server.ask("/api/ps", timeout=10)[1]["models"]
+    assert server.http.ask("/api/ps", timeout=10)[1]["models"]
     server.stop()
 
 

@@ -137,8 +137,9 @@ class Plan(BaseModel, frozen=True, extra="forbid"):
     def deployment(self) -> Deployment:
         """The same, as the app reads it."""
         same = {field.name for field in fields(Deployment)} & set(type(self).model_fields)
-        values = {name: getattr(self, name) for name in same} | {"volume": self.volume or f"{self.name}-weights"}
-        return Deployment(memory=int(self.memory_gib * 1024), **values)
+        values: dict[str, Any] = {name: getattr(self, name) for name in same}
+        values |= {"memory": int(self.memory_gib * 1024), "volume": self.volume or f"{self.name}-weights"}
+        return Deployment(**values)
 
     def provider_settings(self) -> dict[str, Any]:
         """What has to stand in ``[providers.modal]`` besides the address and the token: what a second costs, and how
