@@ -18,7 +18,8 @@ from control_plane.loading import loaded, sources
 from control_plane.server import ControlPlane
 from modal_proto import api_pb2 as api
 
-from pointsman_modal_app.settings import Deployment
+from pointsman import AsyncClient, Settings
+from pointsman_modal_app.settings import VARIABLE, Deployment
 
 CHANGED = {
     "name": "mine",
@@ -71,7 +72,7 @@ def test_its_image_is_one_version_of_ollama_with_python(app: dict[str, Deployed]
 def test_its_server_is_set_up_by_the_image(app: dict[str, Deployed]) -> None:
     environment = dict(app["Ollama.*"].environment)
     assert environment == app["pull"].environment
-    assert Deployment.from_json(environment.pop("POINTSMAN_MODAL_DEPLOYMENT")) == Deployment()
+    assert Deployment.from_json(environment.pop(VARIABLE)) == Deployment()
     environment.pop("TERMINFO_DIRS")
     assert environment == {
         "OLLAMA_HOST": "0.0.0.0:11434",
@@ -87,8 +88,8 @@ def test_its_server_is_set_up_by_the_image(app: dict[str, Deployed]) -> None:
 
 
 def test_who_serves_reads_the_weights_and_who_pulls_writes_them(app: dict[str, Deployed]) -> None:
-    assert app["Ollama.*"].volumes == {"/weights": Mount("pointsman-ollama", 2, read_only=True)}
-    assert app["pull"].volumes == {"/weights": Mount("pointsman-ollama", 2, read_only=False)}
+    assert app["Ollama.*"].volumes == {"/weights": Mount("pointsman-weights", 2, read_only=True)}
+    assert app["pull"].volumes == {"/weights": Mount("pointsman-weights", 2, read_only=False)}
 
 
 def test_one_at_a_time_pulls(app: dict[str, Deployed]) -> None:
@@ -141,10 +142,7 @@ def test_every_setting_arrives(control_plane: ControlPlane, modal_client: modal.
     assert serving.environment["OLLAMA_HOST"] == "0.0.0.0:8080"
     assert serving.environment["OLLAMA_CONTEXT_LENGTH"] == "8192"
     assert serving.environment["OLLAMA_NUM_PARALLEL"] == "2"
-    assert (
-        serving.environment["POINTSMAN_MODAL_DEPLOYMENT"]
-        == Deployment.from_json(serving.environment["POINTSMAN_MODAL_DEPLOYMENT"]).to_json()
-    )
+    assert serving.environment[VARIABLE] == Deployment.from_json(serving.environment[VARIABLE]).to_json()
     assert audit(app) == []
 
 
@@ -174,6 +172,13 @@ def test_modal_s_own_command_deploys_it_too(control_plane: ControlPlane) -> None
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert audit(deployed(control_plane, "pointsman")) == []
+
+
+def test_its_variable_is_no_setting_of_the_provider() -> None:
+    """Who deploys by hand may have it set, and a variable of the provider that means nothing is refused."""
+    modal = {"providers": {"modal": {"base_url": "https://t--pointsman-ollama-serve.modal.run"}}}
+    client = AsyncClient(settings=Settings.of(modal, environ={VARIABLE: "{}"}))
+    assert client.roster.configured("modal").name == "modal"
 
 
 def test_nothing_is_wrong_with_it(app: dict[str, Deployed]) -> None:

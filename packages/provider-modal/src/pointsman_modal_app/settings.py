@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self, cast
 
-VARIABLE = "POINTSMAN_MODAL_DEPLOYMENT"
+VARIABLE = "POINTSMAN_DEPLOYMENT"
 """Holds a `Deployment` as JSON: set by `pointsman modal deploy`, and put into the image, so that the container reads
 what was deployed."""
 WEIGHTS = "/weights"

@@ -26,7 +26,7 @@ def loaded(tmp_path: Path, code: str, variable: str | None) -> subprocess.Comple
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MODAL_", "POINTSMAN_"))}
     environ["MODAL_CONFIG_PATH"] = str(tmp_path / "none.toml")
     if variable is not None:
-        environ["POINTSMAN_MODAL_DEPLOYMENT"] = variable
+        environ["POINTSMAN_DEPLOYMENT"] = variable
     command = [sys.executable, "-W", "error", "-c", code]
     return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120)
 

@@ -171,7 +171,7 @@ def test_a_server_that_died_is_started_again_for_the_next_answer(server: Server,
 
 def test_sigterm_leaves_nothing_behind(container: Any, source: Any) -> None:
     container.put(source)
-    environ = {**os.environ, "POINTSMAN_MODAL_DEPLOYMENT": container.deployment.to_json()}
+    environ = {**os.environ, "POINTSMAN_DEPLOYMENT": container.deployment.to_json()}
     command = [sys.executable, "-c", SERVE, str(container.models)]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

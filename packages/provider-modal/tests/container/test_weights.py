@@ -69,7 +69,7 @@ def test_progress_is_told_of_each_file(container: Any, source: Any) -> None:
 
 def test_a_pull_that_was_killed_goes_on_where_it_was(container: Any, source: Any) -> None:
     source.holds_after = 5
-    environ = {**os.environ, "POINTSMAN_MODAL_DEPLOYMENT": container.deployment.to_json()}
+    environ = {**os.environ, "POINTSMAN_DEPLOYMENT": container.deployment.to_json()}
     with subprocess.Popen([sys.executable, "-c", PULL, str(container.models)], env=environ) as process:
         assert source.held.wait(60)
         process.send_signal(signal.SIGKILL)

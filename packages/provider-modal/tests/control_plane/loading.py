@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pointsman_modal_app.settings import VARIABLE
+
 PACKAGE = "pointsman_modal_app"
 
 
@@ -29,8 +31,7 @@ def loaded(deployment: Mapping[str, Any] | None = None, *, folder: Path | None =
     before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == PACKAGE}
     for name in before:
         del sys.modules[name]
-    variable = "POINTSMAN_MODAL_DEPLOYMENT"
-    os.environ[variable] = json.dumps(dict(deployment or {}))
+    os.environ[VARIABLE] = json.dumps(dict(deployment or {}))
     if folder is not None:
         sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
@@ -39,7 +40,7 @@ def loaded(deployment: Mapping[str, Any] | None = None, *, folder: Path | None =
     finally:
         if folder is not None:
             sys.path.remove(str(folder))
-        del os.environ[variable]
+        del os.environ[VARIABLE]
         for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
             del sys.modules[name]
         sys.modules.update(before)
