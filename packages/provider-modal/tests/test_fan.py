@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import anyio.to_thread
@@ -139,12 +144,14 @@ FAILURES: dict[str, tuple[Callable[[int], Any], type[Exception]]] = {
 )
 def test_none_is_lost_and_none_comes_twice(plane: ControlPlane, fates: list[str], at_once: int | None) -> None:
     taken: set[int] = set()
+    here = threading.get_ident()
     came: list[FanAnswer] = []
 
     def requests() -> Iterator[tuple[int, ChatRequest]]:
         for number, fate in enumerate(fates):
             out = {one for one in taken if fates[one] != "refused"} - {answer.number for answer in came}
             assert len(out) < (at_once or CONTAINERS * PARALLEL * fan.AHEAD)
+            assert threading.get_ident() == here  # Who reads a file or a database from one thread can go on doing so.
             taken.add(number)
             yield ask(number, reasoning_effort="very" if fate == "refused" else None)
 
@@ -331,3 +338,30 @@ def test_usage_is_read(plane: ControlPlane) -> None:
     plane.calling.bodies["answer"] = says
     (answer,) = run([ask(1)])
     assert (answer.finish_reason, answer.usage) == ("stop", Usage(input_tokens=5, output_tokens=2))
+
+
+BATCH = """
+from pointsman import ChatRequest, user
+from pointsman_modal import SPEC, ModalConfig
+from pointsman_modal.deploy.fan import fan_out
+
+config = ModalConfig(base_url="https://t--pointsman-ollama-serve.modal.run")
+requests = ((number, ChatRequest(messages=(user(f"say {number}"),), model="m")) for number in range(5))
+with fan_out(config, "modal", requests, at_once=2) as answers:
+    print(sorted(answer.text for answer in answers))
+"""
+
+
+def test_a_program_needs_no_more_than_an_account(plane: ControlPlane, tmp_path: Path) -> None:
+    """Without one it is told how to get one, and where the SDK would look for it."""
+    plane.calling.bodies["answer"] = says
+    environment = {**os.environ, **plane.environment}
+    run = partial(subprocess.run, [sys.executable, "-W", "error", "-c", BATCH], capture_output=True, text=True)
+    done = run(env=environment, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("['0', '1', '2', '3', '4']", "")
+    for name in ("MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET"):
+        del environment[name]
+    done = run(env=environment, timeout=60)
+    assert done.returncode == 1
+    assert "ConfigError" in done.stderr
+    assert "modal setup" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,9 +62,23 @@ def test_its_spec() -> None:
 
 
 def test_importing_it_loads_no_http_library_and_never_modal() -> None:
-    script = "import sys, pointsman_modal; print(*sys.modules)"
+    assert not {"httpx2", "msgspec", "anyio", "h11", "ssl", "openai", "modal"} & loaded_by("pointsman_modal")
+
+
+def test_no_part_of_it_loads_modal_before_it_talks_to_modal() -> None:
+    """Who has not installed the extra `deploy` reads why it is needed, and no error of an import."""
+    import pointsman_modal
+
+    parts = [part.name for part in pkgutil.walk_packages(pointsman_modal.__path__, "pointsman_modal.")]
+    assert "pointsman_modal.deploy.fan" in parts
+    assert not {"modal", "modal_proto", "grpclib"} & loaded_by(*parts)
+
+
+def loaded_by(*names: str) -> set[str]:
+    """Modules that a fresh interpreter has loaded after it imported `names`."""
+    script = f"import sys, {', '.join(names)}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert not {"httpx2", "msgspec", "anyio", "h11", "ssl", "openai", "modal"} & set(run.stdout.split())
+    return set(run.stdout.split())
 
 
 async def test_opening_it_needs_no_modal_either(opened: Open, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

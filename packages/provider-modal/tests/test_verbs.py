@@ -145,9 +145,7 @@ def test_from_nothing_to_an_answer(plane: ControlPlane, invoke: Invoke, home: Pa
         "max_containers": 1,
     }
     keys = home / "keys.toml"
-    assert tomllib.loads(keys.read_text()) == {
-        "providers": {"modal": {"token_id": TOKEN[0], "token_secret": TOKEN[1]}}
-    }
+    assert tomllib.loads(keys.read_text()) == {"providers": {"modal": {"token_id": TOKEN[0], "token_secret": TOKEN[1]}}}
     assert stat.S_IMODE(keys.stat().st_mode) == 0o600
     assert TOKEN[1] not in done.output
     assert "Collecting it" in done.stderr
@@ -187,7 +185,9 @@ def test_what_is_not_said_stays_and_what_changes_is_told(deployed: ControlPlane,
 def test_a_dry_run_asks_nobody(home: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither credentials nor the package are needed."""
     monkeypatch.setitem(__import__("sys").modules, "modal", None)
-    done = invoke("deploy", "--dry-run", "--requests-per-day", "200", "--seconds-per-request", "4", "--gpu", "a10g,h100:2")
+    done = invoke(
+        "deploy", "--dry-run", "--requests-per-day", "200", "--seconds-per-request", "4", "--gpu", "a10g,h100:2"
+    )
     assert done.exit_code == 0, done.output
     assert re.search(r"GPU +A10, else H100:2\n", done.stdout)
     assert "200 requests a day of 4 s each: about $" in done.stdout
@@ -255,7 +255,9 @@ def test_a_second_deployment_is_a_provider_of_its_own(
 
 
 def test_a_token_that_is_set_is_kept(plane: ControlPlane, invoke: Invoke, home: Path) -> None:
-    done = invoke("deploy", "--yes", POINTSMAN_MODAL_TOKEN_ID="wk-Ab12Cd34Ef56", POINTSMAN_MODAL_TOKEN_SECRET="ws-Gh78Ij90")
+    done = invoke(
+        "deploy", "--yes", POINTSMAN_MODAL_TOKEN_ID="wk-Ab12Cd34Ef56", POINTSMAN_MODAL_TOKEN_SECRET="ws-Gh78Ij90"
+    )
     assert done.exit_code == 0
     assert "Token" not in done.stderr
     assert plane.requests("WebhookTokenCreate") == []
