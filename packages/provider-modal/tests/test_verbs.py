@@ -1,353 +1,284 @@
-"""`pointsman modal`, against a control plane and an endpoint on loopback: from nothing to an answer, and back."""
+"""`pointsman modal status`, `warm`, `logs` and `stop`: looking starts nothing, and what was kept is let go."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import stat
+import sys
+import threading
+import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from anyio.from_thread import BlockingPortal, start_blocking_portal
-from click.testing import CliRunner, Result
+from grpclib import Status
+from modal_proto import api_pb2
+from verbs import Invoke, settings, valid
 
-from pointsman_cli.app import cli
+from pointsman_modal.cli import warming
 from pointsman_modal.deploy import sdk
-from pointsman_modal_app.container import ServerFailed
-from pointsman_testing import Lab, ModalEndpoint, Vendor
+from pointsman_testing import Vendor
 
 if TYPE_CHECKING:
-    import modal
     from control_plane.server import ControlPlane
 
-Invoke = Callable[..., Result]
-SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
-TOKEN = ("wk-proxy00000001", "ws-secret00000001")
-"""The first that the control plane makes."""
-MODEL = "qwen2.5-coder:7b"
-NUMBERS = count()
+
+def serving(plane: ControlPlane) -> Any:
+    return plane.function("pointsman", "Ollama.*")
 
 
-@pytest.fixture(scope="module")
-def portal() -> Iterator[BlockingPortal]:
-    with start_blocking_portal("asyncio") as portal:
-        yield portal
+# Looking ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def lab_here(portal: BlockingPortal) -> Iterator[Lab]:
-    with portal.wrap_async_context_manager(Lab(speed=600)) as lab:
-        yield lab
+def test_status_starts_nothing(deployed: ControlPlane, invoke: Invoke, endpoint: Vendor) -> None:
+    told = valid("modal-status.json", invoke("status", "--json").stdout)
+    assert (told["state"], told["containers"], told["drift"], told["last_line"]) == ("cold", 0, [], None)
+    assert told["cost_per_hour_now"] == {"least": "0.000000", "most": "0.000000"}
+    assert endpoint.requests == []
+    shown = invoke("status").stdout
+    assert re.search(r"State +cold: no container is up", shown)
+    assert re.search(r"Cost +\$0\.92 to \$1\.22 an hour", shown)
 
 
-@pytest.fixture
-def endpoint(portal: BlockingPortal, lab_here: Lab) -> Vendor:
-    """What answers at the address of the deployment. It is cold."""
-    name = f"modal-{next(NUMBERS)}"
-    return portal.call(
-        partial(lab_here.vendor, name, dialect=ModalEndpoint(), models=(MODEL,), api_key=".".join(TOKEN))
-    )
+def test_status_tells_what_runs(deployed: ControlPlane, invoke: Invoke) -> None:
+    serving(deployed).containers, serving(deployed).backlog = 2, 3
+    deployed.write("pointsman", "loaded\n")
+    told = valid("modal-status.json", invoke("status", "--json").stdout)
+    assert (told["state"], told["containers"], told["backlog"]) == ("warm", 2, 3)
+    assert told["cost_per_hour_now"] == {"least": "1.820592", "most": "2.425392"}
+    assert told["last_line"]["text"] == "loaded"
+    shown = invoke("status").stdout
+    assert "warm: 2 containers up, 3 requests waiting" in shown
+    assert re.search(r"Last log +\d+ s ago: loaded", shown)
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the user's files are; the current folder is another."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("MODAL_CONFIG_PATH", str(tmp_path / "no.toml"))
-    for name in [name for name in os.environ if name.startswith(("MODAL_TOKEN", "MODAL_PROXY", "POINTSMAN_MODAL"))]:
-        monkeypatch.delenv(name)
-    return tmp_path / "home" / "pointsman"
-
-
-@pytest.fixture
-def plane(
-    control_plane: ControlPlane,
-    modal_client: modal.Client,
-    endpoint: Vendor,
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> ControlPlane:
-    """The control plane, for which an account is set up here. The SDK keeps one client a process: each test has its own."""
-    for name, value in control_plane.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("modal.Client.from_env", lambda: modal_client)
-    control_plane.serve_at(endpoint.base_url.removesuffix("/v1"))
-    control_plane.calling.bodies["pull"] = pulling
-    return control_plane
-
-
-def pulling(model: str) -> Iterator[dict[str, Any]]:
-    for share in range(0, 5):
-        yield {"status": "pulling dae161e27b0e", "completed": share * 10**9, "total": 4 * 10**9}
-    yield {"status": "success", "completed": 0, "total": 0}
-
-
-@pytest.fixture
-def invoke() -> Invoke:
-    def invoke(*args: str, **env: str) -> Result:
-        return CliRunner().invoke(cli, ["modal", *args], prog_name="pointsman", env=env)
-
-    return invoke
-
-
-@pytest.fixture
-def deployed(plane: ControlPlane, invoke: Invoke) -> ControlPlane:
-    assert invoke("deploy", "--yes").exit_code == 0
-    plane.log.clear()
-    return plane
-
-
-def settings(home: Path) -> Mapping[str, Any]:
-    return tomllib.loads((home / "config.toml").read_text())["providers"]["modal"]
-
-
-def valid(name: str, text: str) -> Any:
-    """The one object that was printed, as its schema describes it, where the schemas are."""
-    (line,) = text.splitlines()
-    told = json.loads(line)
-    if SCHEMAS.exists():
-        import jsonschema
-
-        schema = json.loads((SCHEMAS / name).read_text("utf-8"))
-        lib: Any = jsonschema
-        lib.Draft202012Validator.check_schema(schema)
-        assert [error.message for error in lib.Draft202012Validator(schema).iter_errors(told)] == []
-    return told
-
-
-# Deploying ----------------------------------------------------------------------------------------------------------
-
-
-def test_from_nothing_to_an_answer(plane: ControlPlane, invoke: Invoke, home: Path, endpoint: Vendor) -> None:
-    plane.memory.build_output.append("Collecting it")
-    done = invoke("deploy", "--yes", "--context", "16384", "--scaledown-window", "2m")
-    assert done.exit_code == 0, done.output
-    assert settings(home) == {
-        "base_url": endpoint.base_url.removesuffix("/v1"),
-        "app": "pointsman",
-        "default_models": [MODEL],
-        "context_tokens": 16384,
-        "parallel": 4,
-        "gpu": ["A10", "L4"],
-        "cpu": 1.0,
-        "memory_gib": 8,
-        "scaledown_window": 120,
-        "min_containers": 0,
-        "max_containers": 1,
+def test_status_tells_where_modal_and_the_settings_differ(deployed: ControlPlane, invoke: Invoke, home: Path) -> None:
+    now = serving(deployed).settings
+    now.min_containers, now.max_containers, now.scaledown_window = 1, 5, 60
+    deployed.serve_at("https://other.modal.run")
+    told = valid("modal-status.json", invoke("status", "--json").stdout)
+    assert {one["setting"]: (one["modal"], one["settings"]) for one in told["drift"]} == {
+        "base_url": ("https://other.modal.run", f"{settings(home)['base_url']}/v1"),
+        "min_containers": (1, 0),
+        "max_containers": (5, 1),
+        "scaledown_window": (60, 300),
     }
-    keys = home / "keys.toml"
-    assert tomllib.loads(keys.read_text()) == {"providers": {"modal": {"token_id": TOKEN[0], "token_secret": TOKEN[1]}}}
-    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
-    assert TOKEN[1] not in done.output
-    assert "Collecting it" in done.stderr
-    assert re.search(r"pulling dae161e27b0e +25 % +1\.0 GB of 4\.0 GB", done.stderr)
-    next_line = done.stdout.splitlines()[-1]
-    assert next_line == f'Next: pointsman chat -m modal/{MODEL} "Explain closures in Python"'
-    answer = CliRunner().invoke(cli, ["chat", "-m", f"modal/{MODEL}", "hi"])
-    assert (answer.exit_code, answer.stdout) == (0, f"{endpoint.name} answers.\n")
-    assert plane.function("pointsman", "Ollama.*").settings.scaledown_window == 120
+    assert "`pointsman modal warm --keep 0` sets it back" in invoke("status").stdout
 
 
-def test_deploying_the_same_again_changes_nothing(deployed: ControlPlane, invoke: Invoke, home: Path) -> None:
-    before = (home / "config.toml").read_bytes(), (home / "keys.toml").read_bytes()
-    done = invoke("deploy", "--yes")
-    assert done.exit_code == 0
-    assert "none since it was deployed last" in done.stderr
-    assert ((home / "config.toml").read_bytes(), (home / "keys.toml").read_bytes()) == before
-    assert {request.existing_function_id for request in deployed.requests("FunctionCreate")} == {
-        deployed.function("pointsman", name).function_id for name in ("pull", "Ollama.*")
-    }
-    assert deployed.requests("WebhookTokenCreate") == []
-
-
-def test_what_is_not_said_stays_and_what_changes_is_told(deployed: ControlPlane, invoke: Invoke, home: Path) -> None:
-    assert invoke("deploy", "--yes", "--max-containers", "3", "--region", "eu").exit_code == 0
-    done = invoke("deploy", "--yes", "--gpu", "L40S", "--region", "any", "--json")
-    told = valid("modal-deploy.json", done.stdout)
-    assert told["changes"] == {"gpu": {"from": ["A10", "L4"], "to": ["L40S"]}, "region": {"from": ["eu"], "to": []}}
-    assert (told["plan"]["max_containers"], told["token"], told["dry_run"]) == (3, "set", False)
-    assert settings(home)["max_containers"] == 3
-    assert "region" not in settings(home)
-    shown = invoke("deploy", "--dry-run", "--max-containers", "1").stdout
-    assert re.search(r"Containers +0 to 1 +\(was 0 to 3\)", shown)
-    assert re.search(r"GPU +L40S\n", shown)
-
-
-def test_a_dry_run_asks_nobody(home: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither credentials nor the package are needed."""
-    monkeypatch.setitem(__import__("sys").modules, "modal", None)
-    done = invoke(
-        "deploy", "--dry-run", "--requests-per-day", "200", "--seconds-per-request", "4", "--gpu", "a10g,h100:2"
-    )
-    assert done.exit_code == 0, done.output
-    assert re.search(r"GPU +A10, else H100:2\n", done.stdout)
-    assert "200 requests a day of 4 s each: about $" in done.stdout
-    assert not home.exists()
-    told = valid("modal-deploy.json", invoke("deploy", "--dry-run", "--json").stdout)
-    assert (told["dry_run"], told["url"], told["changes"]) == (True, None, {})
-    assert told["cost"]["per_hour"] == {"least": "0.910296", "most": "1.212696"}
-
-
-@pytest.mark.parametrize(
-    ("args", "says"),
-    [
-        (["--gpu", "H1000"], "--gpu: there is no GPU 'H1000'"),
-        (["--gpu", "L4:0"], "--gpu: 'L4:0'"),
-        (["--region", "us-esat"], "--region: there is no region 'us-esat'"),
-        (["--memory", "16GB"], "--memory: write a number of GiB"),
-        (["--context", "1"], "--context: "),
-        (["--min-containers", "2"], "min_containers (2) is more than max_containers (1)"),
-        (["--max-containers", "0"], "--max-containers: "),
-        (["--scaledown-window", "2h"], "--scaledown-window: "),
-        (["--scaledown-window", "soon"], "'soon' is no time"),
-        (["--name", "a/b"], "--name: 'a/b' is no name"),
-        (["--model", "a b"], "--model: "),
-        (["--parallel", "many"], "--parallel"),
-        (["--seconds-per-request", "0"], "--seconds-per-request"),
-        (["--provider", "ollama"], "ollama"),
-    ],
-)
-def test_a_mistake_is_named_before_anybody_is_asked(
-    home: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, args: list[str], says: str
+def test_status_without_an_account_tells_what_the_settings_say(
+    deployed: ControlPlane, invoke: Invoke, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "modal", None)
-    done = invoke("deploy", "--yes", *args)
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert says in done.stderr
-    assert not home.exists()
+    monkeypatch.delenv("MODAL_TOKEN_SECRET")
+    done = invoke("status", "--json")
+    told = valid("modal-status.json", done.stdout)
+    assert (done.exit_code, told["state"], told["containers"]) == (0, "unknown", None)
+    assert "MODAL_TOKEN_SECRET is not" in told["reason"]
+    monkeypatch.setitem(sys.modules, "modal", None)
+    shown = invoke("status")
+    assert shown.exit_code == 0
+    assert re.search(r"GPU +A10, else L4", shown.stdout)
+    assert "pip install 'pointsman-modal[deploy]'" in shown.stdout
 
 
-def test_nobody_can_be_asked(plane: ControlPlane, invoke: Invoke) -> None:
-    done = invoke("deploy")
-    assert done.exit_code == 2
-    assert "--yes deploys without asking, --dry-run shows the plan" in done.stderr
-    assert plane.memory.apps == {}
-
-
-def test_an_address_of_somebody_else_is_replaced_with_a_word(plane: ControlPlane, invoke: Invoke, home: Path) -> None:
-    home.mkdir(parents=True)
-    (home / "config.toml").write_text('# mine\n[providers.modal]\nbase_url = "https://old.modal.run"\ngpu = "H100"\n')
-    done = invoke("deploy", "--yes")
-    assert "lead to https://old.modal.run/v1, which this replaces" in done.stderr
-    assert settings(home)["gpu"] == ["A10", "L4"]
-    assert (home / "config.toml").read_text().startswith("# mine\n")
-
-
-def test_a_second_deployment_is_a_provider_of_its_own(
-    plane: ControlPlane, invoke: Invoke, home: Path, endpoint: Vendor
-) -> None:
-    done = invoke("deploy", "--yes", "--provider", "big", "--name", "big", "--gpu", "H100")
-    assert done.exit_code == 0, done.output
-    assert tomllib.loads((home / "config.toml").read_text())["providers"]["big"]["plugin"] == "modal"
-    answer = CliRunner().invoke(cli, ["chat", "-m", f"big/{MODEL}", "hi"])
-    assert answer.stdout == f"{endpoint.name} answers.\n"
-    assert invoke("stop", "--provider", "big", "--yes", "--forget").exit_code == 0
-    assert CliRunner().invoke(cli, ["providers", "--json"]).exit_code == 0
-
-
-def test_a_token_that_is_set_is_kept(plane: ControlPlane, invoke: Invoke, home: Path) -> None:
-    done = invoke(
-        "deploy", "--yes", POINTSMAN_MODAL_TOKEN_ID="wk-Ab12Cd34Ef56", POINTSMAN_MODAL_TOKEN_SECRET="ws-Gh78Ij90"
-    )
-    assert done.exit_code == 0
-    assert "Token" not in done.stderr
-    assert plane.requests("WebhookTokenCreate") == []
-    assert not (home / "keys.toml").exists()
-
-
-def test_a_pull_that_fails_says_what_stands(plane: ControlPlane, invoke: Invoke, home: Path) -> None:
-    def failing(model: str) -> Iterator[dict[str, Any]]:
-        yield {"status": "pulling manifest", "completed": 0, "total": 0}
-        raise ServerFailed(f"Ollama's library has no {model}: its models and their tags are at ollama.com/library")
-
-    plane.calling.bodies["pull"] = failing
-    done = invoke("deploy", "--yes", "--model", "qwen2.5-codr:7b")
-    assert done.exit_code == 3
-    assert "pointsman is deployed at http://" in done.stderr
-    assert "Your settings were not changed" in done.stderr
-    assert "Ollama's library has no qwen2.5-codr:7b" in done.stderr
-    assert not home.exists()
-
-
-def test_an_image_that_cannot_be_built_ends_in_its_last_lines(plane: ControlPlane, invoke: Invoke, home: Path) -> None:
-    plane.memory.build_output += [f"line {number}" for number in range(40)] + ["manifest unknown"]
-    plane.break_build("FROM ollama/ollama", "no such tag")
-    done = invoke("deploy", "--yes")
-    assert done.exit_code == 3
-    *_, error = done.stderr.partition("Error: ")
-    assert "the image of pointsman could not be built" in error
-    assert "manifest unknown" in error
-    assert "line 0\n" not in error
-    assert not home.exists()
-
-
-@pytest.mark.parametrize(
-    ("rpc", "status", "code", "says"),
-    [
-        ("WorkspaceNameLookup", "UNAUTHENTICATED", 4, "MODAL_TOKEN_ID"),
-        ("AppCreate", "PERMISSION_DENIED", 4, "has no right to do this"),
-        ("AppPublish", "RESOURCE_EXHAUSTED", 5, "raise the limit"),
-        ("FunctionCreate", "INVALID_ARGUMENT", 2, "Modal refuses it: no such thing"),
-        ("AppCreate", "INTERNAL", 3, "status.modal.com"),
-    ],
-)
-def test_what_modal_refuses(
-    plane: ControlPlane, invoke: Invoke, home: Path, rpc: str, status: str, code: int, says: str
-) -> None:
-    from grpclib import Status
-
-    plane.fail(rpc, Status[status], "no such thing", times=8)
-    done = invoke("deploy", "--yes")
-    assert done.exit_code == code, done.output
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not home.exists()
-
-
-def test_a_token_that_cannot_be_made_leaves_what_works_without(plane: ControlPlane, invoke: Invoke, home: Path) -> None:
-    from grpclib import Status
-
-    plane.fail("WebhookTokenCreate", Status.PERMISSION_DENIED, "members may not")
-    done = invoke("deploy", "--yes")
-    assert done.exit_code == 4
-    assert "It lacks a proxy token" in done.stderr
-    assert settings(home)["app"] == "pointsman"
-    assert not (home / "keys.toml").exists()
-
-
-def test_the_control_plane_is_not_waited_for_for_ever(
-    plane: ControlPlane, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_of_what_is_not_there(deployed: ControlPlane, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed.fail("FunctionGetCurrentStats", Status.UNAUTHENTICATED, "token is revoked")
+    refused = invoke("status")
+    assert refused.exit_code == 4
+    assert re.search(r"State +unknown: looking: Modal refuses the account's token", refused.stdout)
+    assert invoke("stop", "--yes").exit_code == 0
+    gone = invoke("status", "--json")
+    assert gone.exit_code == 2
+    assert valid("modal-status.json", gone.stdout)["state"] == "not deployed"
+    assert "`pointsman modal deploy` deploys it" in gone.stderr
     monkeypatch.setattr(sdk, "ANSWERS_WITHIN", 0.05)
-    with plane.holding("WorkspaceNameLookup"):
-        done = invoke("deploy", "--yes")
-    assert done.exit_code == 3
-    assert "did not answer within 0.05 s" in done.stderr
+    with deployed.holding("ClassGet"):
+        late = invoke("status")
+    assert late.exit_code == 3
+    assert "did not answer within 0.05 s" in late.stdout
 
 
-def test_no_account(home: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("modal")
-    monkeypatch.setattr("modal.client.Client.from_env", __import__("modal").Client.from_env)
-    done = invoke("deploy", "--yes")
+@pytest.mark.parametrize("verb", [["status"], ["logs"], ["stop", "--yes"], ["warm"], ["warm", "--keep", "1m"]])
+def test_nothing_is_deployed(home: Path, invoke: Invoke, verb: list[str]) -> None:
+    done = invoke(*verb)
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert "next:  pointsman modal deploy" in done.stderr
+
+
+def test_what_was_deployed_by_hand_needs_its_name(home: Path, invoke: Invoke) -> None:
+    done = invoke("status", POINTSMAN_MODAL_BASE_URL="https://mine.modal.run")
     assert done.exit_code == 4
-    assert "`modal setup` signs you in" in done.stderr
-    half = invoke("deploy", "--yes", MODAL_TOKEN_SECRET="as-fedcba9876543210")
-    assert half.exit_code == 4
-    assert "MODAL_TOKEN_SECRET is set, and MODAL_TOKEN_ID is not" in half.stderr
-    assert "as-fedcba" not in half.stderr
+    assert "next:  pointsman config set providers.modal.app NAME" in done.stderr
 
 
-def test_no_package(home: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "modal", None)
-    done = invoke("deploy", "--yes")
-    assert done.exit_code == 1
-    assert "next:  pip install 'pointsman-modal[deploy]'" in done.stderr
+def test_logs(deployed: ControlPlane, invoke: Invoke) -> None:
+    assert invoke("logs").stdout == ""
+    for number in range(5):
+        deployed.write("pointsman", f"line {number}\x1b[2J\n")
+    shown = invoke("logs", "-n", "2").stdout.splitlines()
+    assert [line.split("  ")[1] for line in shown] == [r"line 3\x1b[2J", r"line 4\x1b[2J"]
+    told = valid("modal-logs.json", invoke("logs", "-n", "3", "--json").stdout)
+    assert [one["text"] for one in told["lines"]] == [f"line {number}\x1b[2J" for number in (2, 3, 4)]
+
+
+def test_logs_go_on_until_the_app_is_stopped(deployed: ControlPlane, invoke: Invoke) -> None:
+    """What was there is told once."""
+    deployed.write("pointsman", "before\n")
+
+    def end_once_it_is_followed() -> None:
+        while not deployed.requests("AppGetLogs"):
+            time.sleep(0.01)
+        deployed.write("pointsman", "after\n")
+        deployed.app("pointsman").state = api_pb2.APP_STATE_STOPPED
+
+    thread = threading.Thread(target=end_once_it_is_followed)
+    thread.start()
+    lines = invoke("logs", "-f", "--json").stdout.splitlines()
+    thread.join()
+    assert [json.loads(line)["text"] for line in lines] == ["before", "after"]
+
+
+# Warming ------------------------------------------------------------------------------------------------------------
+
+
+def test_warm_waits_for_a_start(deployed: ControlPlane, invoke: Invoke, endpoint: Vendor) -> None:
+    """By one request to the address, with the proxy token; the control plane is not asked."""
+    done = invoke("warm")
+    assert done.exit_code == 0, done.output
+    assert re.match(r"modal answers: it took \d+ s\n", done.stdout)
+    assert "It stays 5m 00s after its last answer, which costs $0." in done.stderr
+    assert [request.path for request in endpoint.requests] == ["/v1/models"]
+    assert deployed.log == []
+    told = valid("modal-warm.json", invoke("warm", "--json").stdout)
+    assert (told["provider"], told["kept"]) == ("modal", None)
+
+
+def test_warm_needs_neither_the_package_nor_an_account(
+    deployed: ControlPlane, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "modal", None)
+    assert invoke("warm").exit_code == 0
+
+
+def test_warm_tells_that_the_model_is_not_there(deployed: ControlPlane, invoke: Invoke) -> None:
+    done = invoke("warm", POINTSMAN_MODAL_DEFAULT_MODELS="other:3b")
+    assert "It answers, but has no other:3b" in done.stderr
+
+
+def test_a_wrong_proxy_token(deployed: ControlPlane, invoke: Invoke) -> None:
+    done = invoke("warm", POINTSMAN_MODAL_TOKEN_SECRET="ws-another0000000")
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert "pointsman keys set modal --setting token_secret" in done.stderr
+
+
+def updates(plane: ControlPlane) -> list[int]:
+    return [request.settings.min_containers for request in plane.requests("FunctionUpdateSchedulingParams")]
+
+
+def test_what_is_kept_is_let_go(deployed: ControlPlane, invoke: Invoke) -> None:
+    done = invoke("warm", "--keep", "0.01", "--json")
+    assert done.exit_code == 0, done.output
+    assert valid("modal-warm.json", done.stdout)["kept"] == 0.01
+    assert updates(deployed) == [1, 0]
+    assert serving(deployed).settings.min_containers == 0
+    assert "One container is kept for" in done.stderr
+
+
+@pytest.mark.parametrize("when", ["holding", "waiting", "keeping"])
+def test_ctrl_c_lets_it_go(deployed: ControlPlane, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """Wherever it comes."""
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    if when == "holding":
+        hold = warming.control.hold
+
+        def held(place: sdk.Place, containers: int) -> None:
+            hold(place, containers)
+            if containers:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(warming.control, "hold", held)
+    else:
+        monkeypatch.setattr(*{"waiting": (warming.anyio, "run"), "keeping": (warming.time, "sleep")}[when], interrupted)
+    done = invoke("warm", "--keep", "1h")
+    assert done.exit_code == 130
+    assert updates(deployed) == [1, 0]
+
+
+def test_an_endpoint_that_refuses_lets_it_go(deployed: ControlPlane, invoke: Invoke, endpoint: Vendor) -> None:
+    done = invoke("warm", "--keep", "1h", POINTSMAN_MODAL_TOKEN_SECRET="ws-another0000000")
+    assert done.exit_code == 4
+    assert updates(deployed) == [1, 0]
+
+
+def test_what_cannot_be_let_go_is_told_loudly(
+    deployed: ControlPlane, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleep(_: float) -> None:
+        deployed.fail("FunctionUpdateSchedulingParams", Status.PERMISSION_DENIED, "not any more")
+
+    monkeypatch.setattr(warming.time, "sleep", sleep)
+    done = invoke("warm", "--keep", "1h")
+    assert done.exit_code == 3
+    assert "THE CONTAINER IS STILL KEPT, AND BILLED, AT $0.92 to $1.22 AN HOUR" in done.stderr
+    assert "next:  pointsman modal warm --keep 0" in done.stderr
+    assert serving(deployed).settings.min_containers == 1
+    again = invoke("warm", "--keep", "0")
+    assert again.exit_code == 0
+    assert serving(deployed).settings.min_containers == 0
+
+
+def test_what_was_refused_is_not_taken_back(deployed: ControlPlane, invoke: Invoke) -> None:
+    deployed.fail("FunctionUpdateSchedulingParams", Status.PERMISSION_DENIED, "not you")
+    done = invoke("warm", "--keep", "1h")
+    assert done.exit_code == 4
+    assert "STILL KEPT" not in done.stderr
+    assert updates(deployed) == [1]
+
+
+def test_one_that_always_runs_need_not_be_kept(plane: ControlPlane, invoke: Invoke) -> None:
+    assert invoke("deploy", "--yes", "--min-containers", "1").exit_code == 0
+    done = invoke("warm", "--keep", "1h")
+    assert done.exit_code == 0
+    assert "a container runs all the time" in done.stderr
+    assert updates(plane) == []
+
+
+# Stopping -----------------------------------------------------------------------------------------------------------
+
+
+def test_stop(deployed: ControlPlane, invoke: Invoke, home: Path) -> None:
+    refused = invoke("stop")
+    assert refused.exit_code == 2
+    assert "--yes stops without asking" in refused.stderr
+    before = (home / "config.toml").read_text()
+    done = invoke("stop", "--yes")
+    assert done.exit_code == 0
+    assert "`modal volume delete pointsman-ollama` removes them" in done.stderr
+    assert (home / "config.toml").read_text() == before
+    again = invoke("stop", "--yes")
+    assert again.exit_code == 2
+    assert "no app called pointsman is deployed" in again.stderr
+
+
+def test_stop_and_forget(deployed: ControlPlane, invoke: Invoke, home: Path) -> None:
+    file = home / "config.toml"
+    file.write_text(f"# mine\n{file.read_text()}connect_timeout = 3  # slow here\n[engine]\nstall = 9\n")
+    told = valid("modal-stop.json", invoke("stop", "--yes", "--forget", "--json").stdout)
+    assert (told["stopped"], told["forgotten"]) == (True, True)
+    assert tomllib.loads(file.read_text()) == {
+        "providers": {"modal": {"connect_timeout": 3}},
+        "engine": {"stall": 9},
+    }
+    assert "# slow here" in file.read_text()
+    assert (home / "keys.toml").exists()
+
+
+def test_what_is_stopped_already_can_be_forgotten(deployed: ControlPlane, invoke: Invoke, home: Path) -> None:
+    assert invoke("stop", "--yes").exit_code == 0
+    told = valid("modal-stop.json", invoke("stop", "--yes", "--forget", "--json").stdout)
+    assert (told["stopped"], told["forgotten"]) == (False, True)
+    assert tomllib.loads((home / "config.toml").read_text()) == {}

@@ -17,7 +17,7 @@ from ..config import ModalConfig
 from ..deploy import control
 from ..deploy.control import Line, Seen
 from ..deploy.money import Range, per_hour
-from ..deploy.sdk import NotDeployed, Place
+from ..deploy.sdk import NoSdk, NotDeployed, Place, remedy_of
 from .configured import deployed, machines_of
 from .figures import plural, span
 from .plan_told import gpus_told, range_json
@@ -54,8 +54,12 @@ def show_status(provider: str, *, as_json: bool) -> None:
     else:
         for line in facts(_rows(config, place, seen, state, reason, drifts, last), whole=not sys.stdout.isatty()):
             click.echo(line)
-    if failure is not None and not (isinstance(failure, ConfigError) and failure.missing):
+    if failure is not None and not _is_no_account(failure):
         raise failure
+
+
+def _is_no_account(failure: PointsmanError) -> bool:
+    return isinstance(failure, NoSdk) or (isinstance(failure, ConfigError) and failure.missing)
 
 
 def show_logs(provider: str, *, count: int, follow: bool, as_json: bool) -> None:
@@ -89,7 +93,7 @@ def _state(seen: Seen | None, failure: PointsmanError | None) -> tuple[str, str]
         return "not deployed", failure.message
     if seen is None:
         assert failure is not None
-        return "unknown", failure.message
+        return "unknown", f"{failure.message} (next: {remedy_of(failure)})"
     if seen.containers:
         waiting = f", {plural(seen.backlog, 'request')} waiting" if seen.backlog else ""
         return "warm", f"{plural(seen.containers, 'container')} up{waiting}"

@@ -40,14 +40,18 @@ class Place(NamedTuple):
         return f"{self.app} in the environment {self.environment}" if self.environment else self.app
 
 
+class NoSdk(PointsmanError):
+    """The package `modal` is not there."""
+
+
 def sdk() -> Any:
-    """The module `modal`. Raises `PointsmanError` where it is not installed, `ConfigError` where its file is broken."""
+    """The module `modal`. Raises `NoSdk` where it is not installed, `ConfigError` where its file is broken."""
     try:
         with redirect_stdout(io.StringIO()):  # To which it prints a banner before it raises.
             import modal
     except ImportError as error:
         said = "the package modal is not installed" if error.name == "modal" else f"modal cannot be imported: {error}"
-        raise advised(PointsmanError(f"{said}; it is what talks to Modal's control plane"), INSTALL) from None
+        raise advised(NoSdk(f"{said}; it is what talks to Modal's control plane"), INSTALL) from None
     except Exception as error:
         message = f"modal does not load, mostly since {config_file()} is broken: {error}"
         raise advised(ConfigError(message), "mend that file, or move it away and run `modal setup`") from None
@@ -147,3 +151,9 @@ def advised(error: ErrorT, remedy: str) -> ErrorT:
     """`error` with what to do about it, which the command shows in the place of its own advice."""
     error.add_note(f"next: {remedy}")
     return error
+
+
+def remedy_of(error: BaseException) -> str:
+    """What `advised` has put there; empty if it has not."""
+    notes = getattr(error, "__notes__", ())
+    return next((note.removeprefix("next: ") for note in notes if note.startswith("next: ")), "")
