@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import threading
 import time
@@ -205,6 +206,21 @@ def test_ctrl_c_lets_it_go(deployed: ControlPlane, invoke: Invoke, monkeypatch: 
         monkeypatch.setattr(*{"waiting": (warming.anyio, "run"), "keeping": (warming.time, "sleep")}[when], interrupted)
     done = invoke("warm", "--keep", "1h")
     assert done.exit_code == 130
+    assert updates(deployed) == [1, 0]
+
+
+def test_what_ends_it_waits_while_modal_is_told(
+    deployed: ControlPlane, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the wish to keep one could reach Modal after the wish to let it go."""
+    hold = warming.control.hold
+
+    def held(place: sdk.Place, containers: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        hold(place, containers)
+
+    monkeypatch.setattr(warming.control, "hold", held)
+    assert invoke("warm", "--keep", "1h").exit_code == 130
     assert updates(deployed) == [1, 0]
 
 

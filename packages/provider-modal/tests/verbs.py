@@ -71,7 +71,7 @@ def plane(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> ControlPlane:
-    """The control plane, and an account there that is set up here. Each test has a client, of which the SDK keeps one."""
+    """The control plane, and an account there that is set up here. The SDK keeps one client; each test has its own."""
     for name, value in control_plane.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("modal.Client.from_env", lambda: modal_client)

@@ -86,8 +86,8 @@ def rows(
 def costs(plan: Plan, traffic: Traffic) -> Iterator[tuple[str, str]]:
     """An hour and a month, from list prices."""
     billed = machines(plan)
-    idle = "nothing while none is" if not plan.min_containers else f"{idle_per_month(billed)} a month without a request"
-    yield "Cost", f"{per_hour(billed)} an hour while a container is up; {idle}"
+    idle = f"; {idle_per_month(billed)} a month without a request" if plan.min_containers else ", else nothing"
+    yield "Cost", f"{per_hour(billed)} an hour while a container is up{idle}"
     if plan.max_containers > 1:
         yield "", f"at most {most_per_hour(billed)} an hour, with {plural(plan.max_containers, 'container')}"
     month = per_month(billed, traffic.requests_per_day, traffic.seconds_per_request)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import click
@@ -72,20 +72,21 @@ def _kept(provider: str, config: ModalConfig, place: Place, keep: float) -> floa
     """Seconds until the container answered. Whatever ends this, the autoscaler is told to let it go."""
     price = per_hour(machines_of(config))
     tell(f"One container is kept for {span(keep)}, which costs {_for(price, keep)}. Ctrl-C ends it sooner.")
-    with _until_ended() as wait_until_done:
+    with _Ends() as ends:
         try:
-            _hold(place)
+            with ends.held_back():  # Else it could be let go while Modal is still being told to keep it.
+                _hold(place)
             took = _wait(provider, config)
             with Screen().step(lambda passed: f"kept warm for {span(keep)}{_so_far(price, passed)}"):
                 time.sleep(keep)
         except _Refused as refused:
             raise refused.error from refused.error.__cause__
         except BaseException:
-            wait_until_done()
-            _set_back(place, config)
+            with ends.held_back():
+                _set_back(place, config)
             raise
-        wait_until_done()
-        _set_back(place, config)
+        with ends.held_back():
+            _set_back(place, config)
     return took
 
 
@@ -123,33 +124,44 @@ def _set_back(place: Place, config: ModalConfig) -> None:
             raise advised(failure, "pointsman modal warm --keep 0; or set it on https://modal.com/apps") from error
 
 
-@contextmanager
-def _until_ended() -> Generator[Callable[[], None]]:
-    """Inside, what would end the process raises `KeyboardInterrupt`. What is yielded makes it wait from then on.
+class _Ends:
+    """Inside, what would end the process raises `KeyboardInterrupt`: a closed terminal, too.
 
     After it, the process ends by the signal that had come, as if nobody had caught it.
     """
-    came: list[int] = []
 
-    def end(number: int, frame: Any) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
+    def __init__(self) -> None:
+        self._before: dict[signal.Signals, Any] = {}
+        self._came: int | None = None
+        self._later = False
 
-    def ignore() -> None:
-        for one in before:
-            signal.signal(one, signal.SIG_IGN)
+    def __enter__(self) -> Self:
+        with suppress(ValueError):  # Not in the main thread, which alone gets signals.
+            for one in _ENDS:
+                self._before[one] = signal.signal(one, self._end)
+        return self
 
-    before: dict[signal.Signals, Any] = {}
-    with suppress(ValueError):  # Not in the main thread, which alone gets signals.
-        for one in _ENDS:
-            before[one] = signal.signal(one, end)
-    try:
-        yield ignore
-    finally:
-        for one, handler in before.items():
+    def __exit__(self, *_: object) -> None:
+        for one, handler in self._before.items():
             signal.signal(one, handler)
-        if came and came[0] != signal.SIGINT:
-            signal.raise_signal(came[0])
+        if self._came not in (None, signal.SIGINT):
+            signal.raise_signal(self._came)
+
+    @contextmanager
+    def held_back(self) -> Generator[None]:
+        """Inside, it waits. What is done here has a deadline."""
+        self._later = True
+        try:
+            yield
+        finally:
+            self._later = False
+        if self._came is not None:
+            raise KeyboardInterrupt
+
+    def _end(self, number: int, frame: Any) -> None:
+        self._came = self._came or number
+        if not self._later:
+            raise KeyboardInterrupt
 
 
 def _tell(provider: str, config: ModalConfig, took: float, *, as_json: bool, kept: float | None = None) -> None:
