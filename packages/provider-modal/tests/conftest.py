@@ -21,6 +21,7 @@ os.environ["MODAL_CONFIG_PATH"] = "/nonexistent/modal.toml"  # Read when `modal`
 from control_plane.fixtures import control_plane as control_plane
 from control_plane.fixtures import modal_client as modal_client
 from verbs import deployed as deployed
+from verbs import dialect as dialect
 from verbs import endpoint as endpoint
 from verbs import home as home
 from verbs import invoke as invoke

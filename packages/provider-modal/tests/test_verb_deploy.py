@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from verbs import MODEL, TOKEN, Invoke, settings, valid
 
+from pointsman import ConfigError
 from pointsman_cli.app import cli
 from pointsman_modal.deploy import sdk
 from pointsman_modal_app.container import ServerFailed
@@ -218,6 +219,60 @@ def test_a_token_that_cannot_be_made_leaves_what_works_without(plane: ControlPla
     assert "It lacks a proxy token" in done.stderr
     assert settings(home)["app"] == "pointsman"
     assert not (home / "keys.toml").exists()
+
+
+def test_a_token_that_cannot_be_kept_is_told(
+    plane: ControlPlane, invoke: Invoke, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any) -> str:
+        raise ConfigError("keys.toml cannot be written: No space left on device")
+
+    monkeypatch.setattr("pointsman_cli.host.Host.store_key", full)
+    done = invoke("deploy", "--yes")
+    assert done.exit_code == 2
+    assert "The one called 'pointsman pointsman' was made now, but is not kept: delete it there." in done.stderr
+    assert settings(home)["app"] == "pointsman"
+
+
+def test_the_environment_is_kept(plane: ControlPlane, invoke: Invoke, home: Path) -> None:
+    """Also where Modal's own variable says which it is, since that may be another one tomorrow."""
+    assert invoke("deploy", "--yes", MODAL_ENVIRONMENT="staging").exit_code == 0
+    assert settings(home)["environment"] == "staging"
+    plane.log.clear()
+    assert invoke("status").exit_code == 0
+    assert {request.environment_name for request in plane.requests("ClassGet")} == {"staging"}
+    told = valid("modal-deploy.json", invoke("deploy", "--yes", "--environment", "dev", "--json").stdout)
+    assert told["plan"]["environment"] == settings(home)["environment"] == "dev"
+
+
+def test_an_environment_that_is_not_there(plane: ControlPlane, invoke: Invoke, home: Path) -> None:
+    from grpclib import Status
+
+    plane.fail("EnvironmentGetOrCreate", Status.NOT_FOUND, "Environment 'dve' not found", times=2)
+    done = invoke("deploy", "--yes", "--environment", "dve")
+    assert done.exit_code == 2
+    assert "`modal environment list` shows which there are" in done.stderr
+
+
+def test_a_variable_that_goes_before_is_told(plane: ControlPlane, invoke: Invoke) -> None:
+    done = invoke("deploy", "--yes", POINTSMAN_MODAL_BASE_URL="https://mine.modal.run")
+    assert done.exit_code == 0
+    assert "providers.modal.base_url has no effect here" in done.stderr
+    assert "unset POINTSMAN_MODAL_BASE_URL to use it" in done.stderr
+
+
+def test_containers_that_always_run_are_billed_from_now_on(plane: ControlPlane, invoke: Invoke) -> None:
+    done = invoke("deploy", "--yes", "--min-containers", "1")
+    assert "1 container of it will always run" in done.stderr
+    assert "a month without a request" in done.stderr
+    assert plane.function("pointsman", "Ollama.*").settings.min_containers == 1
+
+
+def test_an_old_package(home: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modal.__version__", "1.5.4")
+    done = invoke("deploy", "--yes")
+    assert done.exit_code == 1
+    assert "modal 1.5.4 is too old" in done.stderr
 
 
 def test_the_control_plane_is_not_waited_for_for_ever(

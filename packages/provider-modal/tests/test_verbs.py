@@ -19,7 +19,7 @@ from verbs import Invoke, settings, valid
 
 from pointsman_modal.cli import warming
 from pointsman_modal.deploy import sdk
-from pointsman_testing import Vendor
+from pointsman_testing import ModalEndpoint, Vendor
 
 if TYPE_CHECKING:
     from control_plane.server import ControlPlane
@@ -143,13 +143,23 @@ def test_logs_go_on_until_the_app_is_stopped(deployed: ControlPlane, invoke: Inv
 # Warming ------------------------------------------------------------------------------------------------------------
 
 
-def test_warm_waits_for_a_start(deployed: ControlPlane, invoke: Invoke, endpoint: Vendor) -> None:
-    """By one request to the address, with the proxy token; the control plane is not asked."""
+@pytest.mark.parametrize(
+    ("dialect", "requests"),
+    [
+        (ModalEndpoint(start=30), 1),
+        (ModalEndpoint(start=200), 2),  # A 303 after 150 s.
+        (ModalEndpoint(start=300, product="refusing"), 2),  # 503, and again half a second later, which is 300 here.
+    ],
+)
+def test_warm_waits_for_a_start(
+    deployed: ControlPlane, invoke: Invoke, endpoint: Vendor, dialect: ModalEndpoint, requests: int
+) -> None:
+    """By a request to the address, with the proxy token; the control plane is not asked."""
     done = invoke("warm")
     assert done.exit_code == 0, done.output
     assert re.match(r"modal answers: it took \d+ s\n", done.stdout)
     assert "It stays 5m 00s after its last answer, which costs $0." in done.stderr
-    assert [request.path for request in endpoint.requests] == ["/v1/models"]
+    assert [request.path for request in endpoint.requests] == ["/v1/models"] * requests
     assert deployed.log == []
     told = valid("modal-warm.json", invoke("warm", "--json").stdout)
     assert (told["provider"], told["kept"]) == ("modal", None)
@@ -273,7 +283,7 @@ def test_stop(deployed: ControlPlane, invoke: Invoke, home: Path) -> None:
     before = (home / "config.toml").read_text()
     done = invoke("stop", "--yes")
     assert done.exit_code == 0
-    assert "`modal volume delete pointsman-ollama` removes them" in done.stderr
+    assert "`modal volume delete pointsman-weights` removes them" in done.stderr
     assert (home / "config.toml").read_text() == before
     again = invoke("stop", "--yes")
     assert again.exit_code == 2

@@ -42,12 +42,16 @@ def lab_here(portal: BlockingPortal) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def endpoint(portal: BlockingPortal, lab_here: Lab) -> Vendor:
+def dialect() -> ModalEndpoint:
+    """How the endpoint behaves."""
+    return ModalEndpoint(start=30)
+
+
+@pytest.fixture
+def endpoint(portal: BlockingPortal, lab_here: Lab, dialect: ModalEndpoint) -> Vendor:
     """What answers at the address of the deployment. It is cold."""
     name = f"modal-{next(NUMBERS)}"
-    return portal.call(
-        partial(lab_here.vendor, name, dialect=ModalEndpoint(), models=(MODEL,), api_key=".".join(TOKEN))
-    )
+    return portal.call(partial(lab_here.vendor, name, dialect=dialect, models=(MODEL,), api_key=".".join(TOKEN)))
 
 
 @pytest.fixture

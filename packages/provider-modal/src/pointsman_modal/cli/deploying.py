@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from ..deploy.plan import Plan
 from ..deploy.sdk import Place
 from . import plan_told
 from .configured import Standing, said_before, settings_of, standing
-from .figures import span
+from .figures import plural, span
 from .plan_told import Traffic
 from .screen import Screen, ask, facts, harmless, pulled, tell
 
@@ -43,6 +45,7 @@ def deploy_model(
     environment = given.get("environment") or (before.ours.environment if before.ours else None)
     plan = _plan(before, given)
     if dry_run:
+        environment = environment or os.environ.get("MODAL_ENVIRONMENT") or None
         _show_plan(before, plan, environment, traffic, as_json=as_json)
         return
     if host is None:
@@ -112,8 +115,10 @@ def _do(
         stands[:] = [f"{place} is deployed at {url}, with its weights, and {file} says so. It lacks a proxy token:"]
         stands += ["`modal workspace proxy-tokens create` makes one, and `pointsman keys set` keeps each half of it."]
         if makes_token:
+            name = f"pointsman {plan.name}"
             with screen.step("making a proxy token"):
-                token_id, token_secret = control.new_token(f"pointsman {plan.name}")
+                token_id, token_secret = control.new_token(name)
+            stands.append(f"The one called {name!r} was made now, but is not kept: delete it there.")
             host.store_key(before.provider, "token_id", token_id)
             host.store_key(before.provider, "token_secret", token_secret)
     return url, file
@@ -130,8 +135,6 @@ def _told_if_it_ends(stands: list[str]) -> Generator[None]:
 
 
 def _say_plan(before: Standing, plan: Plan, environment: str | None, traffic: Traffic, *, error: bool = True) -> None:
-    import sys
-
     stream = sys.stderr if error else sys.stdout
     rows = [*plan_told.rows(plan, before.ours, environment, traffic), *_about(before, plan)]
     for line in facts(rows, whole=not stream.isatty()):
@@ -184,7 +187,9 @@ def _tell_outcome(
         _print(before, plan, environment, traffic, outcome)
         return
     click.echo(f"{harmless(plan.name)} is deployed at {harmless(url)}: it took {span(took)}")
-    tell(f"{file} says so now. It has no container yet: the first request starts one, and waits for it.")
+    starting = f"{plural(plan.min_containers, 'container')} of it will always run"
+    cold = "It has no container yet: the first request starts one, and waits for it"
+    tell(f"{file} says so now. {starting if plan.min_containers else cold}.")
     if not made and not before.has_token:
         tell(
             "It lacks a proxy token: `modal workspace proxy-tokens create` makes one, which `pointsman keys set` keeps."

@@ -9,7 +9,7 @@ import click
 from pointsman import CommandHost
 
 from ..deploy import control
-from ..deploy.plan import USUAL
+from ..deploy.plan import Plan
 from ..deploy.sdk import NotDeployed
 from .configured import SETTINGS, deployed
 from .screen import Screen, ask, tell
@@ -25,7 +25,7 @@ def stop_app(provider: str, host: CommandHost | None, *, forget: bool, yes: bool
     if not yes and not ask(f"Stop {place}? Its address answers nobody then.", otherwise="--yes stops without asking"):
         tell("Nothing was done.")
         raise click.exceptions.Exit(1)
-    stopped = True
+    stopped, volume = True, Plan(name=place.app).deployment().volume
     try:
         with Screen().step(f"stopping {place}"):
             control.stop(place)
@@ -37,11 +37,11 @@ def stop_app(provider: str, host: CommandHost | None, *, forget: bool, yes: bool
     file = host.store_settings(provider, dict.fromkeys(SETTINGS)) if forget and host else None
     if as_json:
         told = {"provider": provider, "app": place.app, "environment": place.environment}
-        click.echo(json.dumps({**told, "stopped": stopped, "forgotten": forget, "volume": USUAL.volume}))
+        click.echo(json.dumps({**told, "stopped": stopped, "forgotten": forget, "volume": volume}))
         return
     if stopped:
         click.echo(f"{place} is stopped, and nothing of it is billed but its weights")
-    tell(f"The weights stay in the Volume {USUAL.volume}: `modal volume delete {USUAL.volume}` removes them.")
+    tell(f"The weights stay in the Volume {volume}: `modal volume delete {volume}` removes them.")
     if file:
         tell(f"{file} leads there no more. Its proxy token is kept: `pointsman keys rm {provider}` removes it.")
     else:

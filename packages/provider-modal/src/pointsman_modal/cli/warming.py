@@ -183,7 +183,8 @@ def _tell_set_back(provider: str, config: ModalConfig, *, as_json: bool) -> None
 
 
 def _so_far(price: Range, passed: float) -> str:
-    return "" if price.most is None or passed < 1 else f", {_for(price, passed)} so far at most"
+    dearest = Range(price.most, price.most)
+    return "" if price.most is None or passed < 1 else f", at most {_for(dearest, passed)} so far"
 
 
 def _for(price: Range, seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -18,6 +19,8 @@ ErrorT = TypeVar("ErrorT", bound=PointsmanError)
 
 ANSWERS_WITHIN = 15.0
 """Seconds for the control plane to answer. The SDK itself gives up on a host that cannot be reached after 56."""
+OLDEST = (1, 6, 4)
+"""As the extra `deploy` says."""
 INSTALL = "pip install 'pointsman-modal[deploy]'"
 SET_UP = (
     "`modal setup` signs you in; or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET to a token of the account (ak-..., "
@@ -41,7 +44,7 @@ class Place(NamedTuple):
 
 
 class NoSdk(PointsmanError):
-    """The package `modal` is not there."""
+    """The package `modal` is not there, or too old."""
 
 
 def sdk() -> Any:
@@ -55,6 +58,10 @@ def sdk() -> Any:
     except Exception as error:
         message = f"modal does not load, mostly since {config_file()} is broken: {error}"
         raise advised(ConfigError(message), "mend that file, or move it away and run `modal setup`") from None
+    version = tuple(int(part) for part in re.findall(r"\d+", modal.__version__)[:3])
+    if version < OLDEST:
+        message = f"modal {modal.__version__} is too old: {'.'.join(map(str, OLDEST))} is the oldest that does"
+        raise advised(NoSdk(message), INSTALL)
     return modal
 
 
