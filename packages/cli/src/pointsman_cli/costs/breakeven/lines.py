@@ -23,9 +23,10 @@ def told(traffic: Traffic, machines: Sequence[Machine], vendors: Sequence[Vendor
     tokens = f"{_number(traffic.input_tokens)} tokens in"
     if traffic.cached_input_tokens:
         tokens += f" ({100 * traffic.cached_input_tokens / traffic.input_tokens:.0f}% of it cached)"
+    often = f"{_number(traffic.per_day)} {'request' if traffic.per_day == 1 else 'requests'} a day"
     lines = [
-        f"Traffic: {_number(traffic.per_day)} requests a day of {tokens} and {_number(traffic.output_tokens)} out, "
-        f"{traffic.source}. A month has {DAYS} days."
+        f"Traffic: {often} of {tokens} and {_number(traffic.output_tokens)} out, {traffic.source}. "
+        f"A month has {DAYS} days."
     ]
     for machine in machines:
         lines += ["", str(machine.target), *(f"  {line}" for line in _about(machine))]
@@ -100,9 +101,11 @@ def _number(value: float) -> str:
 
 
 def _usd(cost: Cost) -> str:
-    """To the cent, where it is a dollar or more."""
-    if cost.known < 1:
+    """To the cent from a dollar on, and to three digits below; a lower bound stays one."""
+    if not cost.known:
         return words.money(cost)
     rounding = ROUND_HALF_EVEN if cost.complete else ROUND_FLOOR
-    shown = cost.known.quantize(Decimal("0.01"), rounding=rounding)
-    return f"{'' if cost.complete else '≥ '}${shown:,}"
+    digits = min(-2, cost.known.adjusted() - 2)
+    shown = cost.known.quantize(Decimal(1).scaleb(digits), rounding=rounding).normalize()
+    places = max(2, -int(shown.as_tuple().exponent))
+    return f"{'' if cost.complete else '≥ '}${shown:,.{places}f}"
