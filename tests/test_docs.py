@@ -7,7 +7,6 @@ that has a title is a file for somebody else's program, and is not run with them
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
 import os
@@ -22,7 +21,6 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import fields
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -41,6 +39,7 @@ from pointsman.plugins import Kind, Plugins
 from pointsman.pricebook import PriceLayer
 from pointsman.telemetry import Outcome, Role
 from pointsman_cli.app import cli
+from pointsman_modal.deploy.plan import Plan
 from pointsman_policy import TASKS
 from pointsman_testing.mishaps import MISHAPS
 
@@ -197,35 +196,11 @@ def test_pages_that_use_the_command_install_it() -> None:
         assert re.search(r"pip install .*\bpointsman-cli\b", text(page)), page
 
 
-def modal_app() -> str:
-    ((_, source),) = blocks("docs/providers/modal.md", "python", "app.py")
-    return source
-
-
-def test_settings_for_modal_say_what_its_app_says() -> None:
-    nodes = list(ast.walk(ast.parse(modal_app())))
-    says: dict[str, Any] = {}
-    for node in nodes:
-        if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
-            says[node.arg or ""] = node.value.value
-    variables = next(ast.literal_eval(node) for node in nodes if isinstance(node, ast.Dict) and len(node.keys) > 1)
+def test_settings_for_modal_are_those_of_a_deployment() -> None:
     ((_, source),) = blocks("docs/providers/modal.md", "toml")
-    assert tomllib.loads(source)["providers"]["modal"] == {
-        "gpu": says["gpu"],
-        "cpu": says["cpu"],
-        "memory_gib": says["memory"] // 1024,
-        "scaledown_window": says["scaledown_window"],
-        "parallel": says["max_inputs"],
-        "context_tokens": int(variables["OLLAMA_CONTEXT_LENGTH"]),
-    }
-    assert variables["OLLAMA_NUM_PARALLEL"] == str(says["max_inputs"])
-
-
-@pytest.mark.skipif(find_spec("modal") is None, reason="modal is not installed")
-def test_app_for_modal_loads(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(modal_app())
-    command = [sys.executable, "-W", "error", "-m", "modal", "run", "app.py::pull", "--help"]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    deployed = Plan().provider_settings()
+    shown = tomllib.loads(source)["providers"]["modal"]
+    assert shown == {name: deployed[name] for name in shown}
 
 
 def tree(parent: type[errors.PointsmanError]) -> Iterator[type[errors.PointsmanError]]:

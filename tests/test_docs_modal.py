@@ -1,0 +1,87 @@
+"""docs/modal.md shows what is printed. Run this file to write it there anew."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pointsman_modal.deploy.plan import Plan
+
+PAGE = Path(__file__).parent.parent / "docs" / "modal.md"
+SHOWN = re.compile(r"```text\n\$ pointsman ([^\n]*)\n(.*?)```", re.DOTALL)
+SETTINGS = {"base_url": "https://you--pointsman-ollama-serve.modal.run", **Plan().provider_settings()}
+"""As they are after `pointsman modal deploy`."""
+
+
+def on_a_terminal(line: str, place: Path, env: Mapping[str, str]) -> str:
+    """What the command shows on 80 columns."""
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
+    from fcntl import ioctl
+
+    ours, theirs = pty.openpty()
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pointsman_cli", *line.split()],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=place,
+        env={**env, "NO_COLOR": "1", "TERM": "dumb", "POINTSMAN_LEDGER_URL": "none"},
+    )
+    os.close(theirs)
+    shown = bytearray()
+    try:
+        while more := os.read(ours, 65536):
+            shown += more
+    except OSError:  # Linux says so when the other side is closed.
+        pass
+    os.close(ours)
+    assert process.wait() == 0, shown.decode()
+    return shown.decode().replace("\r\n", "\n")
+
+
+def settings(line: str, place: Path) -> None:
+    """Before the deployment there are none."""
+    told = [f"{name} = {value!r}" for name, value in SETTINGS.items()]
+    text = "" if "modal deploy" in line else "\n".join(["[providers.modal]", *told])
+    (place / "pointsman.toml").write_text(text.replace("'", '"'))
+
+
+@pytest.mark.parametrize(("line", "shown"), SHOWN.findall(PAGE.read_text("utf-8")))
+def test_the_page_shows_what_is_printed(line: str, shown: str, tmp_path: Path) -> None:
+    settings(line, tmp_path)
+    assert on_a_terminal(line, tmp_path, os.environ) == shown
+
+
+def test_its_figures_are_those_that_are_printed(tmp_path: Path) -> None:
+    """Of the table, with the command that stands beside each; "the same" is the line of the month before it."""
+    chapter = PAGE.read_text("utf-8").partition("\n## What it costs")[2].partition("\n### ")[0]
+    rows = re.findall(r"^\| [^|]+ \| ([\d., to]+) \| (?:the same with )?`([^`]+)` \|$", chapter, re.MULTILINE)
+    assert len(rows) == 5
+    month = "modal deploy --dry-run --requests-per-day 200"
+    for amounts, command in rows:
+        whole = command.startswith("pointsman ")
+        line = command.removeprefix("pointsman ") if whole else f"{month} {command}"
+        settings(line, tmp_path)
+        said = " ".join(on_a_terminal(line, tmp_path, os.environ).split())
+        assert " to ".join(f"${amount}" for amount in amounts.split(" to ")) in said, line
+
+
+if __name__ == "__main__":
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+
+        def written(found: re.Match[str]) -> str:
+            settings(found[1], Path(folder))
+            clean = {"PATH": os.environ["PATH"], "HOME": folder}
+            return f"```text\n$ pointsman {found[1]}\n{on_a_terminal(found[1], Path(folder), clean)}```"
+
+        PAGE.write_text(SHOWN.sub(written, PAGE.read_text("utf-8")), "utf-8")
