@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import struct
@@ -72,6 +73,24 @@ def test_its_figures_are_those_that_are_printed(tmp_path: Path) -> None:
         settings(line, tmp_path)
         said = " ".join(on_a_terminal(line, tmp_path, os.environ).split())
         assert " to ".join(f"${amount}" for amount in amounts.split(" to ")) in said, line
+
+
+def test_a_plan_and_the_comparison_say_the_same_of_a_month(tmp_path: Path) -> None:
+    """By the same formula; the comparison counts the cheapest GPU."""
+    plan = "modal deploy --dry-run --requests-per-day 200 --seconds-per-request 6.5 --json"
+    settings(plan, tmp_path)
+    cost = json.loads(piped(plan, tmp_path))["cost"]
+    comparison = "costs --breakeven --requests-per-day 200 --tokens 1500/400 --seconds 6.5 --json"
+    settings(comparison, tmp_path)
+    (machine,) = json.loads(piped(comparison, tmp_path))["machines"]
+    for here, there in (("hour", "per_hour"), ("month", "per_month")):
+        assert float(machine[here]["usd"]) == pytest.approx(float(cost[there]["least"]), abs=0.000001)
+
+
+def piped(line: str, place: Path) -> str:
+    command = [sys.executable, "-m", "pointsman_cli", *line.split()]
+    env = {**os.environ, "POINTSMAN_LEDGER_URL": "none"}
+    return subprocess.run(command, cwd=place, env=env, check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

@@ -334,6 +334,7 @@ def test_without_a_machine_it_says_how_one_gets_there(invoke: Invoke, gpu: Any) 
     assert (done.exit_code, done.stdout) == (2, "")
     assert "no target here is known to scale to zero" in done.stderr
     assert "gpu/m: its machines never go" in done.stderr
+    assert "the same with that at 0 compares both" in done.stderr
 
 
 @pytest.mark.parametrize("columns", [40, 80])

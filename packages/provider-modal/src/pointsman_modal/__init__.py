@@ -81,8 +81,9 @@ SPEC = ProviderSpec(
     default_models=(DEFAULT_MODEL,),
     hosts=("*.modal.run", "*.modal.direct"),
     env_keys={"token_id": "MODAL_PROXY_TOKEN_ID", "token_secret": "MODAL_PROXY_TOKEN_SECRET"},
-    help="Set base_url to the address that `modal deploy` prints, and token_id (wk-) and token_secret (ws-) to a proxy "
-    "token, which `modal workspace proxy-tokens create` makes.",
+    help="`pointsman modal deploy` deploys a model, and sets all of it. For one that is there, set base_url to its "
+    "address, and token_id (wk-) and token_secret (ws-) to a proxy token, which `modal workspace proxy-tokens create` "
+    "makes.",
     cold_start=COLD_START,
     fan_out="pointsman_modal.deploy.fan:fan_out",
 )

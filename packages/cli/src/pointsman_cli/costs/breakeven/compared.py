@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 HOUR = 3600
 DAYS = 30
 """Of a month."""
+_STAYS = (
+    "its machines never go, or nobody knows how they come and go. If a setting keeps some running (min_containers), "
+    "the same with that at 0 compares both: machines that go, and one that is always on"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +93,7 @@ def machines(named: Sequence[str], roster: Roster) -> dict[Target, ScaleToZero]:
         target = _parsed(text, "--target")
         scaling = roster.scaling(target)
         if scaling is None:
-            raise ConfigError(
-                f"--target {target}: its machines never go, or nobody knows how they come and go. Compare one that "
-                "scales to zero; what tokens would have cost elsewhere, --if says"
-            )
+            raise ConfigError(f"--target {target}: {_STAYS}")
         found[target] = scaling
     if named:
         return found
@@ -105,7 +106,7 @@ def machines(named: Sequence[str], roster: Roster) -> dict[Target, ScaleToZero]:
                 if scaling := roster.scaling(target):
                     found[target] = scaling
                 else:
-                    unready.append(f"{target}: its machines never go, or nobody knows how they come and go")
+                    unready.append(f"{target}: {_STAYS}")
         except PluginError as error:
             unready.append(str(error))
         except ConfigError as error:
