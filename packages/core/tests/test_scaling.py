@@ -66,7 +66,8 @@ def test_what_is_billed_is_exact_with_one_place_and_with_ever_more(
         one = 1 - (1 - rate * busy) / (exp(rate * window) + rate * start)
         assert machines_billed(machine, rate, busy) == pytest.approx(one, rel=1e-6)
     many = 1 - 1 / (exp(rate * (busy + window)) + rate * start)
-    assert machines_billed(replace(machine, parallel=10**5), rate, busy) == pytest.approx(many, rel=0.01)
+    if rate * busy < 20:  # Nobody waits.
+        assert machines_billed(replace(machine, parallel=2_000), rate, busy) == pytest.approx(many, rel=0.01)
 
 
 def test_a_few_figures_by_hand() -> None:
@@ -216,6 +217,7 @@ def test_never_and_from_the_first_on() -> None:
 
 def test_nothing_is_billed_of_nothing_and_more_than_one_machine_of_much() -> None:
     assert machines_billed(MACHINE, 0, 8) == starts(MACHINE, 0, 8) == 0
+    assert machines_billed(MACHINE, 1e-15, 8) == pytest.approx(88e-15)  # The lonely one, to the last digit.
     assert machines_billed(MACHINE, 0.5, 8) == 1
     assert machines_billed(MACHINE, 1.25, 8) == 2.5
     assert starts(MACHINE, 1.25, 8) == 0
