@@ -308,3 +308,15 @@ def test_what_is_stopped_already_can_be_forgotten(deployed: ControlPlane, invoke
     told = valid("modal-stop.json", invoke("stop", "--yes", "--forget", "--json").stdout)
     assert (told["stopped"], told["forgotten"]) == (False, True)
     assert tomllib.loads((home / "config.toml").read_text()) == {}
+
+
+def test_a_second_deployment_leaves_the_first_one_alone(deployed: ControlPlane, home: Path, invoke: Invoke) -> None:
+    """An app of the same name would be replaced, and what led there would reach another model."""
+    done = invoke("deploy", "--yes", "--provider", "big", "--model", "qwen2.5-coder:14b", "--gpu", "L40S")
+    assert done.exit_code == 0, done.output
+    found = tomllib.loads((home / "config.toml").read_text())["providers"]
+    assert (found["modal"]["app"], found["big"]["app"]) == ("pointsman", "pointsman-big")
+    assert deployed.app("pointsman").name != deployed.app("pointsman-big").name
+    assert "L40S" not in invoke("status").stdout
+    assert invoke("stop", "--provider", "big", "--yes").exit_code == 0
+    assert deployed.app("pointsman")

@@ -68,7 +68,7 @@ def modal() -> None:
 @click.option("--parallel", type=int, metavar="N", help="Requests that a container answers at once.  [default: 4]")
 @click.option("--cpu", type=float, metavar="CORES", help="Physical cores to ask for.  [default: 1]")
 @click.option("--memory", metavar="GIB", help="Memory to ask for, in GiB.  [default: 8]")
-@click.option("--name", metavar="NAME", help="Of the app at Modal.  [default: pointsman]")
+@click.option("--name", metavar="NAME", help="Of the app at Modal.  [default: pointsman, or pointsman-PROVIDER]")
 @click.option("--environment", metavar="NAME", help="The environment at Modal.  [default: the account's]")
 @click.option(
     "--requests-per-day", type=click.FloatRange(min=0), metavar="N", help="Tell what a month costs with so many."

@@ -16,7 +16,7 @@ import click
 from pointsman import CommandHost, ConfigError
 
 from ..deploy import control
-from ..deploy.plan import Plan
+from ..deploy.plan import USUAL, Plan
 from ..deploy.sdk import Place
 from . import plan_told
 from .configured import Standing, said_before, settings_of, standing
@@ -73,7 +73,9 @@ def _plan(before: Standing, given: Mapping[str, Any]) -> Plan:
     for name, word in _CLEARED.items():
         if str(wanted.get(name, "")).strip().lower() == word:
             wanted[name] = ()
-    kept = said_before(before.ours) if before.ours else {}
+    # An app of the same name would be replaced: one that another provider's settings lead to, perhaps.
+    own = {} if before.provider == "modal" else {"name": f"{USUAL.name}-{before.provider}"}
+    kept = said_before(before.ours) if before.ours else own
     try:
         return Plan.of({**kept, **wanted})
     except ConfigError as error:
