@@ -143,6 +143,34 @@ def test_verb_of_another_package_runs(run: Any, nowhere: Path, stranger: Any) ->
     assert "-m" not in failed.stderr.split()  # Which it does not have.
 
 
+ADVISING = """
+import click
+from pointsman import AuthFailed
+@click.command()
+@click.argument("how")
+def greet(how):
+    error = AuthFailed("who are you", provider="sambanova" if how == "provider" else None)
+    if how == "note":
+        error.add_note("next: knock twice")
+        error.add_note("it was dark")
+    raise error
+"""
+
+
+def test_verb_of_another_package_knows_what_to_do_next(run: Any, nowhere: Path, stranger: Any) -> None:
+    env = {**stranger(GREET, stranger_plugin=PLUGIN, stranger_command=ADVISING), "SAMBANOVA_API_KEY": "sk-a-key-4711"}
+    assert run("greet", "note", env=env).stderr == "Error: who are you\n  next:  knock twice\n  it was dark\n"
+
+
+def test_error_of_a_provider_is_explained_with_its_settings_whoever_raises_it(
+    run: Any, nowhere: Path, stranger: Any
+) -> None:
+    env = {**stranger(GREET, stranger_plugin=PLUGIN, stranger_command=ADVISING), "SAMBANOVA_API_KEY": "sk-a-key-4711"}
+    said = run("greet", "provider", env=env).stderr
+    assert "the key from environment SAMBANOVA_API_KEY is wrong" in said
+    assert "sk-a-key" not in said
+
+
 def test_verb_of_another_package_is_listed_without_importing_it(run: Any, nowhere: Path, stranger: Any) -> None:
     env = stranger(GREET, stranger_plugin="raise SystemExit('imported')")
     done = run("--help", env=env)
