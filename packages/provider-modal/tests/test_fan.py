@@ -51,7 +51,7 @@ from pointsman_testing import Answer, Lab, ModalEndpoint
 
 Container: TypeAlias = Callable[[int, dict[str, Any]], Any]
 
-CONFIG = ModalConfig.model_validate({"base_url": "https://t--pointsman-ollama-serve.modal.run", "parallel": 2})
+CONFIG = ModalConfig.model_validate({"base_url": "https://t--pointsman-ollama-serve.modal.run"})
 CONTAINERS, PARALLEL = 3, 2
 
 
@@ -202,6 +202,8 @@ def test_containers_that_all_die_do_not_eat_the_whole_file(plane: ControlPlane) 
 
 
 def test_an_answer_costs_its_share_of_the_container(plane: ControlPlane) -> None:
+    """The deployment says how many share it: the settings, which need not, would charge for each of them the whole."""
+    assert CONFIG.parallel == 1
     plane.calling.bodies["answer"] = says
     config = CONFIG.model_copy(update={"price_per_second": Decimal("0.0004")})
     (answer,) = run([ask(1)], config)
@@ -269,7 +271,7 @@ def test_leaving_early_ends_what_runs(plane: ControlPlane) -> None:
         begun.release()
         if number:
             release.wait(10)
-        call = plane.requests("FunctionGetOutputs")[-1].function_call_id
+        call = plane.requests("FunctionPutInputs")[-1].function_call_id
         ids.append(call)
         return {**says(number, body), "call": call}
 

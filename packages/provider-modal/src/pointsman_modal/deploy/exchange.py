@@ -28,13 +28,14 @@ _AGAIN = "what is deployed is not of this version: `pointsman modal deploy` depl
 class Exchange:
     """Of one provider of a configuration."""
 
-    def __init__(self, config: ModalConfig, name: str) -> None:
+    def __init__(self, config: ModalConfig, name: str, parallel: int) -> None:
+        """`parallel` is what was deployed, which the configuration need not know."""
         self._name = name
         self._context = config.context_tokens
         place = Place(config.base_url, config.token_id is not None, config.cold_start)
         self._quirks = Quirks(refine=partial(refined, place=place))
         second = container_second(config)
-        self._second = None if second is None else _DOWN.divide(second, config.parallel)
+        self._second = None if second is None else _DOWN.divide(second, parallel)
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """Raises `InvalidRequest` and `ContextOverflow` for what Ollama would ignore or cut in silence."""

@@ -42,8 +42,8 @@ def fan_out(
     """
     place = Place(config.app or USUAL_APP, config.environment)
     mine = client()
-    answer, most = asked("looking for the containers", lambda: _found(place, mine), place)
-    work = _Work(Exchange(config, name), requests, at_once or min((most or MOST) * config.parallel * AHEAD, MOST))
+    answer, most, parallel = asked("looking for the containers", lambda: _found(place, mine), place)
+    work = _Work(Exchange(config, name, parallel), requests, at_once or min((most or MOST) * parallel * AHEAD, MOST))
     try:
         with closing(work.answers(answer, place)) as answers:
             yield answers
@@ -52,11 +52,12 @@ def fan_out(
             _cancel(work.call, mine)
 
 
-def _found(place: Place, mine: Any) -> tuple[Any, int | None]:
-    """The method that answers, and how many containers there may be."""
+def _found(place: Place, mine: Any) -> tuple[Any, int | None, int]:
+    """The method that answers, how many containers there may be, and how many requests one answers at once."""
     kind = sdk().Cls.from_name(place.app, "Ollama", environment_name=place.environment, client=mine)
     answer = kind().answer
-    return answer, answer.autoscaler.settings().max_containers
+    most, concurrency = answer.autoscaler.settings().max_containers, answer.info().concurrency_info
+    return answer, most, (concurrency and concurrency.max_inputs) or 1
 
 
 def _cancel(call: str, mine: Any) -> None:
