@@ -176,6 +176,13 @@ def test_calls_can_be_refused(
         small_app().deploy(client=modal_client)
 
 
+def test_a_call_that_fails_for_once_is_made_again(control_plane: ControlPlane, modal_client: modal.Client) -> None:
+    control_plane.fail("AppCreate", Status.UNAVAILABLE, "back soon")
+    small_app().deploy(client=modal_client)
+    assert len(control_plane.requests("AppCreate")) == 2
+    assert control_plane.app("small").version == 1
+
+
 def test_the_autoscaler_is_set_and_read(plane: ControlPlane, modal_client: modal.Client) -> None:
     double = modal.Function.from_name("small", "double", client=modal_client)
     assert double.get_current_stats().num_total_runners == 0

@@ -7,18 +7,23 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import modal
 import pytest
 from control_plane.audit import audit
+from control_plane.checks import DAY, GPUS, REGIONS
 from control_plane.deployed import Deployed, Mount, Surface, deployed
 from control_plane.loading import loaded, sources
 from control_plane.server import ControlPlane
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from modal_proto import api_pb2 as api
 
 from pointsman import AsyncClient, Settings
+from pointsman_modal.deploy import Plan
 from pointsman_modal_app.settings import VARIABLE, Deployment
 
 CHANGED = {
@@ -144,6 +149,50 @@ def test_every_setting_arrives(control_plane: ControlPlane, modal_client: modal.
     assert serving.environment["OLLAMA_NUM_PARALLEL"] == "2"
     assert serving.environment[VARIABLE] == Deployment.from_json(serving.environment[VARIABLE]).to_json()
     assert audit(app) == []
+
+
+GPU = st.sampled_from(sorted(GPUS)).flatmap(lambda kind: st.sampled_from([kind, f"{kind}:2", f"{kind.lower()}:4"]))
+PLANS = st.fixed_dictionaries(
+    {
+        "name": st.from_regex(r"[a-z][a-z0-9-]{0,20}[a-z0-9]", fullmatch=True),
+        "gpu": st.lists(GPU, max_size=3),
+        "cpu": st.sampled_from([0.125, 1.5, 16.0]),
+        "memory_gib": st.integers(1, 336),
+        "region": st.lists(st.sampled_from(sorted(REGIONS)), max_size=3, unique=True),
+        "min_containers": st.integers(0, 2),
+        "max_containers": st.integers(2, 4_000),
+        "scaledown_window": st.integers(2, 3_600),
+        "context_tokens": st.integers(512, 2**20),
+        "parallel": st.integers(1, 256),
+        "timeout": st.integers(1, DAY),
+        "startup_timeout": st.integers(1, DAY),
+        "ollama_version": st.sampled_from(["0.32.15", "0.33.0-rc1"]),
+    }
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(PLANS)
+def test_whatever_may_be_planned_is_taken_and_arrives(
+    control_plane: ControlPlane, modal_client: modal.Client, values: dict[str, Any]
+) -> None:
+    """By a server that checks names and limits, too, from lists of its own."""
+    plan = Plan.of(values).deployment()
+    app = deploy(control_plane, modal_client, **asdict(plan))
+    serving, pull = app["Ollama.*"], app["pull"]
+    assert serving.gpus == [gpu.upper() for gpu in plan.gpu]
+    assert list(serving.definition.scheduler_placement.regions) == list(plan.region)
+    assert serving.scaling == (plan.min_containers, plan.max_containers, plan.scaledown_window)
+    assert serving.surfaces == [Surface(plan.port, protected=True, startup_timeout=plan.startup_timeout)]
+    assert serving.volumes == {"/weights": Mount(plan.volume, 2, read_only=True)}
+    assert pull.volumes == {"/weights": Mount(plan.volume, 2, read_only=False)}
+    assert (pull.scaling, pull.gpus) == ((0, 1, 0), [])
+    assert serving.commands[0] == pull.commands[0] == f"FROM ollama/ollama:{plan.ollama_version}"
+    definition = serving.definition
+    assert (definition.timeout_secs, definition.startup_timeout_secs) == (plan.timeout, plan.startup_timeout)
+    assert (definition.resources.milli_cpu, definition.resources.memory_mb) == (plan.cpu * 1000, plan.memory)
+    assert str(definition.max_concurrent_inputs) == serving.environment["OLLAMA_NUM_PARALLEL"] == str(plan.parallel)
+    assert Deployment.from_json(serving.environment[VARIABLE]) == plan
 
 
 def test_without_a_change_nothing_is_built_or_made_anew(
