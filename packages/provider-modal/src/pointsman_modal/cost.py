@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from typing import TYPE_CHECKING
 
-from pointsman import Price
+from pointsman import AtLeast, Cost, Price, Unknown
 
 from .prices import (
     ALIASES,
@@ -99,3 +99,11 @@ def price_of(config: ModalConfig) -> Price | None:
         as_of=None if own else AS_OF,
         source="price_per_second of this provider's settings" if own else SOURCE,
     )
+
+
+def price_of_share(second: Decimal | None, parallel: int, seconds: float) -> Cost:
+    """What an answer cost that was `seconds` in a container which takes `parallel` requests at once.
+
+    All of that time counts, also before the first token, since no wait for a container, or for a turn in one, is in it.
+    """
+    return Unknown if second is None else AtLeast(_DOWN.multiply(_DOWN.divide(second, parallel), Decimal(seconds)))

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from decimal import ROUND_FLOOR, Context, Decimal
 from functools import partial
 from typing import Any
 
-from pointsman import AtLeast, ChatRequest, Cost, FanAnswer, PointsmanError, ProviderError, Target, Unavailable, Unknown
+from pointsman import ChatRequest, FanAnswer, PointsmanError, ProviderError, Target, Unavailable
 from pointsman_modal_app.container import ServerFailed
 from pointsman_openai import Quirks, encode, fields, read_completion, read_refusal, request_body
 
 from .. import asked
 from ..config import ModalConfig
-from ..cost import container_second
+from ..cost import container_second, price_of_share
 from ..errors import Place, refined
 
-_DOWN = Context(prec=40, rounding=ROUND_FLOOR)
 _AGAIN = "what is deployed is not of this version: `pointsman modal deploy` deploys it anew"
 
 
@@ -34,8 +32,8 @@ class Exchange:
         self._context = config.context_tokens
         place = Place(config.base_url, config.token_id is not None, config.cold_start)
         self._quirks = Quirks(refine=partial(refined, place=place))
-        second = container_second(config)
-        self._second = None if second is None else _DOWN.divide(second, parallel)
+        self._second = container_second(config)
+        self._parallel = parallel
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """Raises `InvalidRequest` and `ContextOverflow` for what Ollama would ignore or cut in silence."""
@@ -52,7 +50,7 @@ class Exchange:
         seconds = said.get("seconds")
         if not isinstance(seconds, int | float) or not isinstance(said.get("status"), int):
             return FanAnswer(number=number, error=ProviderError(_AGAIN, target=target))
-        cost = self._cost(seconds)
+        cost = price_of_share(self._second, self._parallel, seconds)
         try:
             events = self._events(request, target, said)
         except PointsmanError as error:
@@ -75,14 +73,6 @@ class Exchange:
         if (size := asked.prompt_characters(request)) > (self._context or asked.LEAST_CONTEXT):
             asked.refuse_cut(events[-1], size, target)
         return events
-
-    def _cost(self, seconds: float) -> Cost:
-        """A container answers `parallel` requests at most, and each is charged that share of its time in there: all
-        together never more than the container's own (see `cost.py`). Here no wait for a container is in it.
-        """
-        if self._second is None:
-            return Unknown
-        return AtLeast(_DOWN.multiply(self._second, Decimal(seconds)))
 
 
 def lost(error: Exception, target: Target) -> PointsmanError:

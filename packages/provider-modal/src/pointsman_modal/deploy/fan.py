@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from pointsman import ChatRequest, FanAnswer, PointsmanError, Unavailable
+from pointsman_modal_app.settings import Deployment
 from pointsman_openai import fields, string
 
 from ..config import ModalConfig
@@ -25,8 +26,6 @@ MOST = 1000
 """Inputs of one map that Modal lets wait for their answers (``max_inputs_outstanding`` of the SDK, 1.6.4)."""
 AHEAD = 2
 """Requests for each place in a container: one that is answered, and the next, so that nothing idles between."""
-USUAL_APP = "pointsman"
-"""As `pointsman modal deploy` calls it unless told otherwise."""
 
 log = logging.getLogger("pointsman.modal")
 
@@ -40,7 +39,7 @@ def fan_out(
     Raises `ConfigError` if no account is set up here or nothing is deployed, `AuthFailed`, and `Unavailable`. The
     iterator raises what `sdk.translated` makes of an error of the whole map; who waited then is told first.
     """
-    place = Place(config.app or USUAL_APP, config.environment)
+    place = Place(config.app or Deployment().name, config.environment)
     mine = client()
     answer, most, parallel = asked("looking for the containers", lambda: _found(place, mine), place)
     work = _Work(Exchange(config, name, parallel), requests, at_once or min((most or MOST) * parallel * AHEAD, MOST))
@@ -149,9 +148,10 @@ class _Work:
     def _failed(self) -> Iterator[FanAnswer]:
         """Who waits, and will get no answer any more."""
         failures, several = iter(self._lost), len({str(error) for error in self._lost}) > 1
+        forgotten = sdk().exception.InternalFailure("Modal has ended the batch without its answer")
         for number, request in self.waiting.items():
             target = self._exchange.target(request)
-            error = lost(next(failures, TimeoutError("Modal has ended the batch without its answer")), target)
+            error = lost(next(failures, forgotten), target)
             if several:
                 error.add_note(f"{len(self._lost)} requests failed, and which of them with this is not told")
             yield FanAnswer(number=number, error=error)
