@@ -61,6 +61,7 @@ def fetched(deployment: Deployment, model: str, models: Path) -> Iterator[Progre
         except _Retry as error:
             yield Progress(status=f"{error}; once more", completed=0, total=0)
             yield from _pull(server, model)
+        _settle(server, models)
     finally:
         server.stop()
     if torn := _torn(models):
@@ -110,6 +111,16 @@ def _pull(server: Server, model: str) -> Iterator[Progress]:
         raise _Retry(str(server.failed(f"the pull of {model} ended without success, after {status!r}")))
 
 
+def _settle(server: Server, models: Path) -> None:
+    """Have Ollama create all folders that it looks into: where it only reads, one that is missing is an error to it."""
+    status, said = server.http.ask("/api/tags", timeout=60.0)
+    if status != 200:
+        raise server.failed(f"Ollama cannot list what was pulled: it says {status}: {said}")
+    for folder in models.iterdir():
+        if folder.is_dir() and not any(folder.iterdir()):
+            (folder / ".keep").touch()  # whether a Volume keeps an empty folder is not documented
+
+
 def _refused(server: Server, model: str, error: str) -> ServerFailed:
     if "file does not exist" in error:
         return ServerFailed(f"Ollama's library has no {model}: its models and their tags are at ollama.com/library")
@@ -121,9 +132,9 @@ def _receipt(models: Path, model: str) -> Path:
 
 
 def _write_receipt(models: Path, model: str) -> None:
-    found = [path for path in sorted(models.rglob("*")) if path.is_file() and "-partial" not in path.name]
-    files = {str(path.relative_to(models)): path.stat().st_size for path in found if _OURS not in path.parts}
     receipt = _receipt(models, model)
+    found = [path for path in sorted(models.rglob("*")) if path.is_file() and path.parent != receipt.parent]
+    files = {str(path.relative_to(models)): path.stat().st_size for path in found if "-partial" not in path.name}
     receipt.parent.mkdir(exist_ok=True)
     draft = receipt.with_suffix(".draft")
     draft.write_text(json.dumps({"model": model, "files": files}))
