@@ -131,13 +131,15 @@ class Container:
             assert self.gone(pid)
 
     def gone(self, pid: int) -> bool:
-        """Whether a process ends; one that nobody has waited for yet has ended, too."""
+        """Whether a process ends, with all its threads; one that nobody has waited for yet has ended, too."""
+        process = Path(f"/proc/{pid}")
         for _ in range(2_000):
             try:
-                stat = Path(f"/proc/{pid}/stat").read_text()
+                threads = list((process / "task").iterdir())
+                state = (process / "stat").read_text().rpartition(")")[2].split()[0]
             except OSError:
                 return True
-            if stat.rpartition(")")[2].split()[0] == "Z":
+            if state == "Z" and len(threads) == 1:
                 return True
             time.sleep(0.005)
         return False
