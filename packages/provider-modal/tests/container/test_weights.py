@@ -79,8 +79,9 @@ def test_progress_is_told_of_each_file(container: Any, source: Any) -> None:
     )
 
 
-def test_a_pull_that_was_killed_goes_on_where_it_was(container: Any, source: Any) -> None:
-    source.holds_after = 5
+@pytest.mark.parametrize("pieces", [0, 5, 8], ids=["before the first", "in the first file", "before the second"])
+def test_a_pull_that_was_killed_goes_on_where_it_was(pieces: int, container: Any, source: Any) -> None:
+    source.holds_after = pieces
     environ = {**os.environ, "POINTSMAN_DEPLOYMENT": container.deployment.to_json()}
     with subprocess.Popen([sys.executable, "-c", PULL, str(container.models)], env=environ) as process:
         assert source.held.wait(60)
@@ -88,7 +89,7 @@ def test_a_pull_that_was_killed_goes_on_where_it_was(container: Any, source: Any
         container.kill()
     assert process.returncode == -signal.SIGKILL
     assert not is_whole(container.models, MODEL)
-    assert list(container.models.glob("blobs/*-partial"))
+    assert list(container.models.glob("blobs/*-partial-*"))
 
     before = len(source.given)
     source.holds_after = None
