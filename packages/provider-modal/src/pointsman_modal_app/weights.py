@@ -102,8 +102,8 @@ def _pull(server: Server, model: str) -> Iterator[Progress]:
         for said in server.http.lines("/api/pull", {"model": model, "stream": True}, timeout=SILENCE):
             if error := said.get("error"):
                 raise _refused(server, model, error)
-            if said["status"] != status or time.monotonic() >= due:
-                status, due = said["status"], time.monotonic() + EVERY
+            if said.get("status") != status or time.monotonic() >= due:
+                status, due = said.get("status", ""), time.monotonic() + EVERY
                 yield Progress(status=status, completed=said.get("completed", 0), total=said.get("total", 0))
     except (OSError, HTTPException, ValueError) as error:
         raise _Retry(str(server.failed(f"the pull of {model} broke off: {type(error).__name__}: {error}"))) from error
@@ -148,22 +148,28 @@ def _remove_torn(models: Path) -> None:
     """
     for path in _torn(models):
         path.unlink()
-    for note in models.glob("blobs/*-partial-*"):
-        try:
-            json.loads(note.read_bytes())
-        except ValueError:
-            for path in models.glob(f"blobs/{note.name.partition('-partial')[0]}-partial*"):
-                path.unlink()
+    torn = {note.name.partition("-partial")[0] for note in models.glob("blobs/*-partial-*") if not _is_json(note)}
+    for blob in torn:
+        for path in models.glob(f"blobs/{blob}-partial*"):
+            path.unlink()
 
 
-def _torn(models: Path) -> list[Path]:
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_bytes())
+    except ValueError:
+        return False
+    return True
+
+
+def _torn(models: Path) -> set[Path]:
     """Files that are not as long as a manifest says."""
-    torn: list[Path] = []
+    torn: set[Path] = set()
     for path in models.glob("manifests*/**/*"):
         with suppress(OSError, ValueError, KeyError, TypeError):
             manifest: Any = json.loads(path.read_bytes())
             for layer in (manifest["config"], *manifest["layers"]):
                 blob = models / "blobs" / layer["digest"].replace(":", "-")
                 if blob.exists() and blob.stat().st_size != layer["size"]:
-                    torn.append(blob)
+                    torn.add(blob)
     return torn

@@ -108,9 +108,13 @@ def test_what_a_kill_has_torn_is_fetched_again(container: Any, source: Any) -> N
     """Ollama takes a short file for whole, and stumbles over a note that is no JSON, at each try."""
     container.put(source)
     weights, config = (container.models / "blobs" / digest.replace(":", "-") for digest in source.blobs)
+    (container.models / "manifests/registry.ollama.ai/library/qwen2.5-coder/another").write_text(
+        json.dumps(source.manifest())  # A model with the same files.
+    )
     weights.write_bytes(b"short")
     config.rename(f"{config}-partial")
-    Path(f"{config}-partial-0").write_text('{"N": 0, "Off')
+    for number in range(3):  # Each of the torn ones takes the others along.
+        Path(f"{config}-partial-{number}").write_text('{"N": 0, "Off')
     for _ in fetched(container.deployment, MODEL, container.models):
         pass
     assert is_whole(container.models, MODEL)
