@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman_modal_app.container import Server, ServerFailed
-from pointsman_modal_app.weights import Progress, _write_receipt, describe, ensure, fetched, is_whole
+from pointsman_modal_app.weights import Progress, _remove_torn, _write_receipt, describe, ensure, fetched, is_whole
 
 MODEL = "qwen2.5-coder:7b"
 PULL = """
@@ -207,6 +207,46 @@ def test_whatever_is_gone_or_of_another_length_is_noticed(sizes: dict[str, int],
         else:
             hurt.write_bytes(bytes(hurt.stat().st_size + 1))
         assert not is_whole(models, MODEL)
+
+
+BLOBS = st.dictionaries(
+    st.sampled_from([f"sha256-{letter * 64}" for letter in "abc"]),
+    st.tuples(
+        st.sampled_from(["whole", "short", "long", "in parts", "missing"]),
+        st.lists(st.sampled_from(['{"N": 0}', "", '{"N', "\x00"]), max_size=3),
+    ),
+    min_size=1,
+)
+
+
+@given(blobs=BLOBS, manifests=st.lists(st.sampled_from(["of all", "torn", "of nothing"]), max_size=3))
+def test_what_is_torn_goes_and_all_else_stays(blobs: dict[str, tuple[str, list[str]]], manifests: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        models = Path(folder)
+        (models / "blobs").mkdir()
+        for name, (state, notes) in blobs.items():
+            if state in ("whole", "short", "long"):
+                (models / "blobs" / name).write_bytes(bytes({"whole": 5, "short": 4, "long": 6}[state]))
+            if state == "in parts":
+                (models / f"blobs/{name}-partial").write_bytes(bytes(5))
+                for number, note in enumerate(notes):
+                    (models / f"blobs/{name}-partial-{number}").write_text(note)
+        layers = [{"digest": name.replace("-", ":"), "size": 5} for name in blobs]
+        told = {"of all": json.dumps({"config": layers[0], "layers": layers}), "torn": '{"conf', "of nothing": "{}"}
+        for number, manifest in enumerate(manifests):
+            file = models / f"manifests/registry.ollama.ai/library/model/{number}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(told[manifest])
+        before = {path.name for path in (models / "blobs").iterdir()}
+
+        _remove_torn(models)
+
+        gone = before - {path.name for path in (models / "blobs").iterdir()}
+        wrong = {name for name, (state, _) in blobs.items() if state in ("short", "long") and "of all" in manifests}
+        for name, (state, notes) in blobs.items():
+            if state == "in parts" and not all(note == '{"N": 0}' for note in notes):
+                wrong |= {f"{name}-partial", *(f"{name}-partial-{number}" for number in range(len(notes)))}
+        assert gone == wrong
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"files": {}}', '{"files": []}', '{"files": {"../..": 1}}'])
