@@ -32,7 +32,7 @@ from .lines import Asked
 from .log import Log
 from .openai_form import WrongLine
 from .results import cost_before, of_error, of_reply, of_wrong
-from .sending import Todo, is_unbegun, misfit_of, tagged
+from .sending import Todo, misfit_of, tagged
 from .stopping import Stop
 
 
@@ -173,14 +173,14 @@ class FanSender:
         record, error = self.client.record(flying.request, target, answer), answer.error
         id_, sent, before = flying.asked.id, flying.sent, flying.before
         if error is None:
-            self.stop.answered()
+            self.stop.answered(target.provider)
             reply = _reply(flying.request, target, answer, record)
             self.committer.keep(of_reply(number, id_, sent, before, reply, misfit_of(flying.asked, reply)))
             return
         error.attempts = record.attempts
         if self.stop.failed(error):
             self.committer.keep(of_error(number, id_, sent, before, error))
-        elif is_unbegun(error):
+        else:
             self.committer.unmark(number, sent - 1)
 
     def _check_all_answered(self) -> None:

@@ -16,6 +16,7 @@ import anyio
 import click
 
 from pointsman import AsyncClient, FanOut
+
 from ..context import debugging, remember
 from ..exits import Exit
 from ..log import log_to_stderr
@@ -137,10 +138,9 @@ class Run:
             except OSError as error:
                 self.stop.fail(error)
         summary.show(as_object=self.job.as_json)
-        error = self.stop.error
-        if error is None or self.stop.reason == "interrupted":
+        if self.stop.error is None or summary.code is Exit.INTERRUPTED:
             return summary.code
-        raise _unwritable(self.job, error) if isinstance(error, OSError) else error
+        raise _unwritable(self.job, self.stop.error) if isinstance(self.stop.error, OSError) else self.stop.error
 
     async def _drive(self, client: AsyncClient, log: Log, summary: Summary) -> None:
         committer, lines = Committer(log), self._todo(log.progress)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import anyio
 
-from pointsman import AllTargetsFailed, AsyncClient, ChatRequest, PointsmanError, Reply
+from pointsman import AsyncClient, ChatRequest, PointsmanError, Reply
 from pointsman.client import Options
 
 from .committing import Committer
@@ -71,10 +71,10 @@ class Sender:
         except PointsmanError as error:
             if self._stop.failed(error):
                 self._committer.keep(of_error(number, asked.id, sent, before, error))
-            elif not error.attempts or is_unbegun(error):
+            else:
                 self._committer.unmark(number, sent - 1)
         else:
-            self._stop.answered()
+            self._stop.answered(reply.target.provider)
             self._committer.keep(of_reply(number, asked.id, sent, before, reply, misfit_of(asked, reply)))
 
 
@@ -83,13 +83,6 @@ def tagged(asked: Asked, sent: int) -> ChatRequest:
     if sent == 1:
         return asked.request
     return replace(asked.request, tags={**asked.request.tags, RESENT: str(sent)})
-
-
-def is_unbegun(error: BaseException) -> bool:
-    """Whether nobody has begun to do what was asked."""
-    if isinstance(error, AllTargetsFailed):
-        return all(map(is_unbegun, error.exceptions))
-    return isinstance(error, PointsmanError) and not error.begun
 
 
 def options_of(asked: Asked) -> Options:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple, cast
@@ -58,8 +59,7 @@ class Checked:
 
     def refuse(self, wrong: Wrong) -> None:
         self.wrong += 1
-        if len(self.first_wrong) < TOLD:
-            self.first_wrong.append(wrong)
+        self.first_wrong = sorted([*self.first_wrong, wrong], key=attrgetter("line"))[:TOLD]
 
 
 class Changed(click.ClickException):
@@ -128,7 +128,6 @@ class Source:
             if (earlier := first.setdefault(json.dumps(id_), number)) != number:
                 found.again[number] = earlier
                 found.refuse(Wrong(number, twin(id_, earlier)))
-        found.first_wrong.sort()
 
     def _stat(self) -> tuple[int, int]:
         found = os.fstat(self._file.fileno())

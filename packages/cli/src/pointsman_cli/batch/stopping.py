@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pointsman as p
 
-FATAL = 3
-"""Errors like that of a wrong key: after so many that are alike, nobody waits for the other lines to meet it."""
+ALIKE = 3
+"""Lines that met the same trouble at providers of which none has answered since: the others would meet it, too. One is
+enough where nobody can be reached and nobody ever answered: it has been tried for as long as a line may wait."""
 OUTAGE = 16
 """Lines in a row that nobody answers, for whatever reasons of providers; more where more are asked at once."""
 
@@ -18,12 +20,14 @@ class Stop:
     def __init__(self, max_cost: Decimal | None, at_once: int) -> None:
         self._max_cost = max_cost
         self._most = max(OUTAGE, 2 * at_once)
-        self._alike: dict[tuple[object, ...], int] = {}
+        self._alike: dict[frozenset[tuple[str, str | None]], int] = {}
         self._unanswered = 0
+        self._begun = False
+        """Whether any line was answered."""
         self.reason: str | None = None
         """``cost``, ``interrupted`` or ``error``."""
         self.error: BaseException | None = None
-        """The first that stands for all, also if the end was reached before there were many."""
+        """What keeps lines from being sent; also if there were too few of them to stop for it."""
 
     def settled(self, cost: p.Cost) -> None:
         """All sendings together have cost so much."""
@@ -39,17 +43,18 @@ class Stop:
         self.error = self.error if self.reason == "error" else error
         self.reason = self.reason or "error"
 
-    def answered(self) -> None:
-        """A line was answered."""
-        self._unanswered = 0
+    def answered(self, provider: str) -> None:
+        """A line was answered by `provider`."""
+        self._unanswered, self._begun = 0, True
+        self._alike = {gist: n for gist, n in self._alike.items() if all(name != provider for _, name in gist)}
 
     def failed(self, error: p.PointsmanError) -> bool:
-        """A line was not. Whether that is its result; else it stays open, since the error is none of its own."""
-        if is_fatal(error):
-            gist = _gist(error)
+        """A line was not. Whether that is its result; else it stays open, since the trouble is not the line's."""
+        if is_no_fault(error):
+            gist = frozenset((type(one).__name__, one.provider) for one in _each(error))
             self._alike[gist] = self._alike.get(gist, 0) + 1
             self.error = self.error or error
-            if self._alike[gist] >= FATAL:
+            if self._alike[gist] >= ALIKE or not (self._begun or {"Unavailable"}.isdisjoint(kind for kind, _ in gist)):
                 self.fail(error)
             return False
         if not isinstance(error, p.RequestError):
@@ -60,16 +65,27 @@ class Stop:
         return True
 
 
-def is_fatal(error: BaseException) -> bool:
-    """Whether it says nothing about the line, and asking again changes nothing before somebody has mended something."""
+def is_no_fault(error: p.PointsmanError) -> bool:
+    """Whether nobody has begun to answer, for a reason that has nothing to do with the line."""
+    return all(map(_is_elsewhere, _each(error)))
+
+
+def _is_elsewhere(error: BaseException) -> bool:
     match error:
-        case p.AllTargetsFailed():
-            return all(map(is_fatal, error.exceptions))
         case p.NoCandidates():
             return error.none_ready
+        case p.Unavailable():
+            return not error.begun and error.scope is p.Scope.PROVIDER
         case _:
-            return isinstance(error, p.AuthFailed | p.QuotaExhausted | p.ConfigError | p.PluginError)
+            return isinstance(error, p.AuthFailed | p.QuotaExhausted | p.RateLimited | p.ConfigError)
 
 
-def _gist(error: p.PointsmanError) -> tuple[object, ...]:
-    return type(error), error.provider
+def _each(error: p.PointsmanError) -> Iterator[p.PointsmanError]:
+    """The errors of all attempts."""
+    if isinstance(error, p.AllTargetsFailed):
+        for one in error.exceptions:
+            yield from _each(one) if isinstance(one, p.PointsmanError) else ()
+    elif isinstance(error, p.DeadlineExceeded) and isinstance(error.__cause__, p.PointsmanError):
+        yield from _each(error.__cause__)
+    else:
+        yield error
