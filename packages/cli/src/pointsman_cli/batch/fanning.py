@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, NamedTuple, Self, cast
 
@@ -126,6 +126,7 @@ class FanSender:
     requests: Requests
     name: str
     fan_out: FanOut
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     @property
     def sent(self) -> int:
@@ -153,15 +154,16 @@ class FanSender:
 
         thread = threading.Thread(target=work, name=f"pointsman batch --on {self.name}", daemon=True)
         thread.start()
-        while True:
-            await wanted.wait()
-            wanted = anyio.Event()
-            while arrived:
-                if (answer := arrived.pop(0)) is None:
-                    thread.join()
-                    self._check_all_answered()
-                    return
-                self._settle(answer)
+        with self.scope:
+            while True:
+                await wanted.wait()
+                wanted = anyio.Event()
+                while arrived:
+                    if (answer := arrived.pop(0)) is None:
+                        thread.join()
+                        self._check_all_answered()
+                        return
+                    self._settle(answer)
 
     def _settle(self, answer: FanAnswer) -> None:
         number = answer.number

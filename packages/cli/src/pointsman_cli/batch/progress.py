@@ -137,6 +137,10 @@ class Progress:
         """Whether its result is an error."""
         return bool(self._failed[line])
 
+    def settled(self) -> Cost:
+        """Of all results."""
+        return Cost(self.known.known, not self.vague)
+
     def cost(self) -> Cost:
         """Of all sendings so far; a lower bound if some are lost, or if some of it is not known."""
         complete = not self.vague and self._sent == self._told

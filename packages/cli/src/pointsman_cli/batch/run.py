@@ -154,9 +154,8 @@ class Run:
             else:
                 requests = Requests(log, self.stop, lines)
                 sender = FanSender(client, committer, self.stop, requests, self.job.on or "", self.fan_out)
-            with anyio.CancelScope() as sending:
-                group.start_soon(_heed, self.stop, sending)
-                await sender.run(self.job.concurrency)
+            group.start_soon(_heed, self.stop, sender.scope)
+            await sender.run(self.job.concurrency)
             try:
                 await committer.close()
             except OSError as error:

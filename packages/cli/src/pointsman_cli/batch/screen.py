@@ -33,7 +33,7 @@ class Screen:
         parts = [f"{done:,}/{of(self.lines, 'line')}"]
         if self.progress.errors:
             parts.append(of(self.progress.errors, "error"))
-        parts.append(figures.price(self.progress.cost()))
+        parts.append(figures.price(self.progress.settled()))
         if fresh > 0 and took > 0:
             rate = fresh / took
             parts += [f"{rate:.3g} lines/s", f"{span((self.lines - done) / rate)} left"]

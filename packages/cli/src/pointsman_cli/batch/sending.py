@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
 import anyio
 
-from pointsman import AsyncClient, ChatRequest, PointsmanError, Reply
-from pointsman.client import Options
+from pointsman import AsyncClient, AttemptRecord, ChatRequest, Exact, PointsmanError, Reply, StreamedReply
+from pointsman.client import COLLECTED_DEADLINE, Options
 
 from .committing import Committer
 from .lines import Asked
@@ -20,6 +20,9 @@ from .stopping import Stop
 
 MAX_WAIT = 60.0
 """Seconds that a line may wait for a cooldown, where it does not say: nobody looks on."""
+
+PATIENCE = 30.0
+"""Seconds that lines in flight have to end once one has shown that it cannot go on: they may only be waiting, too."""
 
 Todo = Iterator[tuple[int, Asked | WrongLine]]
 """Lines that have to be sent, in order; read as they are taken."""
@@ -35,12 +38,15 @@ class Sender:
         self._stop = stop
         self._todo = todo
         self.sent = 0
+        self.scope = anyio.CancelScope()
+        """Of all that is in flight."""
 
     async def run(self, at_once: int) -> None:
         """Send all lines, until one of them, or somebody, says stop; what is in flight then is finished."""
-        async with anyio.create_task_group() as group:
-            for _ in range(at_once):
-                group.start_soon(self._work)
+        with self.scope:
+            async with anyio.create_task_group() as group:
+                for _ in range(at_once):
+                    group.start_soon(self._work)
 
     async def _work(self) -> None:
         try:
@@ -52,6 +58,8 @@ class Sender:
                     await self._send(number, asked)
         except Exception as error:  # A full disk, a changed input, a bug: the others finish what they have begun.
             self._stop.fail(error)
+        if self._stop.reason == "error":
+            self.scope.deadline = min(self.scope.deadline, anyio.current_time() + PATIENCE)
 
     def _goes_on(self) -> bool:
         self._stop.settled(self._log.progress.cost())
@@ -66,9 +74,16 @@ class Sender:
             return
         before = cost_before(progress, number, earlier)
         self.sent += 1
+        streamed: StreamedReply | None = None
         try:
-            reply = await self._client.chat(tagged(asked, sent), **options_of(asked))
+            async with self._client.stream(tagged(asked, sent), **self._options(asked)) as streamed:
+                reply = await streamed.collect()
+        except anyio.get_cancelled_exc_class():
+            if streamed is None or all(is_nothing(attempt) for attempt in streamed.attempts):
+                self._committer.unmark(number, sent - 1)
+            raise
         except PointsmanError as error:
+            error.attempts = streamed.attempts if streamed else ()
             if self._stop.failed(error):
                 self._committer.keep(of_error(number, asked.id, sent, before, error))
             else:
@@ -76,6 +91,13 @@ class Sender:
         else:
             self._stop.answered(reply.target.provider)
             self._committer.keep(of_reply(number, asked.id, sent, before, reply, misfit_of(asked, reply)))
+
+    def _options(self, asked: Asked) -> Options:
+        """Those of a collected answer, for a reader who does not look on."""
+        engine = self._client.roster.settings.engine
+        given: dict[str, Any] = {"max_wait": MAX_WAIT, "on_break": engine.on_break or "restart", **asked.options}
+        given["deadline"] = asked.request.deadline or engine.deadline or COLLECTED_DEADLINE
+        return cast(Options, {**given, "model": asked.model})
 
 
 def tagged(asked: Asked, sent: int) -> ChatRequest:
@@ -85,10 +107,9 @@ def tagged(asked: Asked, sent: int) -> ChatRequest:
     return replace(asked.request, tags={**asked.request.tags, RESENT: str(sent)})
 
 
-def options_of(asked: Asked) -> Options:
-    """What a call is told besides the request."""
-    given: Mapping[str, Any] = {"max_wait": MAX_WAIT, **asked.options, "model": asked.model}
-    return cast(Options, given)
+def is_nothing(attempt: AttemptRecord) -> bool:
+    """Whether an attempt is over, and nobody has begun to answer it."""
+    return attempt.outcome == "failed" and attempt.cost == Exact(0)
 
 
 def misfit_of(asked: Asked, reply: Reply) -> str | None:

@@ -64,13 +64,13 @@ class Bill:
             return None
 
     def unfinished(self, attempt: Attempt, hooks: HookCallables | None, ended: float, *, acts: bool = False) -> Cost:
-        """Nothing if it was refused with a status or never opened, or if nothing costs anything there; at least what
-        had arrived; else nobody knows.
+        """Nothing if it was refused with a status, never begun or never opened, or if nothing costs anything there; at
+        least what had arrived; else nobody knows.
 
         Who `acts` may fail with a status after it has worked.
         """
         error = attempt.error
-        refused = error is not None and error.status is not None and not (acts and error.begun)
+        refused = error is not None and not (error.begun and (acts or error.status is None))
         if hooks is None or (refused and attempt.first_output is None):
             return Exact(0)
         price = self.price(attempt, hooks)
