@@ -92,9 +92,7 @@ class Summary:
         progress = self.progress
         answered, cost = progress.results - progress.errors, progress.cost()
         if not self.open and not self.sent and self.stop.reason is None:
-            said = [
-                f"Nothing was sent: all {of(self.lines, 'line')} of {self.input} have their result in {self.output}."
-            ]
+            said = [f"Nothing was sent: all {of(self.lines, 'line')} of {self.input} have a result in {self.output}."]
         else:
             took = f" · {span(self.seconds)}" if self.sent else ""
             counts = f"{answered:,} answered, {of(progress.errors, 'error')}, {self.open:,} open"
