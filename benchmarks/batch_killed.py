@@ -4,7 +4,7 @@
 
 The vendor is the lab, in this process; it knows which question it was asked how often. Every line must have exactly one
 answer, to its own question, in the order of the input; a line must not have been asked more often than its result says,
-and one that has its result on disk must not be asked again. Prints what it came to; exits 7 if any of that does not hold.
+and one that has its result on disk must not be asked again. Exits 7 if any of that does not hold.
 """
 
 from __future__ import annotations
