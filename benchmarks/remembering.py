@@ -105,7 +105,7 @@ def deciding(dice: Random) -> list[float]:
     settings = Settings.of({"routing": {"policy": "first"}, "ledger": {"url": "none"}})
     chooser, memory, health = (
         Chooser(settings, plugins, Roster(settings, plugins)),
-        Memory(None, time.monotonic),
+        Memory(None, time.monotonic, Machines()),
         Health(),
     )
     request = ChatRequest(messages=(user("word " * 400),))

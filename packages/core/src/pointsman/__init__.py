@@ -57,6 +57,7 @@ from .provider import (
     Stream,
     Strengths,
     Terminal,
+    Warm,
 )
 from .types import (
     AtLeast,
@@ -282,6 +283,7 @@ __all__ = [
     "Unavailable",
     "Unknown",
     "Usage",
+    "Warm",
     "assistant",
     "breakeven",
     "chat",

@@ -46,7 +46,7 @@ class Chooser:
             return self._able(self.pinned(model), request)
         candidates, unready = self._roster.candidates()
         if self.asks_policy(model):
-            candidates = memory.inform(candidates, read, self._roster.family, health)
+            candidates = memory.inform(candidates, read, health)
         decision = decide(self._policy, request, candidates, unready, memory.clock(), random.getrandbits(32))
         return self._somebody(decision, request, candidates)
 

@@ -22,9 +22,11 @@ from .engine.connections import CLOSING_GRACE, Connections
 from .engine.embedding import Embedding
 from .engine.health import Budget, Caps, Health
 from .engine.health.conversations import Beginning
+from .engine.health.machines import Machines
 from .engine.roster import Roster
 from .engine.runner import Call
 from .engine.terms import Leg, Limits, OnBreak
+from .engine.warming import Warmer
 from .errors import ConfigError, InvalidRequest, PointsmanError
 from .fanning import FanAnswer
 from .ledger import Ledger
@@ -32,6 +34,7 @@ from .ledger.bookkeeper import Bookkeeper
 from .plugins import HookCallables, Plugins
 from .policy import Decision
 from .provider import Embeddings
+from .provider import Health as HealthReport
 from .recording import Recorder
 from .remembering import Memory
 from .reply import Reply, StreamedReply, SyncStreamedReply, UnopenedStream
@@ -97,8 +100,9 @@ class AsyncClient:
         self._calls: set[Call] = set()
         self._clock: Callable[[], float] = time.monotonic
         self._chooser = Chooser(self._settings, self._plugins, self._roster)
-        self._health = Health()
-        self._memory = Memory(None, self._clock)
+        self._warmer: Warmer | None = None
+        self._health = Health(machines=Machines(self._roster.machines))
+        self._memory = Memory(None, self._clock, self._health.machines)
 
     async def __aenter__(self) -> Self:
         """Load wrappers and sinks; open nothing yet. Raises `PluginError` if one of them is broken."""
@@ -112,7 +116,8 @@ class AsyncClient:
         group = anyio.create_task_group()
         connections = Connections(self._roster, wrappers, group, self._clock)
         self._health, every = self._new_health(connections), self._settings.engine.health_checks
-        self._memory = Memory(recorder.book, self._clock)
+        self._memory = Memory(recorder.book, self._clock, self._health.machines)
+        self._warmer = Warmer(connections, self._health.machines, self._clock)
         await group.__aenter__()  # Nothing below may raise, since nobody would leave the group.
         self._group, self._connections, self._recorder = group, connections, recorder
         if every:
@@ -136,6 +141,8 @@ class AsyncClient:
             with anyio.move_on_after(CLOSING_GRACE):
                 for call in calls:
                     await call.ended()
+            if self._warmer is not None:
+                self._warmer.close()
             await connections.close()
         finally:
             group.cancel_scope.cancel()
@@ -238,6 +245,17 @@ class AsyncClient:
         """
         return await self._open_connections().open(provider)
 
+    async def warm(self, target: str | Target) -> HealthReport:
+        """Have a machine of `target` started, so that the next request finds it ready, and wait until it is. From then
+        on the machine is billed. What is returned says ``up``, or why it is not.
+
+        Raises `ConfigError` for a target whose provider starts no machines, and what opening or starting it raised.
+        """
+        self._open_connections()
+        assert self._warmer is not None
+        decision = self._chooser.pinned(target)
+        return await self._warmer.warm(decision.order[0])
+
     @property
     def roster(self) -> Roster:
         """The providers of this configuration, on paper."""
@@ -264,6 +282,8 @@ class AsyncClient:
             await self._memory.ready(self._group)
             read = self._memory.beginnings(request.messages)
         decision = self._chooser.decide(request, model, read, self._memory, self._health)
+        if decision.prewarm and self._settings.routing.prewarm and self._warmer and self._group:
+            self._warmer.hint(decision.prewarm, self._group)
         limits = self._limits(request, options, collected=collected)
         plan, redact = self._plan(decision), self._roster.redactor.error
         call = Call(request, plan, limits, connections, self._health, self._clock, redact)
@@ -308,11 +328,13 @@ class AsyncClient:
 
     def _plan(self, decision: Decision) -> list[Leg]:
         legs: list[Leg] = []
+        now = self._clock()
         for target in decision.order:
             model, family = self._roster.model(target), self._roster.family(target)
             context = model.context_tokens if model else None
             prefill = "prefill" in self._roster.capabilities(target)
-            legs.append(Leg(target, context, family.cold_start, family.idempotent, prefill, family.silence))
+            wait = self._health.machines.wait(target, now) or 0.0
+            legs.append(Leg(target, context, family.cold_start, family.idempotent, prefill, family.silence, wait))
         return legs
 
     def _limits(self, request: ChatRequest, options: Options, *, collected: bool) -> Limits:
@@ -343,6 +365,7 @@ class AsyncClient:
             connections.limits,
             retries=Budget.of_retries(engine.retry_budget),
             hedges=Budget.of_hedges(engine.hedge),
+            machines=Machines(self._roster.machines),
         )
 
 

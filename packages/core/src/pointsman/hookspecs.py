@@ -1,8 +1,8 @@
 """Everything that a plugin can add to Pointsman. This file is the table of contents.
 
 Hooks declare and hand out callables; they never act. `pointsman_providers` and the other plural hooks are asked once,
-when a plugin is loaded. `pointsman_stream`, `_health`, `_cost`, `_models` and `_embed` are asked once, when a
-connection opens, and answer with a callable, so that pluggy is not on the path of a request, and so that
+when a plugin is loaded. `pointsman_stream`, `_health`, `_cost`, `_models`, `_embed` and `_warm` are asked once,
+when a connection opens, and answer with a callable, so that pluggy is not on the path of a request, and so that
 ``@hookimpl(wrapper=True)`` receives the inner callable and returns its own.
 """
 
@@ -16,7 +16,7 @@ import pluggy
 if TYPE_CHECKING:
     from .commands import CommandSpec
     from .policy import Policy, PolicySpec
-    from .provider import CheckHealth, Connection, Embed, ListModels, PriceAttempt, ProviderSpec, Stream
+    from .provider import CheckHealth, Connection, Embed, ListModels, PriceAttempt, ProviderSpec, Stream, Warm
     from .stores import StoreSpec
     from .telemetry import Sink
 
@@ -53,6 +53,13 @@ def pointsman_models(connection: Connection[Any]) -> ListModels | None:
 @hookspec(firstresult=True)
 def pointsman_embed(connection: Connection[Any]) -> Embed | None:
     """How texts are embedded, where the vendor can."""
+
+
+@hookspec(firstresult=True)
+def pointsman_warm(connection: Connection[Any]) -> Warm | None:
+    """How a machine is started that comes and goes, before a request needs it. It is called only when somebody asks for
+    that: a machine that runs is billed.
+    """
 
 
 @hookspec

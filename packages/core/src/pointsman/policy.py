@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol
+from decimal import Decimal
+from typing import Generic, Literal, Protocol, TypeAlias
 
 from .cost import Price
 from .provider import ConfigT, ModelInfo, Strengths
@@ -56,6 +57,10 @@ def length_of(tokens: int) -> str:
     return next((name for name, below in LENGTHS.items() if tokens < below), "huge")
 
 
+ReadyState: TypeAlias = Literal["cold", "warming", "warm"]
+"""Of machines that come and go: none runs, one is being started, one is there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A target that may take the request, with what is known of it. A read-only snapshot."""
@@ -74,6 +79,13 @@ class Candidate:
     conversation: its vendor may bill them less, and read them faster."""
     cold_wait: float = 0.0
     """Seconds that it is expected to take to get ready, before it answers."""
+    state: ReadyState | None = None
+    """Whether its machines run; None if they are always there, or if nothing is known of them."""
+    starts: float = 0.0
+    """Of how many starts the wait was learnt. Those that are long ago count less; 0: its package expects it."""
+    standby_cost: Decimal | None = None
+    """USD that asking it now adds besides the seconds of its answer: its share of a start, and of the time in which a
+    machine idles before it ends. None if its machines are always there, or nobody knows."""
     open_at: float = 0.0
     """Until when its breaker, or a cooldown that it asked for, keeps calls from it, on the client's clock. The engine
     asks others meanwhile, and waits if there are none: it is no reason to leave it out."""
@@ -133,6 +145,9 @@ class Decision:
     """With which probability the first of the order came first: 1 of a policy that leaves nothing to chance."""
     policy_hash: str = ""
     """Says which policy, of which version and settings, has decided: decisions with the same hash can be compared."""
+    prewarm: tuple[Target, ...] = ()
+    """Of `order`, those that would have come first if a machine of theirs had been running. `AsyncClient.warm` starts
+    one, and with ``[routing] prewarm = true`` the client does it by itself."""
 
     def explain(self) -> str:
         """The decision in a few lines for a person."""
@@ -146,6 +161,7 @@ class Decision:
         for score in self.scores:
             lines.append(f"  {score.target}: {score.utility:.2f}")
             lines += [f"    {_told(term)}" for term in score.terms]
+        lines += [f"  {target} would come first if it were warm" for target in self.prewarm]
         lines += [f"  not {item.target}: {item.reason}" for item in self.excluded]
         return "\n".join(lines)
 

@@ -34,6 +34,9 @@ CheckHealth: TypeAlias = Callable[[], Awaitable["Health"]]
 PriceAttempt: TypeAlias = Callable[[Target, Usage | None, Timings | None], Cost]
 ListModels: TypeAlias = Callable[[], Awaitable[Sequence["ModelInfo"]]]
 Embed: TypeAlias = Callable[["EmbedRequest"], Awaitable["Embeddings"]]
+Warm: TypeAlias = Callable[[str], Awaitable["Health"]]
+"""From a model's name: has a machine started that answers for it, if none runs, and returns once it is ready, or will
+not be. It costs money, and spends no token."""
 
 
 class Terminal(enum.Enum):

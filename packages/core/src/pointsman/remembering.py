@@ -18,12 +18,13 @@ from anyio.abc import TaskGroup
 from .engine.health import Health
 from .engine.health.conversations import Beginning, Conversations
 from .engine.health.histories import DAYS, Histories
+from .engine.health.machines import Machines
+from .engine.health.standby import Traffic, standby
 from .errors import InvalidRequest, StoreError
 from .ledger import Ledger, LedgerRating, PastCall
 from .ledger.bookkeeper import Bookkeeper
-from .ledger.past import past, sound
+from .ledger.past import PastAttempt, past, sound
 from .policy import Candidate
-from .provider import Family
 from .telemetry import CallRecord
 from .types import Message, Target
 
@@ -49,16 +50,18 @@ OWN = 1_000
 """Calls of this client that it knows by their ids: the newest."""
 COUNTED = 100_000
 """The same of all that were counted, if the ledger does not tell for long which of them it may tell of again."""
-AWAKE = 300.0
-"""Seconds after an answer in which a target does not fall asleep."""
 
 
 class Memory:
-    """`clock` is the client's. Calls are told to it in the client's event loop; it may be asked in any thread."""
+    """`clock` is the client's. Calls are told to it in the client's event loop; it may be asked in any thread. What
+    they show of `machines` is passed on.
+    """
 
-    def __init__(self, book: Bookkeeper | None, clock: Callable[[], float]) -> None:
+    def __init__(self, book: Bookkeeper | None, clock: Callable[[], float], machines: Machines) -> None:
         self._book = book
         self.clock = clock
+        self._machines = machines
+        self._traffic = Traffic()
         self._epoch = time.time() - clock()
         self._histories = Histories()
         self._conversations = Conversations(os.urandom(16))
@@ -119,20 +122,17 @@ class Memory:
         """How the conversation can be known again."""
         return self._conversations.beginnings(messages)
 
-    def inform(
-        self,
-        candidates: Sequence[Candidate],
-        read: Sequence[Beginning],
-        family: Callable[[Target], Family],
-        health: Health,
-    ) -> list[Candidate]:
+    def inform(self, candidates: Sequence[Candidate], read: Sequence[Beginning], health: Health) -> list[Candidate]:
         """`candidates` with all that is known of them now, for a request with these beginnings."""
         now, wall = self.clock(), self._wall()
         with self._lock:
             self._count(AT_ONCE)
             warm = self._conversations.warm(read, now)
-            return [
-                Candidate(  # `replace` takes three times as long.
+            informed: list[Candidate] = []
+            for one in candidates:
+                ready = self._machines.ready(one.target, now)
+                scaling = self._machines.of(one.target)
+                told = Candidate(  # `replace` takes three times as long.
                     target=one.target,
                     capabilities=one.capabilities,
                     context_tokens=one.context_tokens,
@@ -141,11 +141,14 @@ class Memory:
                     strengths=one.strengths,
                     history=self._histories.of(one.target, wall),
                     warm_tokens=warm.get(one.target, 0),
-                    cold_wait=self._cold_wait(one.target, family, wall, health),
+                    cold_wait=ready.wait if ready else 0.0,
+                    state=ready and ready.state,
+                    starts=ready.starts if ready else 0.0,
+                    standby_cost=standby(scaling, ready, self._traffic.rate(now)) if scaling and ready else None,
                     open_at=health.shut_until(one.target, now),
                 )
-                for one in candidates
-            ]
+                informed.append(told)
+            return informed
 
     async def ready(self, group: TaskGroup) -> None:
         """See that what the ledger tells is fresh; the first time, wait for it a little."""
@@ -194,13 +197,6 @@ class Memory:
     def _wall(self) -> float:
         """Seconds since 1970, by the client's clock."""
         return self._epoch + self.clock()
-
-    def _cold_wait(self, target: Target, family: Callable[[Target], Family], wall: float, health: Health) -> float:
-        """What may be silent for long, as an agent at its work, is given more time, too, but is not cold for that."""
-        if wall - self._histories.answered(target) <= AWAKE:
-            return 0.0
-        own = family(target)
-        return health.cold_wait(target, own.cold_start, self.clock()) if own.cold_start and not own.silence else 0.0
 
     def _since(self) -> float:
         """From when on the ledger is to tell."""
@@ -256,11 +252,26 @@ class Memory:
 
     def _add(self, call: PastCall, told: float, wall: float) -> None:
         """`told`: when it ended as the ledger has it, whose clock may be wrong, or was set since this client began."""
-        self._histories.add(call, wall)
+        self._traffic.add(min(call.ended, wall) - self._epoch)
+        self._histories.add(call, wall, [one for one in call.attempts if self._woke(one, wall)])
         if self._book is not None:
             self._counted[call.call_id] = told
             if len(self._counted) > COUNTED:
                 del self._counted[next(iter(self._counted))]
+
+    def _woke(self, one: PastAttempt, wall: float) -> bool:
+        """Whether it met machines of its target that were not ready, as far as is known; they are told of it."""
+        gave_up = one.outcome in ("lost", "cancelled") or one.error_type in _IMPATIENT
+        if one.first_output is None and not gave_up:
+            return False
+        ended = min(one.ended, wall) - self._epoch
+        began = ended - one.duration
+        spoke = None if one.first_output is None else began + one.first_output
+        return self._machines.told(one.target, began, spoke, ended, broke=one.outcome == "failed")
+
+
+_IMPATIENT = "FirstTokenTimeout", "DeadlineExceeded"
+"""Errors of attempts that were given up while they waited."""
 
 
 def _recent(since: float, ledger: Ledger) -> list[PastCall]:

@@ -98,6 +98,10 @@ class Client:
 
         return self._thread.call(ask)
 
+    def warm(self, target: str | Target) -> Health:
+        """See `AsyncClient.warm`."""
+        return self._thread.call(partial(self._client.warm, target))
+
     @property
     def roster(self) -> Roster:
         """See `AsyncClient.roster`."""

@@ -110,6 +110,10 @@ class Routing(_Section):
 
     targets: tuple[str, ...] = ()
     policy: str | None = None
+    prewarm: bool = False
+    """Have machines started, in the background, that would have been asked first if they had been running. It spends
+    money that no request asked for.
+    """
 
     @field_validator("targets")
     @classmethod

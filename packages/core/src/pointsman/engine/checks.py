@@ -46,10 +46,7 @@ async def _check(name: str, hooks: HookCallables, health: Health, clock: Callabl
             said = await hooks.health()
             state = said.state
             well = {HealthState.UP: True, HealthState.DEGRADED: True, HealthState.DOWN: False}.get(state)
-            if state in (HealthState.UP, HealthState.DEGRADED):
-                health.said(name, 0.0, clock() + every + PATIENCE)
-            elif state in (HealthState.COLD, HealthState.WARMING):
-                health.said(name, said.wait, clock() + every + PATIENCE)
+            health.machines.checked(name, said, now := clock(), now + every + PATIENCE)
         except BaseException as raised:
             error = await contained(raised)
             if isinstance(error, PointsmanError):

@@ -167,7 +167,22 @@ class Connections:
                 redactor.error(error)
                 raise
 
-        return replace(hooks, health=health, models=models, embed=embed if hooks.embed else None)
+        async def warm(model: str) -> Health:
+            assert hooks.warm is not None
+            try:
+                found = await hooks.warm(model)
+            except Exception as error:
+                redactor.error(error)
+                raise
+            return replace(found, reason=redactor.text(found.reason))
+
+        return replace(
+            hooks,
+            health=health,
+            models=models,
+            embed=embed if hooks.embed else None,
+            warm=warm if hooks.warm else None,
+        )
 
     async def _keep_prices(self, name: str) -> None:
         """Write down what its list said, if that is news, off the event loop."""

@@ -39,7 +39,8 @@ def decide(
         decision = InOrder().rank(request, candidates, now, seed)
         decision = replace(decision, reason=f"the policy {name!r} {fault}")
     excluded, scores = (*decision.excluded, *unready), tuple(decision.scores)
-    return replace(decision, order=tuple(decision.order), excluded=excluded, scores=scores)
+    prewarm = tuple(decision.prewarm)
+    return replace(decision, order=tuple(decision.order), excluded=excluded, scores=scores, prewarm=prewarm)
 
 
 def _copied(request: ChatRequest) -> ChatRequest:
@@ -68,6 +69,11 @@ def _fault(decision: object, candidates: Sequence[Candidate], took: float) -> st
         return f"named {', '.join(both)}, which it excluded"
     if not decision.order and offered - excluded:
         return "named nobody"
+    warmed = tuple(decision.prewarm)
+    if strangers := [str(target) for target in warmed if target not in decision.order]:
+        return f"would warm {', '.join(strangers)}, which it did not order"
+    if len(set(warmed)) < len(warmed):
+        return "would warm a target twice"
     return _untold(decision)
 
 

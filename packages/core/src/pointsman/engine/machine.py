@@ -258,7 +258,7 @@ class Machine:
         first_token_by = now + self._patience(way, now, spare, pace.first_token)
         hedge_at = inf
         if self.limits.hedge and spare and not self._running and not self.resuming:
-            hedge_at = now + (inf if pace.hedge_after is None else pace.hedge_after)
+            hedge_at = now + way.leg.wait + (inf if pace.hedge_after is None else pace.hedge_after)
         self._running.append(_Running(self.attempt, way, now, first_token_by, hedge_at))
         return [Start(self.attempt, way.leg.target, "resume" if self.resuming else role)]
 
@@ -271,12 +271,14 @@ class Machine:
         return [] if way is None else self._begin(way, now, "hedge")
 
     def _patience(self, way: Way, now: float, spare: bool, measured: float | None) -> float:
-        """Seconds to the first token. While another target is left, half of the remaining time stays for it."""
+        """Seconds to the first token, after those that the target was known to need to get ready. While another target
+        is left, half of the remaining time stays for it.
+        """
         own = self.limits.first_token
         if not spare:
             return PATIENCE_WITH_LAST + way.leg.cold_start if own is None else own
         if own is None:
-            own = PATIENCE_WITH_OTHERS_LEFT if measured is None else measured
+            own = way.leg.wait + (PATIENCE_WITH_OTHERS_LEFT if measured is None else measured)
         return min(own, (self.deadline - now) / 2)
 
     def _set_clocks(self, one: _Running) -> None:

@@ -18,6 +18,7 @@ from ..pricebook import EVERY, PriceBook
 from ..provider import Family, ModelInfo, ProviderSpec, ScaleToZero, Strengths
 from ..types import Target
 from . import pricelist
+from .health.readiness import assumed
 
 log = logging.getLogger("pointsman")
 
@@ -95,6 +96,24 @@ class Roster:
         """
         scaling = self.declared(target.provider).spec.scaling
         return scaling and scaling(self.configured(target.provider).config, target.model)
+
+    def machines(self, target: Target) -> ScaleToZero | None:
+        """The same for who reckons with it, also for a target that is only remembered: where a package says no more
+        than how long it may take to get ready, that is a guess. A mistake of the package's costs only this.
+        """
+        try:
+            found: Any = self.scaling(target)
+            if not isinstance(found, ScaleToZero | None):
+                raise TypeError(f"scaling must answer with a ScaleToZero or None, not with {found!r}")
+            own = self.family(target)
+        except (ConfigError, PluginError):
+            return None
+        except Exception as error:
+            self.redactor.error(error)
+            log.exception("%s: whether its machines run is not known: scaling failed", target, exc_info=error)
+            return None
+        # What may be silent for long, as an agent at its work, is given more time, too, but is not cold for that.
+        return assumed(own.cold_start) if found is None and own.cold_start and not own.silence else found
 
     def model(self, target: Target) -> ModelInfo | None:
         """What the provider's package knows of the model."""

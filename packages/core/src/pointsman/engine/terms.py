@@ -43,6 +43,8 @@ class Leg(NamedTuple):
     """It goes on with an answer that another has begun."""
     silence: float = 0.0
     """Seconds between two outputs that are nothing unusual there."""
+    wait: float = 0.0
+    """Seconds that it is expected to take to get ready, just now."""
 
 
 class Start(NamedTuple):

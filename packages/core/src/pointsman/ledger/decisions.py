@@ -27,6 +27,8 @@ def decided(decision: Decision) -> dict[str, Any] | None:
         told["excluded"] = {str(one.target): one.reason[:LONGEST] for one in decision.excluded[:MOST]}
     if decision.scores:
         told["scores"] = {str(one.target): _scored(one) for one in decision.scores[:MOST]}
+    if decision.prewarm:
+        told["prewarm"] = [str(target) for target in decision.prewarm[:MOST]]
     for name in ("confidence", "difficulty"):
         if (value := getattr(decision, name)) is not None:
             told[name] = _number(value)

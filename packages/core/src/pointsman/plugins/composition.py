@@ -24,6 +24,7 @@ from ..provider import (
     ModelInfo,
     PriceAttempt,
     Stream,
+    Warm,
 )
 from ..types import Cost, Target, Timings, Unknown, Usage
 from .blame import Blame, Layer
@@ -32,7 +33,8 @@ from .discovery import implements, manager_of, said
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HookCallables:
-    """What a connection can do, wrappers included. `embed` is None where the vendor has no embeddings.
+    """What a connection can do, wrappers included. `embed` is None where the vendor has no embeddings,
+    `warm` where nothing has to be started.
 
     `session` is what the provider opened: for what this vendor alone can do. No wrapper is around that.
     """
@@ -42,6 +44,7 @@ class HookCallables:
     cost: PriceAttempt
     models: ListModels
     embed: Embed | None
+    warm: Warm | None
     blame: Blame
     session: Any
     prices: PriceBook
@@ -79,13 +82,21 @@ def compose(
         cost=answers["pointsman_cost"],
         models=answers["pointsman_models"],
         embed=answers.get("pointsman_embed"),
+        warm=answers.get("pointsman_warm"),
         blame=Blame(layers),
         session=connection.session,
         prices=connection.prices,
     )
 
 
-HOOKS = ("pointsman_stream", "pointsman_health", "pointsman_cost", "pointsman_models", "pointsman_embed")
+HOOKS = (
+    "pointsman_stream",
+    "pointsman_health",
+    "pointsman_cost",
+    "pointsman_models",
+    "pointsman_embed",
+    "pointsman_warm",
+)
 
 
 class _Inner:

@@ -20,15 +20,13 @@ from ..terms import Pace, Standing
 from .breaker import State
 from .learnt import Learnt
 from .line import Wake
+from .machines import Machines
 from .paces import Paces
-from .place import Caps, Place
+from .place import AVOIDED, Caps, Place
+from .readiness import Trial
 from .windows import Budget, Spent
 
 __all__ = ["Budget", "Caps", "Health", "Outlook", "Place", "Ticket"]
-
-
-LONGEST_COLD = 60.0
-"""Seconds that a cold start is taken for at most, where no health check says more."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -44,6 +42,9 @@ class Ticket:
     hedge_after: float | None
     judged: bool = False
     spoke: bool = False
+    waking: bool = False
+    """No machine of the target ran when it began, as far as was known: its first output tells of a start."""
+    trial: Trial | None = None
 
     @property
     def probe(self) -> bool:
@@ -66,8 +67,7 @@ class Health:
     _both: dict[Target, tuple[Place, Place]] = field(default_factory=dict[Target, tuple[Place, Place]])
     _learnt: dict[Target, Learnt] = field(default_factory=dict[Target, Learnt])
     _arrivals: Iterator[int] = field(default_factory=count)
-    _waits: dict[str, tuple[float | None, float]] = field(default_factory=dict[str, tuple[float | None, float]])
-    """What health checks expect of providers: seconds to get ready, if they know; and until when that holds."""
+    machines: Machines = field(default_factory=Machines)
     waiting: dict[float, Wake] = field(default_factory=dict[float, Wake])
     """The calls that wait for somebody, in line or for a time that was told."""
 
@@ -123,16 +123,24 @@ class Health:
         self._learnt_of(target).begin(tokens)
         probes = (told[0][0], told[1][0])
         spent = tuple(one for _, one in told if one is not None)
-        return Ticket(target, cold, probes, spent, now, self.paces.of(target).hedge_after)
+        waking = self.machines.wait(target, now) is not None
+        hedge_after = None if waking else self.paces.of(target).hedge_after
+        trial = self.machines.begin(target, now)
+        return Ticket(target, cold, probes, spent, now, hedge_after, waking=waking, trial=trial)
 
     def spoke(self, ticket: Ticket, now: float) -> None:
         """The attempt yielded its first output: the target and its provider are well."""
         ticket.spoke = True
-        self.paces.first_token(ticket.target, now - ticket.began, now, ticket.hedge_after)
+        if not ticket.waking:
+            self.paces.first_token(ticket.target, now - ticket.began, now, ticket.hedge_after)
+        self.machines.spoke(ticket.target, ticket.trial, now)
         self._judge(ticket, now, None)
 
     def failed(self, ticket: Ticket, error: PointsmanError, now: float) -> None:
         """The attempt ended with `error`."""
+        if not isinstance(error, FirstTokenTimeout):
+            self.machines.broke(ticket.target, ticket.trial)
+            ticket.trial = None
         self._judge(ticket, now, error)
 
     def end(self, ticket: Ticket, now: float, tokens: int | None = None) -> None:
@@ -142,6 +150,7 @@ class Health:
         late = ticket.hedge_after is not None and now - ticket.began > ticket.hedge_after
         if late and not ticket.spoke:  # It would have taken longer still. What ended sooner says nothing of its pace.
             self.paces.first_token(ticket.target, now - ticket.began, now, ticket.hedge_after)
+        self.machines.ended(ticket.target, ticket.trial, now)
         for place, probe in zip(self.both(ticket.target), ticket.probes, strict=True):
             if probe and not ticket.judged:
                 place.breaker.abandoned(now)
@@ -166,23 +175,6 @@ class Health:
         for wake in list(self.waiting.values()):
             wake()
 
-    def said(self, provider: str, wait: float | None, until: float) -> None:
-        """A health check expects the provider to take `wait` seconds to get ready (None: it is cold, and nobody knows
-        for how long); that holds until then.
-        """
-        self._waits[provider] = wait, until
-
-    def cold_wait(self, target: Target, cold_start: float, now: float) -> float:
-        """How long a target that has not answered lately is expected to take to get ready, if it may take `cold_start`:
-        as a health check said, else half, since nobody knows whether it is cold. That is the end of all patience, and
-        says little of what is usual: more than `LONGEST_COLD` is expected of nobody.
-        """
-        wait, until = self._waits.get(target.provider, (None, 0.0))
-        usual = min(cold_start, LONGEST_COLD)
-        if until <= now:
-            return usual / 2
-        return usual if wait is None else wait
-
     def shut_until(self, target: Target, now: float) -> float:
         """Until when breakers and cooldowns keep calls from `target`; 0 if they do not."""
         shut = self._shut_until(target, now, 0)
@@ -195,8 +187,8 @@ class Health:
             self.both(ticket.target), ticket.probes, (Scope.TARGET, Scope.PROVIDER), strict=True
         ):
             if error is not None and error.scope is scope:
-                silent = ticket.cold and isinstance(error, FirstTokenTimeout)
-                place.ill(error, now, began=ticket.began, probe=probe and first, getting_ready=silent)
+                wait = self._getting_ready(ticket, error, now)
+                place.ill(error, now, began=ticket.began, probe=probe and first, getting_ready=wait)
             elif first and error is None:
                 place.well(now, began=ticket.began, probe=probe)
             elif first and error is not None and not _refused(error):
@@ -206,6 +198,16 @@ class Health:
                 place.breaker.succeeded(now, began=ticket.began, probe=probe)
             if probe and first:
                 place.stir()
+
+    def _getting_ready(self, ticket: Ticket, error: PointsmanError, now: float) -> float | None:
+        """For how many seconds others are asked first, if the target was not ill, but only getting ready: nothing came
+        yet, or it said that it is not there yet (503).
+        """
+        silent = ticket.cold and isinstance(error, FirstTokenTimeout)
+        if ticket.spoke or not (silent or (ticket.waking and error.status == 503)):
+            return None
+        wait = self.machines.wait(ticket.target, now)
+        return AVOIDED if wait is None else max(1.0, wait)
 
     def _used_up(self, target: Target, now: float, tokens: int, order: float) -> str:
         """Which limits of ours keep a request waiting."""

@@ -6,7 +6,7 @@ order. It has no clock: moments are seconds since 1970.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ... import errors
@@ -43,8 +43,6 @@ class _Known:
     recent: Gauge = field(default_factory=lambda: Gauge(MINUTES, FEW))
     tasks: dict[str, Gauge] = field(default_factory=dict[str, Gauge])
     lengths: dict[str, Gauge] = field(default_factory=dict[str, Gauge])
-    answered: float = 0.0
-    """When its last output came, as far as is known."""
     history: History | None = None
     """As it was last handed out, if nothing has come since."""
     history_at: float = 0.0
@@ -86,16 +84,13 @@ class Histories:
             )
         return known.history
 
-    def answered(self, target: Target) -> float:
-        """When `target` last gave any output; 0 if that is not known."""
-        known = self._known.get(target)
-        return known.answered if known else 0.0
-
-    def add(self, call: PastCall, now: float) -> None:
-        """A call has ended. What is said to have ended later than `now` comes from a clock that is wrong."""
+    def add(self, call: PastCall, now: float, waking: Container[PastAttempt] = ()) -> None:
+        """A call has ended. What is said to have ended later than `now` comes from a clock that is wrong. Attempts that
+        found their target `waking` do not say how fast it begins once it is ready.
+        """
         asked = next((one.input_tokens for one in call.attempts if one.input_tokens is not None), None)
         for attempt in call.attempts:
-            self._attempt(attempt, call.task, asked, min(attempt.ended, now))
+            self._attempt(attempt, call.task, asked, min(attempt.ended, now), waking=attempt in waking)
         if call.rating is not None:
             self.rate(call, call.rating, now)
 
@@ -120,14 +115,13 @@ class Histories:
             del self._known[next(iter(self._known))]
         return known
 
-    def _attempt(self, one: PastAttempt, task: str | None, asked: int | None, at: float) -> None:
+    def _attempt(self, one: PastAttempt, task: str | None, asked: int | None, at: float, *, waking: bool) -> None:
         failed = one.outcome == "failed"
         counts = one.outcome == "finished" or (failed and not _is_one(one.error_type, _NOT_ITS_FAULT))
-        if not counts and one.outcome != "lost":
+        silent = one.first_output is None and (not counts or _is_one(one.error_type, (errors.FirstTokenTimeout,)))
+        if (not counts and one.outcome != "lost") or (silent and waking):
             return
         known = self._of(one.target)
-        if one.first_output is not None:
-            known.answered = max(known.answered, at)
         mended = failed and _is_one(one.error_type, _SOON_MENDED)
         asked = asked if one.input_tokens is None else one.input_tokens
         speed = _speed(one)
@@ -144,8 +138,8 @@ class Histories:
 
         for gauge in gauges():
             if counts:
-                gauge.add(at, failed=failed, first_token=one.first_output, speed=speed)
-            if one.first_output is None and (not counts or _is_one(one.error_type, (errors.FirstTokenTimeout,))):
+                gauge.add(at, failed=failed, first_token=None if waking else one.first_output, speed=speed)
+            if silent:
                 gauge.late(at, one.duration)
         known.history = None
 

@@ -92,16 +92,16 @@ class Place:
         self.breaker.succeeded(now, began=began, probe=probe)
         self.strikes, self.avoid_until = 0, 0.0
 
-    def ill(self, error: PointsmanError, now: float, *, began: float, probe: bool, getting_ready: bool) -> None:
-        """An attempt failed with `error`, which is about this place; it may only have been `getting_ready`."""
+    def ill(self, error: PointsmanError, now: float, *, began: float, probe: bool, getting_ready: float | None) -> None:
+        """An attempt failed with `error`, which is about this place; it may only be `getting_ready`, for so long."""
         if error.trips or error.retryable or error.retry_at is not None:
             self.error = _remembered(error)
         if error.retry_at is not None:
             self.open_at = max(self.open_at, error.retry_at)
         if isinstance(error, RequestError):
             self.breaker.succeeded(now, began=began, probe=probe)
-        elif getting_ready:  # No failure, yet no reason to hurry back.
-            self.avoid_until = max(self.avoid_until, now + AVOIDED)
+        elif getting_ready is not None:  # No failure, yet no reason to hurry back.
+            self.avoid_until = max(self.avoid_until, now + getting_ready)
             self._excuse(now, probe=probe)
         elif error.trips:
             self.breaker.failed(now, began=began, probe=probe)

@@ -1,0 +1,74 @@
+"""What it costs that a machine is there, besides the seconds in which it answers: starts, and windows after answers.
+
+Nobody's bill says for which request a machine was started. What counts for a choice is what asking adds to the bill:
+
+- A machine that runs and has idled for t seconds would have ended a window after its last answer. Asked now, it ends a
+  window after this one: t seconds more are billed.
+- One that is getting ready is billed whether it is asked or not.
+- One that is cold starts, and idles for a window; yet those that come soon find it warm. If requests come at random, r
+  a second, the next comes within the window w with probability p = 1 - exp(-r w), so that a start serves 1 / (1 - p) of
+  them before the first pause that is longer, and between two answers it idles (1 - exp(-r w)) / r seconds on average,
+  cut at w. So each of them bears
+
+      start * exp(-r w) + (1 - exp(-r w)) / r
+
+  seconds: start + w where nobody else comes, and 1 / r, its share of a machine that always runs, where many do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from math import exp, exp2, expm1, log
+
+from ...provider import ScaleToZero
+from .readiness import Ready
+
+HALF_LIFE = 120.0
+"""Seconds after which a request counts half for how often they come."""
+_FARTHEST = 1_000.0
+"""Half-lives: what is older is nothing."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Traffic:
+    """How often requests come, by those of late. It may be told of them in any order."""
+
+    _count: float = 0.0
+    """As of `_at`."""
+    _at: float | None = None
+
+    def add(self, at: float) -> None:
+        """A request has come at that time, in seconds."""
+        if self._at is None or at > self._at:
+            self._count, self._at = 1.0 + self._left(at), at
+        else:
+            self._count += exp2(max(-_FARTHEST, (at - self._at) / HALF_LIFE))
+
+    def rate(self, now: float) -> float:
+        """Requests a second."""
+        return self._left(now) * log(2) / HALF_LIFE
+
+    def _left(self, now: float) -> float:
+        if self._at is None:
+            return 0.0
+        return self._count * exp2(max(-_FARTHEST, min(0.0, (self._at - now) / HALF_LIFE)))
+
+
+def standby(scaling: ScaleToZero, ready: Ready, rate: float) -> Decimal | None:
+    """USD that asking the target now adds besides the seconds of its answer; None if nobody knows its price. `rate`:
+    requests a second.
+    """
+    if scaling.second is None:
+        return None
+    return scaling.second * Decimal(round(_seconds(scaling.window, ready, rate), 3))
+
+
+def _seconds(window: float, ready: Ready, rate: float) -> float:
+    if ready.state == "warm":
+        return min(ready.idle, window)
+    if ready.state == "warming":
+        return 0.0
+    hits = rate * window
+    idles = window if hits < 1e-9 else -expm1(-hits) / rate
+    return ready.wait * exp(-hits) + idles

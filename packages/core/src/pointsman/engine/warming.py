@@ -1,0 +1,102 @@
+"""Starting machines before somebody needs them: when a caller says so, and where settings let hints do it."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ..errors import ConfigError
+from ..provider import Health, HealthState
+from ..types import Target
+from .connections import Connections
+from .contain import contained
+from .health.machines import Machines
+
+HINTS_AN_HOUR = 12
+"""Starts that hints may set off in an hour, of all targets together: each is billed, whether anybody comes or not."""
+HOUR = 3600.0
+
+log = logging.getLogger("pointsman")
+
+
+class Warmer:
+    """Of one client. What it runs by itself ends with `close`."""
+
+    def __init__(self, connections: Connections, machines: Machines, clock: Callable[[], float]) -> None:
+        self._connections = connections
+        self._machines = machines
+        self._clock = clock
+        self._scopes: dict[Target, anyio.CancelScope] = {}
+        """Of the starts that hints have set off and that are under way."""
+        self._hinted: dict[Target, float] = {}
+        """When a hint last set off a start."""
+        self._recent: deque[float] = deque(maxlen=HINTS_AN_HOUR)
+
+    async def warm(self, target: Target) -> Health:
+        """Start a machine of `target`, if none runs, and wait until it is ready. Raises `ConfigError` if its provider
+        has nothing to start, and what that raised.
+        """
+        hooks = await self._connections.open(target.provider)
+        if hooks.warm is None:
+            raise ConfigError(
+                f"{target.provider} has nothing to warm: its plugin has no hook pointsman_warm",
+                provider=target.provider,
+            )
+        began = self._clock()
+        waking = self._machines.wait(target, began) is not None
+        trial = self._machines.begin(target, began)
+        try:
+            health = await hooks.warm(target.model)
+        except Exception:
+            self._machines.broke(target, trial)
+            raise
+        except BaseException:  # Cancelled: what was set off goes on.
+            self._machines.ended(target, trial, self._clock())
+            raise
+        now = self._clock()
+        if health.state is HealthState.UP:
+            self._machines.spoke(target, trial, now)
+        self._machines.ended(target, trial, now)
+        if waking and health.state is HealthState.UP:
+            self._machines.told(target, began, now, now, broke=False)
+        return health
+
+    def hint(self, targets: Sequence[Target], group: TaskGroup) -> None:
+        """A decision says that these would be asked first if they were ready: have the first of them started, unless
+        it is, or was by a hint within its window, or hints have set off enough.
+        """
+        now = self._clock()
+        for target in targets[:1]:
+            if self._may_start(target, now):
+                self._hinted[target] = now
+                self._recent.append(now)
+                group.start_soon(self._start, target, name=f"pointsman warming {target}")
+
+    def close(self) -> None:
+        """Wait no longer for starts that hints have set off."""
+        for scope in self._scopes.values():
+            scope.cancel()
+
+    def _may_start(self, target: Target, now: float) -> bool:
+        ready, scaling = self._machines.ready(target, now), self._machines.of(target)
+        if ready is None or scaling is None or ready.state != "cold" or target in self._scopes:
+            return False
+        if now < self._hinted.get(target, -HOUR) + scaling.start + scaling.window:
+            return False
+        return len(self._recent) < HINTS_AN_HOUR or self._recent[0] <= now - HOUR
+
+    async def _start(self, target: Target) -> None:
+        """Never raises: that would cancel the client's body."""
+        with anyio.CancelScope() as scope:
+            self._scopes[target] = scope
+            try:
+                await self.warm(target)
+            except BaseException as raised:
+                error = await contained(raised)
+                log.warning("%s was to be warmed, and was not: %s", target, error)
+            finally:
+                del self._scopes[target]
