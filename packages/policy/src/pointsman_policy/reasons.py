@@ -71,7 +71,7 @@ def by_deadline(first: Target, best: Target) -> str:
 
 def _short(note: str) -> str:
     """A note without its origin."""
-    return note.partition(", ")[0]
+    return note.rpartition(", ")[0] or note
 
 
 def alone(only: Sequence[Rated]) -> str:

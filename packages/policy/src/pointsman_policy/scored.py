@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,8 +30,8 @@ class _Placed(NamedTuple):
     rated: Rated
     waits: bool
     """Its breaker is open, or it has asked to be left alone."""
-    late: bool
-    """It would miss the request's deadline."""
+    late: int
+    """1 if it would miss the request's deadline, 2 if even its first output would."""
     small: bool
     """The prompt is probably too long for it; if that were certain, it would be excluded."""
     listed: int
@@ -75,6 +76,8 @@ class Scored:
         explores = rule is None and not warm and self._priority(request, rule) == "balanced"
         first, propensity, peers = _first(leaders, self._settings.explore if explores else 0.0, seed)
         rest = [one for one in leaders if one is not first]
+        cold = [one for one in leaders if one.rated.candidate.state == "cold" and one is not leaders[0]]
+        prewarm = tuple(one.target for one in cold if self._would_lead(one, leaders[0], asked, now, places))
         if rule:
             rest.sort(key=lambda one: _key(one, places.next(one.target)))
         order = [first, *rest] if first else rest
@@ -89,7 +92,16 @@ class Scored:
             scores=tuple(Score(one.target, one.rated.utility, one.rated.terms) for one in order),
             propensity=propensity,
             policy_hash=self.policy_hash,
+            prewarm=prewarm,
         )
+
+    def _would_lead(self, one: _Placed, leader: _Placed, asked: Asked, now: float, places: Places) -> bool:
+        """Whether it would come before `leader` if it had not to get ready. What it costs to stand by still counts."""
+        said = self._settings.quality
+        warm = replace(one.rated.candidate, cold_wait=0.0)
+        rated = scoring.rate(warm, asked, said_of(said, one.target) if said else None)
+        ready = _placed(rated, asked, now, one.listed)
+        return _key(ready, places.first(one.target)) < _key(leader, places.first(leader.target))
 
     def _asked(
         self, request: ChatRequest, found: Classification, task: str, rule: TaskRule | None, tokens: int
@@ -124,12 +136,12 @@ def _weights(settings: ScoredSettings, priority: str) -> Weights:
 
 def _placed(one: Rated, asked: Asked, now: float, listed: int) -> _Placed:
     known = one.candidate
-    late = asked.deadline is not None and one.seconds > asked.deadline
+    late = 0 if asked.deadline is None else (one.seconds > asked.deadline) + (one.begins > asked.deadline)
     small = known.context_tokens is not None and asked.tokens > known.context_tokens
     return _Placed(one, known.open_at > now, late, small, listed)
 
 
-def _key(one: _Placed, place: int) -> tuple[bool, bool, int, bool, float, int]:
+def _key(one: _Placed, place: int) -> tuple[bool, bool, int, int, float, int]:
     return one.waits, one.small, place, one.late, -one.rated.utility, one.listed
 
 

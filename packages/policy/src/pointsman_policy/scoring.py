@@ -9,12 +9,14 @@ near 0 for very much; it falls with the logarithm of x about that point, and no 
 | ----------- | -------------------------------------------------------------- | ---- | ---- | ----- |
 | first token | wait until it is ready + first output of a prompt of this size | s    | 2    | 1     |
 | answer      | that + tokens of a usual answer to the task / tokens a second  | s    | 15   | 1     |
-| price       | what prompt and answer cost, what is cached at its own price   | USD  | 0.002 | 0.5  |
+| price       | what prompt and answer cost, what is cached at its own price, and a machine's standing by | USD | 0.002 | 0.5 |
 | reliability | (1 - share of attempts that fail) ** 2                         |      |      |       |
 | quality     | ratings from 0 to 1, or declared strength / 10; the mean over what the request may be | | | |
 | stay        | the share of the prompt that it has read a moment ago          |      |      |       |
 
-Price: by the price book, with a machine's seconds for the answer's. Without a price, a declared strength s counts as
+Price: by the price book, with a machine's seconds for the answer's. Of machines that come and go, what asking now adds
+to the bill counts, too: a share of a start and of the windows in which one idles, or by how much longer one that runs is
+kept. Without a price, a declared strength s counts as
 0.09 * s, and what nobody says as 0.3: what is not known is never taken for free. A deadline of d seconds makes seconds
 count more: `half` is at most d / 4 for the first token and d / 2 for the answer.
 
@@ -39,7 +41,7 @@ from .difficulty import TYPICAL
 from .estimates import View
 from .priors import bounded
 
-FORMULA = 1
+FORMULA = 2
 """Another number for another formula: decisions with the same hash can be compared."""
 
 
@@ -98,6 +100,8 @@ class Rated(NamedTuple):
     terms: tuple[Part, ...]
     seconds: float
     """Until the answer is whole, about."""
+    begins: float = 0.0
+    """Seconds until its first output."""
 
 
 def worth(amount: float, half: Half) -> float:
@@ -124,7 +128,7 @@ def rate(one: Candidate, asked: Asked, said: float | None = None) -> Rated:
     begins, writes = cold + first.value, asked.output / speed.value
     cheap, price_note = _price(one, asked, begins, writes)
     warm = share_read(one, asked.tokens)
-    getting_ready = f"{_seconds(cold)} to get ready, then " if cold else ""
+    getting_ready = _getting_ready(one, cold) if cold else ""
     values = (
         worth(begins, _by(asked.deadline, FIRST_TOKEN, 4)),
         worth(begins + writes, _by(asked.deadline, ANSWER, 2)),
@@ -144,7 +148,7 @@ def rate(one: Candidate, asked: Asked, said: float | None = None) -> Rated:
     terms = tuple(map(Part, _NAMES, values, weights, notes))
     whole = sum(weights)
     utility = sum(map(mul, weights, values)) / whole if whole else 0.0
-    return Rated(one, utility, terms if weights.stay else terms[:-1], begins + writes)
+    return Rated(one, utility, terms if weights.stay else terms[:-1], begins + writes, begins)
 
 
 def share_read(one: Candidate, tokens: int) -> float:
@@ -152,10 +156,22 @@ def share_read(one: Candidate, tokens: int) -> float:
     return (bounded(one.warm_tokens, 0, tokens) or 0.0) / tokens if tokens else 0.0
 
 
+def _getting_ready(one: Candidate, cold: float) -> str:
+    """Such as ``cold, 20 s to get ready (learnt from 3 starts), then``."""
+    if one.state == "warming":
+        return f"warming, {_seconds(cold)} left, then "
+    starts = bounded(one.starts, 0.0, 1e6) or 0.0
+    learnt = f" (learnt from {starts:.0f} start{'s' if round(starts) != 1 else ''})" if starts >= 0.5 else ""
+    return f"{'cold, ' if one.state else ''}{_seconds(cold)} to get ready{learnt}, then "
+
+
 def _price(one: Candidate, asked: Asked, begins: float, writes: float) -> tuple[float, str]:
     usd = _usd(one, asked, begins, writes)
     if usd is not None:
-        return worth(usd, PRICE), f"{usd:.2g} USD" if usd else "free of charge"
+        standby = 0.0 if one.standby_cost is None else bounded(float(one.standby_cost), 0.0, 1e300) or 0.0
+        note = f", {standby:.2g} of them for a machine that stands by" if standby else ""
+        usd += standby
+        return worth(usd, PRICE), f"{usd:.2g} USD{note}" if usd else "free of charge"
     declared = bounded(one.strengths.cost, 0.0, 10.0)
     if declared is None:
         return UNKNOWN, "unknown"
