@@ -76,7 +76,7 @@ class Scored:
         explores = rule is None and not warm and self._priority(request, rule) == "balanced"
         first, propensity, peers = _first(leaders, self._settings.explore if explores else 0.0, seed)
         rest = [one for one in leaders if one is not first]
-        cold = [one for one in leaders if one.rated.candidate.state == "cold" and one is not leaders[0]]
+        cold = [one for one in leaders[1:] if one.rated.candidate.state == "cold" and one is not first]
         prewarm = tuple(one.target for one in cold if self._would_lead(one, leaders[0], asked, now, places))
         if rule:
             rest.sort(key=lambda one: _key(one, places.next(one.target)))
