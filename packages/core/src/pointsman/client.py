@@ -283,7 +283,7 @@ class AsyncClient:
             read = self._memory.beginnings(request.messages)
         decision = self._chooser.decide(request, model, read, self._memory, self._health)
         if decision.prewarm and self._settings.routing.prewarm and self._warmer and self._group:
-            self._warmer.hint(decision.prewarm, self._group)
+            self._warmer.hint(decision.prewarm, self._memory.rate_of_calls(), self._group)
         limits = self._limits(request, options, collected=collected)
         plan, redact = self._plan(decision), self._roster.redactor.error
         call = Call(request, plan, limits, connections, self._health, self._clock, redact)

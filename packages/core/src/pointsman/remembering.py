@@ -150,6 +150,11 @@ class Memory:
                 informed.append(told)
             return informed
 
+    def rate_of_calls(self) -> float:
+        """How many come a second, of late, here and in others that share the ledger."""
+        with self._lock:
+            return self._traffic.rate(self.clock())
+
     async def ready(self, group: TaskGroup) -> None:
         """See that what the ledger tells is fresh; the first time, wait for it a little."""
         if self._book is None:

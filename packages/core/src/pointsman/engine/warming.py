@@ -65,13 +65,14 @@ class Warmer:
             self._machines.told(target, began, now, now, broke=False)
         return health
 
-    def hint(self, targets: Sequence[Target], group: TaskGroup) -> None:
-        """A decision says that these would be asked first if they were ready: have the first of them started, unless
-        it is, or was by a hint within its window, or hints have set off enough.
+    def hint(self, targets: Sequence[Target], rate: float, group: TaskGroup) -> None:
+        """A decision says that these would be asked first if they were ready: have the first of them started, if that
+        is for somebody: requests come so often, `rate` a second, that one is to be expected within its window. Not if
+        it is started already, or was by a hint a moment ago, or hints have set off enough.
         """
         now = self._clock()
         for target in targets[:1]:
-            if self._may_start(target, now):
+            if self._may_start(target, now, rate):
                 self._hinted[target] = now
                 self._recent.append(now)
                 group.start_soon(self._start, target, name=f"pointsman warming {target}")
@@ -81,9 +82,11 @@ class Warmer:
         for scope in self._scopes.values():
             scope.cancel()
 
-    def _may_start(self, target: Target, now: float) -> bool:
+    def _may_start(self, target: Target, now: float, rate: float) -> bool:
         ready, scaling = self._machines.ready(target, now), self._machines.of(target)
         if ready is None or scaling is None or ready.state != "cold" or target in self._scopes:
+            return False
+        if rate * scaling.window < 1:
             return False
         if now < self._hinted.get(target, -HOUR) + scaling.start + scaling.window:
             return False

@@ -2,17 +2,18 @@
 
 Nobody's bill says for which request a machine was started. What counts for a choice is what asking adds to the bill:
 
-- A machine that runs and has idled for t seconds would have ended a window after its last answer. Asked now, it ends a
-  window after this one: t seconds more are billed.
-- One that is getting ready is billed whether it is asked or not.
 - One that is cold starts, and idles for a window; yet those that come soon find it warm. If requests come at random, r
   a second, the next comes within the window w with probability p = 1 - exp(-r w), so that a start serves 1 / (1 - p) of
-  them before the first pause that is longer, and between two answers it idles (1 - exp(-r w)) / r seconds on average,
-  cut at w. So each of them bears
+  them before the first pause that is longer, and after each answer it idles (1 - exp(-r w)) / r seconds on average. So
+  each of them bears
 
       start * exp(-r w) + (1 - exp(-r w)) / r
 
   seconds: start + w where nobody else comes, and 1 / r, its share of a machine that always runs, where many do.
+- One that runs, and has idled for t seconds, would end a window after its last answer. Asked now, it ends a window after
+  this one: t seconds more are billed; but who keeps it running for those that follow bears no more than they: the
+  second part of the sum above.
+- One that is getting ready is billed whether it is asked or not.
 """
 
 from __future__ import annotations
@@ -65,10 +66,12 @@ def standby(scaling: ScaleToZero, ready: Ready, rate: float) -> Decimal | None:
 
 
 def _seconds(window: float, ready: Ready, rate: float) -> float:
-    if ready.state == "warm":
-        return min(ready.idle, window)
-    if ready.state == "warming":
-        return 0.0
     hits = rate * window
     idles = window if hits < 1e-9 else -expm1(-hits) / rate
-    return ready.wait * exp(-hits) + idles
+    match ready.state:
+        case "warming":
+            return 0.0
+        case "warm":
+            return min(ready.idle, idles)
+        case "cold":
+            return ready.wait * exp(-hits) + idles
