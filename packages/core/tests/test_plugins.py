@@ -418,8 +418,12 @@ class WholeProvider(Provider):
     def pointsman_embed(self) -> Any:
         return self._answer("pointsman_embed")
 
+    @hookimpl
+    def pointsman_warm(self) -> Any:
+        return self._answer("pointsman_warm")
 
-HOOKS = ("pointsman_stream", "pointsman_health", "pointsman_cost", "pointsman_models", "pointsman_embed")
+
+HOOKS = tuple(f"pointsman_{what}" for what in ("stream", "health", "cost", "models", "embed", "warm"))
 
 
 class Wrapper:

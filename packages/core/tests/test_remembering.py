@@ -44,8 +44,8 @@ from pointsman import (
     user,
 )
 from pointsman import remembering as memory
-from pointsman.engine.health import LONGEST_COLD
 from pointsman.engine.health.histories import Histories
+from pointsman.engine.health.readiness import LONGEST_ASSUMED, WINDOW_ASSUMED
 from pointsman.ledger.past import PastAttempt, PastCall, past
 from pointsman.telemetry import CallRecord
 from pointsman_testing import ScriptedProvider
@@ -489,25 +489,42 @@ class Sleeper(ScriptedProvider):
 async def test_a_target_that_may_be_cold_is_awake_once_it_has_answered(policy: Watching) -> None:
     async with client(policy, None, Sleeper()) as one:
         await one.chat("hi")
-        assert policy.last["a"].cold_wait == 20.0
+        assert (policy.last["a"].state, policy.last["a"].cold_wait) == ("cold", 20.0)
         await one.chat("hi")
-        assert policy.last["a"].cold_wait == 0.0
-        one.decide("hi")  # Which counts the call.
-        one._memory._epoch += memory.AWAKE + 1
+        assert (policy.last["a"].state, policy.last["a"].cold_wait) == ("warm", 0.0)
+        clock = one._memory.clock
+        one._memory.clock = lambda: clock() + WINDOW_ASSUMED + 1
         one.decide("hi")
-        assert policy.last["a"].cold_wait == 20.0
+        assert policy.last["a"].state == "cold"
+        assert policy.last["a"].cold_wait == pytest.approx(10.0, abs=0.5), "it was quick, once"
+        assert policy.last["a"].starts == pytest.approx(1.0, abs=0.01)
 
 
 async def test_a_health_check_says_how_cold_it_is(policy: Watching) -> None:
     async with client(policy, None, Sleeper()) as one:
         now = anyio.current_time()
-        for wait, expected in ((0.0, 0.0), (7.0, 7.0), (None, 40.0)):
-            one._health.said("a", wait, now + 100)
+        for state, wait, expected in (
+            (HealthState.UP, None, 0.0),
+            (HealthState.COLD, 7.0, 7.0),
+            (HealthState.COLD, None, 20.0),
+            (HealthState.UNKNOWN, 5.0, 20.0),
+        ):
+            one._health.machines.checked("a", Health(state, wait=wait), now, now + 100)
             one.decide("hi")
             assert policy.last["a"].cold_wait == expected
-        one._health.said("a", 7.0, now - 1)
+        one._health.machines.checked("a", Health(HealthState.WARMING, wait=7.0), now, now + 100)
+        clock = one._memory.clock
+        one._memory.clock = lambda: now + 3.0
         one.decide("hi")
-        assert policy.last["a"].cold_wait == 20.0, "what it said is long ago"
+        assert (policy.last["a"].state, policy.last["a"].cold_wait) == ("warming", 4.0)
+        one._memory.clock = clock
+        await one.chat("hi")
+        one.decide("hi")
+        assert policy.last["a"].state == "warm", "it has answered since"
+        one._memory.clock = lambda: now + 1_000.0
+        one._health.machines.checked("a", Health(HealthState.COLD, wait=7.0), now + 900.0, now + 950.0)
+        one.decide("hi")
+        assert policy.last["a"].cold_wait == pytest.approx(10.0, abs=0.5), "what it said is long ago"
 
 
 @pytest.mark.parametrize(
@@ -515,8 +532,8 @@ async def test_a_health_check_says_how_cold_it_is(policy: Watching) -> None:
     [
         (HealthState.UP, None, 0.0),
         (HealthState.DEGRADED, None, 0.0),
-        (HealthState.WARMING, 3.0, 3.0),
-        (HealthState.COLD, None, 40.0),
+        (HealthState.WARMING, 900.0, 900.0),
+        (HealthState.COLD, 33.0, 33.0),
         (HealthState.UNKNOWN, None, 20.0),
     ],
 )
@@ -532,9 +549,9 @@ async def test_health_checks_are_heard(
         for _ in range(200):
             await anyio.sleep(0.01)
             one.decide("hi")
-            if policy.last["a"].cold_wait == expected:
+            if policy.last["a"].cold_wait == pytest.approx(expected, rel=0.1):
                 break
-        assert policy.last["a"].cold_wait == expected
+        assert policy.last["a"].cold_wait == pytest.approx(expected, rel=0.1)
 
 
 def test_an_agent_that_may_be_silent_at_its_work_is_not_cold(policy: Watching) -> None:
@@ -549,7 +566,7 @@ def test_an_agent_that_may_be_silent_at_its_work_is_not_cold(policy: Watching) -
 
 def test_patience_says_little_of_what_is_usual(policy: Watching) -> None:
     AsyncClient(settings=settings(None), plugins=plugins(policy, Sleeper(600.0))).decide("hi")
-    assert policy.last["a"].cold_wait == LONGEST_COLD / 2
+    assert policy.last["a"].cold_wait == LONGEST_ASSUMED / 2
 
 
 def test_strengths_are_the_packages_and_a_models_own_go_before(policy: Watching) -> None:

@@ -3,7 +3,7 @@
 By the real client on a virtual clock. The GPU is better and quicker than the vendor while it runs, and cheaper while
 many ask. Requests come at random, in quiet hours and in busy ones, each with a deadline.
 
-Run as a script it prints the table of docs/decisions/cold-starts.md: ``python packages/policy/tests/test_cold_starts.py``
+Run as a script it prints the table of docs/decisions/cold-starts.md, for more seeds.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ DEADLINES = 6.0, 40.0
 Manner: TypeAlias = Literal["blind", "aware", "prewarming"]
 Phase: TypeAlias = tuple[float, float]
 """Seconds that it lasts, and seconds from one request to the next on average."""
-DAY: Sequence[Phase] = ((1800.0, 240.0), (300.0, 4.0)) * 2
+DAY: Sequence[Phase] = ((5400.0, 240.0), (300.0, 4.0)) * 2
+SHORT = DAY[:2]
 BUSY: Sequence[Phase] = ((600.0, 4.0),)
 
 
@@ -206,7 +207,10 @@ def simulate(manner: Manner, seed: int, phases: Sequence[Phase] = DAY) -> Outcom
             providers={"gpu": gpu, "vendor": vendor}, policies={policy.name: policy}, sinks={"outcome": outcome}
         )
         own = {"routing": {"policy": policy.name, "prewarm": manner == "prewarming"}, "ledger": {"url": "none"}}
-        async with AsyncClient(settings=Settings.of(own), plugins=plugins) as client, anyio.create_task_group() as group:
+        async with (
+            AsyncClient(settings=Settings.of(own), plugins=plugins) as client,
+            anyio.create_task_group() as group,
+        ):
 
             async def call(deadline: float) -> None:
                 outcome.calls += 1
@@ -231,6 +235,34 @@ def simulate(manner: Manner, seed: int, phases: Sequence[Phase] = DAY) -> Outcom
     return outcome
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_who_sees_what_is_cold_misses_fewer_deadlines_and_pays_less(seed: int) -> None:
+    blind, aware, prewarming = (simulate(manner, seed, SHORT) for manner in ("blind", "aware", "prewarming"))
+    assert blind.calls == aware.calls == prewarming.calls > 50
+    assert blind.missed > 0
+    assert aware.missed < blind.missed
+    assert aware.usd < blind.usd
+    assert prewarming.missed < blind.missed
+    assert prewarming.usd < aware.usd
+    assert prewarming.by_gpu > blind.calls / 2, "the busy hours are the GPU's"
+    assert [blind.opened, aware.opened, prewarming.opened] == [0, 0, 0], "a cold start trips no breaker"
+
+
+def test_where_many_ask_the_gpu_is_used_and_nobody_waits_for_it() -> None:
+    busy = simulate("prewarming", 0, BUSY)
+    assert busy.starts == 1
+    assert busy.missed == 0
+    assert busy.by_gpu > 0.75 * busy.calls
+    assert max(busy.first_tokens) < 1.0
+
+
+def test_where_nobody_else_will_come_nothing_is_warmed() -> None:
+    """Each request alone would pay for a start, which it does not wait for."""
+    quiet = simulate("prewarming", 0, ((3600.0, 300.0),))
+    assert quiet.calls > 5
+    assert (quiet.starts, quiet.by_gpu, quiet.missed) == (0, 0, 0)
+
+
 if __name__ == "__main__":
     SEEDS = range(10)
     print("| requests | policy | calls | deadlines missed | USD | by the GPU | starts | first token, mean (s) |")
@@ -242,6 +274,7 @@ if __name__ == "__main__":
             print(
                 f"| {name} | {manner} | {calls} | {missed} | {sum(day.usd for day in days):.2f} "
                 f"| {sum(day.by_gpu for day in days) / calls:.0%} | {sum(day.starts for day in days)} "
-                f"| {mean(one for day in days for one in day.first_tokens):.1f} |", flush=True
+                f"| {mean(one for day in days for one in day.first_tokens):.1f} |",
+                flush=True,
             )
             assert not any(day.opened for day in days)

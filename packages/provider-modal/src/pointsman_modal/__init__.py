@@ -20,6 +20,7 @@ from pointsman import (
     Stream,
     Strengths,
     Terminal,
+    Warm,
     hookimpl,
 )
 from pointsman_openai import Quirks, session_of
@@ -112,6 +113,12 @@ def pointsman_models(connection: Connection[Any]) -> ListModels:
 @hookimpl
 def pointsman_embed(connection: Connection[Any]) -> Embed:
     return session_of(connection).embed
+
+
+@hookimpl
+def pointsman_warm(connection: Connection[Any]) -> Warm:
+    warm: Warm = connection.session.warm
+    return warm
 
 
 @hookimpl

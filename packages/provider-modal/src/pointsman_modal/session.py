@@ -87,6 +87,16 @@ class ModalSession(Session):
             return await super().health()
         return self._warmth.health()
 
+    async def warm(self, model: str) -> Health:
+        """Start a container, if none runs, and wait until its server answers: one GET, which costs no token. All models
+        are in the same containers, so that it does not matter which is meant.
+
+        Raises what a request would meet: a wrong token, nothing deployed, no container within `cold_start`.
+        """
+        url = f"{self._http.base_url.join('/')}api/version" if self._ollama else "models"
+        await self.fetch(url)
+        return self._warmth.health()
+
     async def offered(self) -> list[ModelInfo]:
         """What the server lists, with what it can do; as long as it may be cold, what the configuration says."""
         if not self._warmth.warm:

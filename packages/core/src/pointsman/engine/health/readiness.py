@@ -204,7 +204,7 @@ class Readiness:
 
     def _covered(self, moment: float) -> bool:
         window = self.scaling.window
-        return any(first <= moment < last + window for first, last in reversed(self._spans))
+        return any(first < moment < last + window for first, last in reversed(self._spans))
 
     def _under_way(self, since: float, now: float) -> tuple[float, bool] | None:
         """When the start was set off that may be under way, if none was answered since, and whether somebody of ours
