@@ -104,6 +104,11 @@ def test_a_sound_decision_stands() -> None:
         (told(scores=(Score(A, 1.0, ("speed",)), Score(B, 0.0))), "scored with what is no Score"),  # type: ignore[arg-type]
         (told(scores=(Score(A, 1.0, None), Score(B, 0.0))), "raised TypeError"),  # type: ignore[arg-type]
         (told(scores=None), "raised TypeError"),
+        (told(prewarm=(STRANGER,)), "would warm stranger/x, which it did not order"),
+        (told(prewarm=(C,)), "would warm acme/c, which it did not order"),
+        (told(prewarm=("acme/a",)), "would warm acme/a, which it did not order"),
+        (told(prewarm=(B, B)), "would warm a target twice"),
+        (told(prewarm=None), "raised TypeError"),
     ],
 )
 def test_an_unsound_one_is_replaced_and_said_so(rank: Callable[[object], Any], said: str) -> None:
@@ -114,6 +119,12 @@ def test_an_unsound_one_is_replaced_and_said_so(rank: Callable[[object], Any], s
     assert "'scripted'" in decision.reason
     assert decision.excluded == tuple(UNREADY)
     assert said in decision.explain()
+
+
+def test_whom_to_warm_is_told_and_explained() -> None:
+    decision = decided(told(prewarm=[B]))
+    assert decision.prewarm == (B,)
+    assert "  acme/b would come first if it were warm" in decision.explain().splitlines()
 
 
 def test_what_it_tells_stands_too() -> None:

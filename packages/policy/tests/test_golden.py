@@ -20,8 +20,8 @@ from pointsman_policy.settings import ScoredSettings
 PAGE = Path(__file__).parents[3] / "docs" / "routing-scores.md"
 PROVIDERS = {"sambanova": (), "hf": (), "modal": (), "blaxel": ("agent:coder",), "ollama": ("llama3.1:8b",)}
 """With a model for those that suggest none."""
-COLD = 150.0
-"""Seconds, of a container that is not warm: half of what Modal's package allows for a start."""
+COLD = 20.0
+"""Seconds, of a container that is not warm: what Modal's package expects of a start before one was seen."""
 PROMPT = 800
 """Characters of a prompt, about: 200 tokens."""
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
@@ -60,6 +60,7 @@ def _of(spec: ProviderSpec[Any], *, cold: bool) -> Iterator[Candidate]:
             price=info.price or (spec.price_of(config, info) if spec.price_of else None),
             strengths=spec.strengths,
             cold_wait=COLD if cold and spec.name == "modal" else 0.0,
+            state="cold" if cold and spec.name == "modal" else None,
         )
 
 

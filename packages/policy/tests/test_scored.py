@@ -498,3 +498,89 @@ def test_a_conversation_that_goes_on_was_read_as_a_whole() -> None:
         decision = one.decide([*asked, assistant(reply.text), user("Who is it about?")])
     stay = next(term for term in decision.scores[0].terms if term.name == "stay")
     assert stay.value > 0.95
+
+
+# Machines that come and go -------------------------------------------------------------------------------------------
+
+GOOD = {"overall": {"quality": 1.0, "rated": 1e6}, "strengths": FAST}
+COLD = {"state": "cold", "cold_wait": 30.0}
+
+
+def note(decision: Decision, target: str, term: str) -> str:
+    [score] = [score for score in decision.scores if str(score.target) == target]
+    return next(each.note for each in score.terms if each.name == term)
+
+
+def test_who_must_start_first_comes_behind_and_is_named_as_one_to_warm() -> None:
+    asleep, vendor = one("gpu/m", **GOOD, **COLD), one("vendor/m", overall={"quality": 0.9, "rated": 1e6})
+    decision = policy().rank(ask(), [asleep, vendor], 0.0, 0)
+    assert names(decision) == ["vendor/m", "gpu/m"]
+    assert decision.prewarm == (Target("gpu", "m"),)
+    assert note(decision, "gpu/m", "first token") == "cold, 30 s to get ready, then 0.2 s, expected by its package"
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"state": "warm", "cold_wait": 0.0}, "it is warm, and first"),
+        ({"state": "warming", "cold_wait": 30.0}, "a start is under way"),
+        ({**COLD, "open_at": 100.0}, "it cannot be asked anyway"),
+        ({**COLD, "price": usd("1"), "standby_cost": Decimal(10)}, "it would cost too much, where cost counts"),
+        ({**COLD, "overall": {"quality": 0.0, "rated": 1e6}}, "it would not come first"),
+        ({"state": None, "cold_wait": 30.0}, "nothing is known of its machines"),
+    ],
+)
+def test_nobody_is_warmed_for_nothing(facts: Mapping[str, Any], why: str) -> None:
+    asleep = one("gpu/m", **{**GOOD, **facts})
+    vendor = one("vendor/m", price=usd("1"), overall={"quality": 0.9, "rated": 1e6})
+    decision = policy().rank(ask(priority="cost"), [asleep, vendor], 0.0, 0)
+    assert decision.prewarm == (), why
+
+
+def test_who_is_first_although_it_is_cold_is_not_warmed_but_asked() -> None:
+    decision = policy().rank(ask(), [one("gpu/m", **GOOD, **COLD)], 0.0, 0)
+    assert names(decision) == ["gpu/m"]
+    assert decision.prewarm == ()
+
+
+@pytest.mark.parametrize("deadline", [5.0, 20.0, 29.0])
+def test_with_a_deadline_before_it_would_begin_it_is_last_and_not_left_out(deadline: float) -> None:
+    asleep = one("gpu/m", **GOOD, **COLD)
+    slow = one("slow/m", strengths={"first_token": (4.0, 4.0), "tokens_per_second": (1.0, 1.0)})
+    quick = one("quick/m", strengths=FAST, overall={"quality": 0.0, "rated": 1e6})
+    assert ranked(asleep, slow, quick, request=ask(deadline=deadline))[-1] == "gpu/m"
+    assert "gpu/m" in ranked(asleep, request=ask(deadline=deadline))
+
+
+def test_with_time_enough_the_better_is_waited_for() -> None:
+    asleep = one("gpu/m", **GOOD, state="cold", cold_wait=3.0)
+    poor = one("poor/m", overall={"quality": 0.0, "rated": 1e6})
+    assert ranked(asleep, poor, request=ask(priority="quality", deadline=60.0)) == ["gpu/m", "poor/m"]
+
+
+def test_what_a_machine_costs_that_stands_by_is_part_of_the_price() -> None:
+    alike = {"price": usd("1"), "state": "cold", "cold_wait": 1.0}
+    shared, alone = one("b/m", **alike, standby_cost=Decimal("0.001")), one("a/m", **alike, standby_cost=Decimal("0.1"))
+    decision = policy().rank(ask(max_tokens=100), [alone, shared], 0.0, 0)
+    assert names(decision) == ["b/m", "a/m"]
+    assert note(decision, "a/m", "price") == "0.1 USD, 0.1 of them for a machine that stands by"
+    assert "mostly for price: 0.0011 USD against 0.1 USD" in decision.reason
+
+
+def test_it_says_how_long_and_how_it_knows() -> None:
+    cold = one("a/m", state="cold", cold_wait=20.4, starts=2.7)
+    warming = one("b/m", state="warming", cold_wait=8.0)
+    warm = one("c/m", state="warm")
+    decision = policy().rank(ask(), [cold, warming, warm], 0.0, 0)
+    assert "cold, 20 s to get ready (learnt from 3 starts), then " in note(decision, "a/m", "first token")
+    assert "warming, 8 s left, then " in note(decision, "b/m", "first token")
+    assert "ready" not in note(decision, "c/m", "first token")
+    once = policy().rank(ask(), [one("a/m", state="cold", cold_wait=20.4, starts=0.9)], 0.0, 0)
+    assert "(learnt from 1 start)" in note(once, "a/m", "first token")
+
+
+@pytest.mark.parametrize("odd", [Decimal("NaN"), Decimal("Infinity"), Decimal(-1), Decimal("1e999")])
+def test_whatever_standing_by_is_said_to_cost_it_ranks(odd: Decimal) -> None:
+    strange = one("a/m", price=usd("1"), state="cold", cold_wait=nan, starts=inf, standby_cost=odd)
+    decision = policy().rank(ask(), [strange, one("b/m")], 0.0, 0)
+    assert sorted(names(decision)) == ["a/m", "b/m"]

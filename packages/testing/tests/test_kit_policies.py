@@ -301,6 +301,11 @@ def test_a_propensity_is_a_frequency(share: float, seen: bool) -> None:
             id="less sure than it is",
         ),
         pytest.param(
+            lambda sound, *_: replace(sound, prewarm=sound.order[:1]),
+            "test_would_warm_only_whom_it_orders",
+            id="warms whom it asks",
+        ),
+        pytest.param(
             lambda sound, *_: replace(sound, policy_hash=str(len(sound.order))),
             "test_says_which_policy_has_decided",
             id="a hash of what was decided",

@@ -79,6 +79,7 @@ def decision(value: Decision) -> Json:
         "scores": [score(one) for one in value.scores],
         "propensity": _rounded(value.propensity),
         "policy_hash": value.policy_hash or None,
+        "prewarm": [str(target) for target in value.prewarm],
     }
 
 

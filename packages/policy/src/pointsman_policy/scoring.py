@@ -14,11 +14,11 @@ near 0 for very much; it falls with the logarithm of x about that point, and no 
 | quality     | ratings from 0 to 1, or declared strength / 10; the mean over what the request may be | | | |
 | stay        | the share of the prompt that it has read a moment ago          |      |      |       |
 
-Price: by the price book, what is cached at its own price, with a machine's seconds for the answer's. Of machines that come
-and go, what asking now adds to the bill counts, too: a share of a start and of the windows in which one idles, or by how
-much longer one that runs is kept. Without a price, a declared strength s counts as 0.09 * s, and what nobody says as 0.3:
-what is not known is never taken for free. A deadline of d seconds makes seconds count more: `half` is at most d / 4 for
-the first token and d / 2 for the answer.
+Price: by the price book, what is cached at its own price, with a machine's seconds for the answer's. Of machines that
+come and go, what asking now adds to the bill counts, too: a share of a start and of the windows in which one idles, or
+by how much longer one that runs is kept. Without a price, a declared strength s counts as 0.09 * s, and what nobody
+says as 0.3: what is not known is never taken for free. A deadline of d seconds makes seconds count more: `half` is at
+most d / 4 for the first token and d / 2 for the answer.
 
 Weights go by the request's priority. A difficulty d is set beside that of the mean prompt, t: h = d / (d + t). Quality
 weighs (0.5 + h) times and price (1.5 - h) times as much: what is hard goes rather to the strong, what is easy to the

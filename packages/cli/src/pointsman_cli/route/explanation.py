@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from pointsman import ConfigError, Decision, Exclusion, PointsmanError, Score, Target, Term
 from pointsman.engine.roster import Roster
+from pointsman.plugins import Kind
 from pointsman.policy import Candidate
 from pointsman_policy import TASKS, Classification
 
@@ -41,6 +42,8 @@ def explain(
         if score:
             _show_terms(score, names)
         out(wrapped(harmless(_known(one)), " " * 5))
+    for target in decision.prewarm:
+        out(wrapped(harmless(f"{target} would come first if it were warm{_how_to_warm(target, roster)}")))
     _show_excluded(decision.excluded, roster)
     if decision.scores and all(map(_is_mean, decision.scores)):
         out(wrapped("A score is the mean of its parts by their weights: 1 would be the best in all of them."))
@@ -111,6 +114,13 @@ def _show_terms(score: Score, names: int) -> None:
 def _share(term: Term, whole: float) -> str:
     """How much of the score it decides."""
     return f"{term.weight / whole:>4.0%}" if whole > 0 else f"{term.weight:>4.2f}"
+
+
+def _how_to_warm(target: Target, roster: Roster) -> str:
+    """The verb of its provider's own package, if it has one of that name; what every program can do, else."""
+    plugin = roster.declared(target.provider).plugin[0]
+    own = f": pointsman {plugin} warm" if plugin in roster.plugins.names(Kind.COMMAND) else ""
+    return own or ": client.warm(), or [routing] prewarm = true"
 
 
 def _known(one: Candidate) -> str:

@@ -184,7 +184,8 @@ FIELDS: Mapping[str, Sequence[Candidate]] = {
         _candidate("d/new", usd="1"),
     ],
     "not ready": [
-        _candidate("a/cold", usd="1", cold_wait=90.0),
+        _candidate("a/cold", usd="1", cold_wait=90.0, state="cold", starts=3.0, standby_cost=Decimal("0.05")),
+        _candidate("a/warming", usd="1", cold_wait=9.0, state="warming", standby_cost=Decimal(0)),
         _candidate("b/resting", usd="1", open_at=2e9),
         _candidate("c/warm", usd="1", warm_tokens=6_000),
     ],

@@ -10,8 +10,8 @@ Nobody's bill says for which request a machine was started. What counts for a ch
       start * exp(-r w) + (1 - exp(-r w)) / r
 
   seconds: start + w where nobody else comes, and 1 / r, its share of a machine that always runs, where many do.
-- One that runs, and has idled for t seconds, would end a window after its last answer. Asked now, it ends a window after
-  this one: t seconds more are billed; but who keeps it running for those that follow bears no more than they: the
+- One that runs, and has idled for t seconds, would end a window after its last answer. Asked now, it ends a window
+  after this one: t seconds more are billed; but who keeps it running for those that follow bears no more than they: the
   second part of the sum above.
 - One that is getting ready is billed whether it is asked or not.
 """

@@ -101,6 +101,7 @@ def _decision(dice: Random) -> Decision:
         scores=tuple(Score(one, dice.choice((0.5, -1e-9, 1e300)), (Term("price", 0.125, 2.0),)) for one in TARGETS[:2]),
         propensity=dice.choice((None, 1.0, 0.015625)),
         policy_hash="c0ffee",
+        prewarm=TARGETS[1:2],
     )
 
 
