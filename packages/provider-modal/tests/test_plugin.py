@@ -50,6 +50,7 @@ async def test_its_plugin_answers_every_hook(opened: Open, lab: Lab) -> None:
         assert (await plugin.pointsman_health(here)()).state is HealthState.UP
         assert [model.id for model in await plugin.pointsman_models(here)()] == ["m:latest"]
         assert len((await plugin.pointsman_embed(here)(EmbedRequest("m", ("a",)))).vectors) == 1
+        assert (await plugin.pointsman_warm(here)("m")).state is HealthState.UP
         cost = plugin.pointsman_cost(here)(Target("modal", "m"), None, Timings(ttft=1.0, e2e=2.0))
     assert cost == AtLeast("0.001000000000")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, ExitStack
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import anyio
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pointsman import AuthFailed, ChatRequest, Health, HealthState, ModelGone, Unavailable, user
+from pointsman import AuthFailed, ChatRequest, FirstTokenTimeout, Health, HealthState, ModelGone, Unavailable, user
 from pointsman_modal.state import EXPECTED, REFUSED, Warmth
 from pointsman_testing import MODAL_FAULTS, Answer, Lab, ModalEndpoint, Profile
 
@@ -247,3 +247,65 @@ async def test_where_a_container_always_runs_it_is_asked(opened: Open, lab: Lab)
     async with opened(vendor.base_url, min_containers=1) as session:
         assert (await session.health()).state is HealthState.UP
     assert [request.path for request in vendor.requests] == ["/v1/models"]
+
+
+# Warming -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("product", ["held", "refusing"])
+@pytest.mark.parametrize("redirect_after", [150.0, 1e9])
+async def test_warming_starts_a_container_by_one_get_and_waits_for_it(
+    opened: Open, lab: Lab, product: Literal["held", "refusing"], redirect_after: float
+) -> None:
+    endpoint = ModalEndpoint(product=product, start=400, redirect_after=redirect_after, scaledown_window=1e6)
+    vendor = lab.vendor("modal", dialect=endpoint, api_key="wk-Ab12Cd34Ef56.ws-Gh78Ij90Kl12")
+    async with opened(vendor.base_url, api_key="wk-Ab12Cd34Ef56.ws-Gh78Ij90Kl12") as session:
+        began = anyio.current_time()
+        states: list[HealthState] = []
+
+        async def watch() -> None:
+            await vendor.received(1)
+            await anyio.sleep(0.05)
+            states.append((await session.health()).state)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            health = await session.warm("qwen2.5-coder:7b")
+        assert anyio.current_time() - began >= 400 / lab.speed
+        assert health.state is HealthState.UP
+        assert (await session.health()).state is HealthState.UP
+    assert states == [HealthState.WARMING]
+    assert {request.method for request in vendor.requests} == {"GET"}
+    assert {request.path for request in vendor.requests} == {"/api/version"}, "no token is spent"
+    if product == "held" and redirect_after > 400:
+        assert len(vendor.requests) == 1
+
+
+async def test_another_server_than_ollama_is_warmed_by_its_list_of_models(opened: Open, lab: Lab) -> None:
+    vendor = lab.vendor("modal", dialect=ModalEndpoint(start=30))
+    async with opened(vendor.base_url, server="other") as session:
+        assert (await session.warm("m")).state is HealthState.UP
+    assert [request.path for request in vendor.requests] == ["/v1/models"]
+
+
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [("not deployed", ModelGone), ("invalid credentials", AuthFailed), ("no container", FirstTokenTimeout)],
+)
+async def test_what_cannot_be_warmed_says_why(opened: Open, lab: Lab, what: str, kind: type[Exception]) -> None:
+    vendor = lab.vendor("modal", dialect=ModalEndpoint(refusal=what))
+    async with opened(vendor.base_url, cold_start=1.0) as session:
+        with pytest.raises(kind):
+            await session.warm("m")
+        assert (await session.health()).state is not HealthState.UP
+
+
+async def test_who_stops_waiting_for_it_leaves_nothing_open(opened: Open, lab: Lab) -> None:
+    vendor = lab.vendor("modal", dialect=ModalEndpoint(start=1e9, redirect_after=1e9))
+    async with opened(vendor.base_url) as session:
+        with anyio.move_on_after(0.2) as scope:
+            await session.warm("m")
+        assert scope.cancelled_caught
+        assert (await session.health()).state is HealthState.WARMING, "what was set off goes on"
+        with anyio.fail_after(2):
+            await vendor.requests[-1].done.wait()

@@ -53,6 +53,8 @@ async def test_its_plugin_answers_every_hook(opened: Open, vendor: Vendor) -> No
         assert (await plugin.pointsman_health(here)()).state is HealthState.UP
         assert [model.id for model in await plugin.pointsman_models(here)()] == ["m:latest"]
         assert len((await plugin.pointsman_embed(here)(EmbedRequest("m", ("a",)))).vectors) == 1
+        warmed = await plugin.pointsman_warm(here)("m")
+        assert (warmed.state, warmed.reason) == (HealthState.UP, "m:latest is loaded")
         cost, cloud = plugin.pointsman_cost(here), plugin.pointsman_cost(at("ollama.com"))
         lan = plugin.pointsman_cost(at("gpu-box.lan"))
     usage = Usage(input_tokens=1_000_000, output_tokens=1_000_000)

@@ -11,6 +11,8 @@ from pointsman import (
     Connection,
     Cost,
     Embed,
+    Health,
+    HealthState,
     ListModels,
     ModelInfo,
     Price,
@@ -24,6 +26,7 @@ from pointsman import (
     Timings,
     Unknown,
     Usage,
+    Warm,
     hookimpl,
 )
 
@@ -114,6 +117,18 @@ def pointsman_models(connection: Connection[Any]) -> ListModels:
 @hookimpl
 def pointsman_embed(connection: Connection[Any]) -> Embed:
     return connection.session.embed
+
+
+@hookimpl
+def pointsman_warm(connection: Connection[Any]) -> Warm:
+    session: Session = connection.session
+
+    async def warm(model: str) -> Health:
+        """Has the model loaded. What runs at ollama.com needs no loading, and is refused as an invalid request."""
+        loaded = await session.server.load(model)
+        return Health(HealthState.UP, f"{loaded.name} is loaded")
+
+    return warm
 
 
 @hookimpl
