@@ -37,6 +37,7 @@ from pointsman import (
 from pointsman.choosing import Chooser
 from pointsman.engine.health import Health
 from pointsman.engine.health.histories import Histories
+from pointsman.engine.health.machines import Machines
 from pointsman.engine.roster import Roster
 from pointsman.remembering import BACK, CALLS, OVERLAP, Memory
 from pointsman_testing import ScriptedProvider
