@@ -264,7 +264,7 @@ def test_where_nobody_else_will_come_nothing_is_warmed() -> None:
 
 
 if __name__ == "__main__":
-    SEEDS = range(10)
+    SEEDS = range(20)
     print("| requests | policy | calls | deadlines missed | USD | by the GPU | starts | first token, mean (s) |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, phases in (("quiet and busy", DAY), ("busy", BUSY)):

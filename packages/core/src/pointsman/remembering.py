@@ -127,7 +127,7 @@ class Memory:
         now, wall = self.clock(), self._wall()
         with self._lock:
             self._count(AT_ONCE)
-            warm = self._conversations.warm(read, now)
+            warm, rate = self._conversations.warm(read, now), self._traffic.rate(now)
             informed: list[Candidate] = []
             for one in candidates:
                 ready = self._machines.ready(one.target, now)
@@ -144,7 +144,7 @@ class Memory:
                     cold_wait=ready.wait if ready else 0.0,
                     state=ready and ready.state,
                     starts=ready.starts if ready else 0.0,
-                    standby_cost=standby(scaling, ready, self._traffic.rate(now)) if scaling and ready else None,
+                    standby_cost=standby(scaling, ready, rate) if scaling and ready else None,
                     open_at=health.shut_until(one.target, now),
                 )
                 informed.append(told)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from importlib import import_module
 
 from pointsman import ConfigError, Decision, Exclusion, PointsmanError, Score, Target, Term
 from pointsman.engine.roster import Roster
@@ -117,10 +119,14 @@ def _share(term: Term, whole: float) -> str:
 
 
 def _how_to_warm(target: Target, roster: Roster) -> str:
-    """The verb of its provider's own package, if it has one of that name; what every program can do, else."""
+    """The verb of its provider's own package, if there is one; what every program can do, else."""
     plugin = roster.declared(target.provider).plugin[0]
-    own = f": pointsman {plugin} warm" if plugin in roster.plugins.names(Kind.COMMAND) else ""
-    return own or ": client.warm(), or [routing] prewarm = true"
+    if plugin in roster.plugins.names(Kind.COMMAND):
+        with suppress(PointsmanError, ImportError, AttributeError):
+            module, _, name = roster.plugins.command(plugin).entry.partition(":")
+            if "warm" in getattr(getattr(import_module(module), name), "commands", ()):
+                return f": pointsman {plugin} warm"
+    return ": `await client.warm(...)`, or [routing] prewarm = true"
 
 
 def _known(one: Candidate) -> str:
