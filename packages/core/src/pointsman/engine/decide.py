@@ -125,13 +125,10 @@ def _is_score(one: object) -> bool:
 
 
 def _is_term(one: object) -> bool:
-    """There are many of them, so that nobody is called for each field."""
     return (
         isinstance(one, Term)
-        and isinstance(one.name, str)
-        and isinstance(one.note, str)
-        and isinstance(one.value, _NUMBERS)
-        and isinstance(one.weight, _NUMBERS)
-        and isfinite(one.value)
-        and isfinite(one.weight)
+        and _is_text(one.name)
+        and _is_text(one.note)
+        and _is_number(one.value)
+        and _is_number(one.weight)
     )
