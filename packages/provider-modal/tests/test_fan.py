@@ -201,6 +201,25 @@ def test_containers_that_all_die_do_not_eat_the_whole_file(plane: ControlPlane) 
     assert len(taken) <= 9
 
 
+def test_who_was_lost_is_told_while_the_batch_goes_on(plane: ControlPlane) -> None:
+    """A few of them, and the rest of those that are out is waited for."""
+
+    both = threading.Barrier(2, action=(dead := threading.Event()).set)
+
+    def die_at_first(number: int, body: dict[str, Any]) -> dict[str, Any]:
+        if number < 2:
+            both.wait(10)
+            raise Died("terminated by signal")
+        assert dead.wait(10)
+        return says(number, body)
+
+    plane.calling.bodies["answer"] = die_at_first
+    answers = run((ask(number) for number in range(200)), at_once=8)
+    places = {answer.number: place for place, answer in enumerate(answers)}
+    assert len(places) == 200
+    assert max(places[0], places[1]) < 50
+
+
 def test_an_answer_costs_its_share_of_the_container(plane: ControlPlane) -> None:
     """The deployment says how many share it: the settings, which need not, would charge for each of them the whole."""
     assert CONFIG.parallel == 1
