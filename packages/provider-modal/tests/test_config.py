@@ -94,7 +94,7 @@ def test_half_a_token_is_no_mistake_but_something_missing(have: str, lack: str) 
 
 def test_where_nothing_is_set_the_address_and_the_token_are_asked_for() -> None:
     words = (
-        r"no base_url: set POINTSMAN_MODAL_BASE_URL.* `modal deploy` prints.* token_id .* token_secret .*proxy token"
+        r"no base_url: set POINTSMAN_MODAL_BASE_URL.* `pointsman modal deploy` .*token_id .*token_secret .*proxy token"
     )
     with pytest.raises(ConfigError, match=words):
         configured()
