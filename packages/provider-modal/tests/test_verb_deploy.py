@@ -107,9 +107,12 @@ def test_a_dry_run_asks_nobody(home: Path, invoke: Invoke, monkeypatch: pytest.M
         (["--scaledown-window", "2h"], "--scaledown-window: "),
         (["--scaledown-window", "soon"], "'soon' is no time"),
         (["--name", "a/b"], "--name: 'a/b' is no name"),
-        (["--model", "a b"], "--model: "),
+        (["--model", "../x"], "--model: "),
         (["--parallel", "many"], "--parallel"),
         (["--seconds-per-request", "0"], "--seconds-per-request"),
+        (["--seconds-per-request", "inf"], "--seconds-per-request"),
+        (["--requests-per-day", "nan"], "--requests-per-day"),
+        (["--provider", "a/b"], "a provider's name"),
         (["--provider", "ollama"], "ollama"),
     ],
 )
@@ -121,6 +124,16 @@ def test_a_mistake_is_named_before_anybody_is_asked(
     assert (done.exit_code, done.stdout) == (2, "")
     assert says in done.stderr
     assert not home.exists()
+
+
+def test_what_cannot_be_known_or_done_is_said(home: Path, invoke: Invoke) -> None:
+    unknown = invoke("deploy", "--dry-run", "--gpu", "B300,A10").stdout
+    assert re.search(r"Cost +unknown, since the price of one of its GPUs is", unknown)
+    told = valid("modal-deploy.json", invoke("deploy", "--dry-run", "--gpu", "B300", "--json").stdout)
+    assert told["cost"]["per_hour"] == {"least": None, "most": None}
+    busy = invoke("deploy", "--dry-run", "--requests-per-day", "1e6", "--seconds-per-request", "4").stdout
+    assert "1,000,000 requests a day of 4 s each" in busy
+    assert "more than 1 container can answer, about 86,400 a day" in busy
 
 
 def test_nobody_can_be_asked(plane: ControlPlane, invoke: Invoke) -> None:

@@ -125,6 +125,22 @@ def test_a_broken_file_of_modals(home: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_host_that_cannot_be_reached(deployed: ControlPlane) -> None:
+    """The SDK would go on for 56 s; neither we nor the end of the process wait for it."""
+    code = """
+from pointsman_modal.deploy import sdk
+sdk.ANSWERS_WITHIN = 0.2
+from pointsman_cli.main import main
+main()
+"""
+    env = {**os.environ, "MODAL_SERVER_URL": "http://127.0.0.1:9"}
+    args = [sys.executable, "-W", "error", "-c", code, "modal", "status"]
+    done = subprocess.run(args, capture_output=True, text=True, env=env, timeout=30, check=False)
+    assert done.returncode == 3
+    assert "unknown: signing in: Modal's control plane did not answer within 0.2 s" in done.stdout
+    assert "https://status.modal.com" in done.stderr
+
+
 @pytest.mark.parametrize("verb", [(), ("deploy",), ("status",), ("warm",), ("logs",), ("stop",)])
 def test_help_shows_an_example(invoke: Invoke, verb: tuple[str, ...]) -> None:
     done = invoke(*verb, "--help")

@@ -87,7 +87,9 @@ def test_status_of_what_is_not_there(deployed: ControlPlane, invoke: Invoke, mon
     deployed.fail("FunctionGetCurrentStats", Status.UNAUTHENTICATED, "token is revoked")
     refused = invoke("status")
     assert refused.exit_code == 4
-    assert re.search(r"State +unknown: looking: Modal refuses the account's token", refused.stdout)
+    assert re.search(
+        r"State +unknown: reading the state of pointsman: Modal refuses the account's token", refused.stdout
+    )
     assert invoke("stop", "--yes").exit_code == 0
     gone = invoke("status", "--json")
     assert gone.exit_code == 2

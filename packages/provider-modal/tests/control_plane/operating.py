@@ -108,11 +108,15 @@ class Operating:
         app = self._memory.apps[request.app_id]
         read, until = int(request.last_entry_id or 0), time.monotonic() + request.timeout
         while time.monotonic() < until:
-            for number, log in enumerate(app.logs[read:], read + 1):
+            stopped, new = (
+                app.state == api.APP_STATE_STOPPED,
+                app.logs[read:],
+            )  # In this order: a test writes, then stops.
+            for number, log in enumerate(new, read + 1):
                 if _matches(log, request.function_id, request.file_descriptor):
                     yield _batch(log, str(number))
-            read = len(app.logs)
-            if app.state == api.APP_STATE_STOPPED:
+            read += len(new)
+            if stopped:
                 yield api.TaskLogsBatch(app_done=True, entry_id=str(read))
                 return
             await asyncio.sleep(0.005)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any, TypeVar
 
 import click
@@ -20,6 +21,12 @@ def _common(function: F) -> F:
         show_default=True,
         help="Which of several deployments, by its name in the settings.",
     )(function)
+
+
+def _number(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not isfinite(value):
+        raise click.BadParameter(f"{value} is no number of anything", ctx, param)
+    return value
 
 
 def _span(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
@@ -71,12 +78,17 @@ def modal() -> None:
 @click.option("--name", metavar="NAME", help="Of the app at Modal.  [default: pointsman, or pointsman-PROVIDER]")
 @click.option("--environment", metavar="NAME", help="The environment at Modal.  [default: the account's]")
 @click.option(
-    "--requests-per-day", type=click.FloatRange(min=0), metavar="N", help="Tell what a month costs with so many."
+    "--requests-per-day",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    callback=_number,
+    help="Tell what a month costs with so many.",
 )
 @click.option(
     "--seconds-per-request",
     type=click.FloatRange(min=0, min_open=True),
     metavar="S",
+    callback=_number,
     help="How long each keeps the model busy.  [default: 10]",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan and what it costs; ask nobody, and do nothing.")

@@ -93,7 +93,8 @@ def _state(seen: Seen | None, failure: PointsmanError | None) -> tuple[str, str]
         return "not deployed", failure.message
     if seen is None:
         assert failure is not None
-        return "unknown", f"{failure.message} (next: {remedy_of(failure)})"
+        more = f" (next: {remedy_of(failure)})" if _is_no_account(failure) else ""  # Else it is raised.
+        return "unknown", f"{failure.message}{more}"
     if seen.containers:
         waiting = f", {plural(seen.backlog, 'request')} waiting" if seen.backlog else ""
         return "warm", f"{plural(seen.containers, 'container')} up{waiting}"

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from ..config import ModalConfig
-from ..deploy.money import Machines, Range, idle_per_month, most_per_hour, per_hour, per_month
+from ..deploy.money import DAY, Machines, Range, idle_per_month, most_per_hour, per_hour, per_month
 from ..deploy.plan import Plan
 from ..prices import AS_OF
 from ..state import EXPECTED
@@ -86,14 +86,20 @@ def rows(
 def costs(plan: Plan, traffic: Traffic) -> Iterator[tuple[str, str]]:
     """An hour and a month, from list prices."""
     billed = machines(plan)
+    if billed.second.most is None:
+        yield "Cost", "unknown, since the price of one of its GPUs is; `modal billing rates` prints it"
+        return
     idle = f"; {idle_per_month(billed)} a month without a request" if plan.min_containers else ", else nothing"
     yield "Cost", f"{per_hour(billed)} an hour while a container is up{idle}"
     if plan.max_containers > 1:
         yield "", f"at most {most_per_hour(billed)} an hour, with {plural(plan.max_containers, 'container')}"
     month = per_month(billed, traffic.requests_per_day, traffic.seconds_per_request)
     example = "for example, " if traffic.guessed else ""
-    a_day = f"{example}{traffic.requests_per_day:,g} requests a day of {traffic.seconds_per_request:g} s each"
+    a_day = f"{example}{traffic.requests_per_day:,.10g} requests a day of {traffic.seconds_per_request:g} s each"
     yield "", f"{a_day}: about {month} a month"
+    if traffic.requests_per_day > (most := DAY * plan.max_containers * plan.parallel / traffic.seconds_per_request):
+        containers = plural(plan.max_containers, "container")
+        yield "", f"that is more than {containers} can answer, about {most:,.0f} a day: what is over waits, then fails"
     yield "", f"list prices of {AS_OF:%Y-%m-%d}; CPU and memory used beyond what is asked for come on top"
 
 

@@ -95,7 +95,7 @@ def deploy(deployment: Deployment, environment: str | None, told: Callable[[str]
             raise advised(ProviderError(message), "these are its last lines; try again, or another Ollama") from error
         except Exception as error:
             raise translated(error, f"deploying {place}", place) from error
-    return asked("asking for the address", lambda: _serving(place, mine).get_web_url(), place)
+    return asked(f"asking for the address of {place}", lambda: _serving(place, mine).get_web_url(), place)
 
 
 def load(deployment: Deployment) -> Any:
@@ -145,14 +145,14 @@ def seen(place: Place) -> Seen:
             scaling.scaledown_window,
         )
 
-    return asked("looking", look, place)
+    return asked(f"reading the state of {place}", look, place)
 
 
 def hold(place: Place, containers: int) -> None:
     """Keep so many containers running, until this is called again or the app is deployed again."""
     mine = client()
     asked(
-        f"keeping {containers} containers",
+        f"having {place} keep {containers} container{'' if containers == 1 else 's'}",
         lambda: _serving(place, mine).autoscaler.update(min_containers=containers),
         place,
     )
@@ -161,23 +161,28 @@ def hold(place: Place, containers: int) -> None:
 def tail(place: Place, count: int) -> list[Line]:
     """The last `count` lines that its containers have written, oldest first."""
     mine = client()
-    return asked("reading logs", lambda: [_line(one) for one in _app(place, mine).logs.tail(count)], place, within=60.0)
+    return asked(
+        f"reading the logs of {place}",
+        lambda: [_line(one) for one in _app(place, mine).logs.tail(count)],
+        place,
+        within=60.0,
+    )
 
 
 def follow(place: Place) -> Iterator[Line]:
     """Lines as they are written, until the app is stopped."""
     mine = client()
-    app = asked("reading logs", lambda: _app(place, mine), place)
+    app = asked(f"reading the logs of {place}", lambda: _app(place, mine), place)
     try:
         yield from map(_line, app.logs.stream())
     except Exception as error:
-        raise translated(error, "reading logs", place) from error
+        raise translated(error, f"reading the logs of {place}", place) from error
 
 
 def stop(place: Place) -> None:
     """End it and its containers. The Volume with the weights stays."""
     mine = client()
-    asked("stopping", lambda: _app(place, mine).stop(client=mine), place)
+    asked(f"stopping {place}", lambda: _app(place, mine).stop(client=mine), place)
 
 
 def new_token(name: str) -> tuple[str, str]:

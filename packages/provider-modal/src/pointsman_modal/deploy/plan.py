@@ -67,7 +67,7 @@ def _pinned(tag: str) -> str:
 
 
 def _model(name: str) -> str:
-    if not re.fullmatch(r"([\w.-]+(:\d+)?/)?([\w.-]+/)?\w[\w.-]*(:\w[\w.-]*)?", name, re.ASCII):
+    if not re.fullmatch(r"(\w[\w.-]*(:\d+)?/)?(\w[\w.-]*/)?\w[\w.-]*(:\w[\w.-]*)?", name, re.ASCII):
         raise ValueError(f"{name!r} is no name of a model: write it as ollama.com/library does, such as {USUAL.model}")
     if re.search(r"[:-]cloud$", name):
         raise ValueError(f"{name!r} runs at ollama.com and not here: ask it by `ollama/{name}`, which needs no GPU")

@@ -71,7 +71,7 @@ def config_file() -> Path:
 
 
 def client() -> Any:
-    """A client with the account's token. Raises `ConfigError` if there is none, or half of one. Nobody is asked."""
+    """A client with the account's token. Raises `ConfigError` if there is none, or half of one."""
     modal = sdk()
     from modal.config import config
 
@@ -80,13 +80,16 @@ def client() -> Any:
         (has, lacks) = sorted(halves, key=lambda name: not halves[name])
         message = f"of the account's token {has} is set, and {lacks} is not"
         raise advised(ConfigError(message, missing=True), f"set {lacks}, too; or unset {has} and run `modal setup`")
-    try:
-        return modal.Client.from_env()
-    except modal.exception.AuthError as error:
-        message = str(error) if "rofile" in str(error) else "no token of a Modal account is set"
-        raise advised(ConfigError(message, missing=True), SET_UP) from None
-    except Exception as error:
-        raise advised(ConfigError(f"Modal's settings cannot be used: {error}"), SET_UP) from None
+
+    def connect() -> Any:
+        try:
+            return modal.Client.from_env()
+        except modal.exception.AuthError as error:  # Of the settings: nobody has looked at a token yet.
+            if "rofile" in (said := str(error).partition(". ")[0]):
+                raise advised(ConfigError(said, missing=True), "`modal profile list` shows which there are") from None
+            raise advised(ConfigError("no token of a Modal account is set", missing=True), SET_UP) from None
+
+    return asked("signing in", connect)
 
 
 def asked(what: str, call: Callable[[], T], place: Place | None = None, *, within: float | None = None) -> T:
@@ -111,6 +114,8 @@ def asked(what: str, call: Callable[[], T], place: Place | None = None, *, withi
     except Empty:
         message = f"{what}: Modal's control plane did not answer within {within:g} s"
         raise advised(Unavailable(message), REACH) from None
+    if isinstance(error, PointsmanError):
+        raise error
     if error is not None:
         raise translated(error, what, place) from error
     return value  # type: ignore[return-value]
