@@ -8,11 +8,13 @@ import re
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pointsman_cli.app import cli
 from pointsman_modal.deploy.plan import Plan
 
 PAGE = Path(__file__).parent.parent / "docs" / "modal.md"
@@ -61,7 +63,22 @@ def test_the_page_shows_what_is_printed(line: str, shown: str, tmp_path: Path) -
     assert on_a_terminal(line, tmp_path, os.environ) == shown
 
 
-def test_its_figures_are_those_that_are_printed(tmp_path: Path) -> None:
+@pytest.fixture
+def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """What a command prints into a pipe, in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POINTSMAN_LEDGER_URL", "none")
+
+    def run(line: str) -> str:
+        settings(line, tmp_path)
+        done = CliRunner().invoke(cli, line.split(), prog_name="pointsman")
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return run
+
+
+def test_its_figures_are_those_that_are_printed(printed: Callable[[str], str]) -> None:
     """Of the table, with the command that stands beside each; "the same" is the line of the month before it."""
     chapter = PAGE.read_text("utf-8").partition("\n## What it costs")[2].partition("\n### ")[0]
     rows = re.findall(r"^\| [^|]+ \| ([\d., to]+) \| (?:the same with )?`([^`]+)` \|$", chapter, re.MULTILINE)
@@ -70,27 +87,17 @@ def test_its_figures_are_those_that_are_printed(tmp_path: Path) -> None:
     for amounts, command in rows:
         whole = command.startswith("pointsman ")
         line = command.removeprefix("pointsman ") if whole else f"{month} {command}"
-        settings(line, tmp_path)
-        said = " ".join(on_a_terminal(line, tmp_path, os.environ).split())
-        assert " to ".join(f"${amount}" for amount in amounts.split(" to ")) in said, line
+        assert " to ".join(f"${amount}" for amount in amounts.split(" to ")) in printed(line), line
 
 
-def test_a_plan_and_the_comparison_say_the_same_of_a_month(tmp_path: Path) -> None:
+def test_a_plan_and_the_comparison_say_the_same_of_a_month(printed: Callable[[str], str]) -> None:
     """By the same formula; the comparison counts the cheapest GPU."""
     plan = "modal deploy --dry-run --requests-per-day 200 --seconds-per-request 6.5 --json"
-    settings(plan, tmp_path)
-    cost = json.loads(piped(plan, tmp_path))["cost"]
+    cost = json.loads(printed(plan))["cost"]
     comparison = "costs --breakeven --requests-per-day 200 --tokens 1500/400 --seconds 6.5 --json"
-    settings(comparison, tmp_path)
-    (machine,) = json.loads(piped(comparison, tmp_path))["machines"]
+    (machine,) = json.loads(printed(comparison))["machines"]
     for here, there in (("hour", "per_hour"), ("month", "per_month")):
         assert float(machine[here]["usd"]) == pytest.approx(float(cost[there]["least"]), abs=0.000001)
-
-
-def piped(line: str, place: Path) -> str:
-    command = [sys.executable, "-m", "pointsman_cli", *line.split()]
-    env = {**os.environ, "POINTSMAN_LEDGER_URL": "none"}
-    return subprocess.run(command, cwd=place, env=env, check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":
