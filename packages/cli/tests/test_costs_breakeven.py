@@ -208,6 +208,17 @@ def test_no_traffic_costs_nothing_and_too_much_needs_more_machines(invoke: Invok
     assert "This traffic needs 2.5 of them at least, if all are full" in invoke(*line, "288000").stdout
 
 
+@pytest.mark.parametrize("often", ["1e-300", "1e9"])
+def test_amounts_beyond_all_measure_are_told_all_the_same(invoke: Invoke, gpu: Any, valid: Any, often: str) -> None:
+    """What is next to nothing is not nothing, and not unknown."""
+    line = ["costs", "--breakeven", "--tokens", "999999999/1", "--requests-per-day", often, *against("dear")]
+    said = found(invoke(*line, "--json"))
+    valid("breakeven.json", said)
+    (machine,) = said["machines"]
+    assert float(machine["month"]["usd"]) > 0 < float(machine["against"][0]["month"]["usd"])
+    assert "unknown" not in invoke(*line).stdout
+
+
 def test_a_second_whose_price_nobody_knows_is_not_0(invoke: Invoke, gpu: Any, valid: Any) -> None:
     gpu('[providers.gpu]\nsecond = "unknown"\n')
     said = found(invoke(*LINE, *against("dear"), "--json"))
@@ -300,10 +311,11 @@ def test_by_itself_it_compares_all_that_may_be(invoke: Invoke, gpu: Any) -> None
         (["--tokens", "12"], "'12' is no IN/OUT: write the tokens of one request, such as 1500/400"),
         (["--tokens", "-1/3"], "is no IN/OUT"),
         (["--tokens", "0/0"], "a request without a token costs nothing anywhere"),
-        (["--requests-per-day", "-1"], "'-1' is no number from 0"),
-        (["--requests-per-day", "nan"], "'nan' is no number from 0"),
-        (["--seconds", "inf"], "'inf' is no number from 0"),
-        (["--seconds", "0"], "a request keeps a machine busy for some time"),
+        (["--requests-per-day", "-1"], "'-1' is no number from 0 to 1,000,000,000, such as 250 or 2.5"),
+        (["--requests-per-day", "nan"], "'nan' is no number from"),
+        (["--seconds", "inf"], "'inf' is no number from 0.001 to 86,400, such as 4 or 2.5"),
+        (["--seconds", "0"], "'0' is no number from 0.001"),
+        (["--requests-per-day", "1e308"], "'1e308' is no number from"),
         (["--target", "gpu"], "--target gpu"),
         (["--target", "a/dear"], "--target a/dear: its machines never go"),
         (["--target", "nobody/x"], "no provider is called 'nobody'"),

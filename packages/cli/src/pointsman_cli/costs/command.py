@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from ..context import debug_option
-from .breakeven.options import amount, counts
+from .breakeven.options import counts, per_day, seconds
 from .choice import conditions, dimensions, query, tags
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ def _comparing(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--seconds",
             metavar="S",
-            callback=amount,
+            callback=seconds,
             help="That a request keeps one busy, in place of what was measured.",
         ),
         click.option("--tokens", metavar="IN/OUT", callback=counts, help="Of one request, in place of the ledger's."),
         click.option(
-            "--requests-per-day", metavar="N", callback=amount, help="That are asked, in place of the ledger's."
+            "--requests-per-day", metavar="N", callback=per_day, help="That are asked, in place of the ledger's."
         ),
         click.option(
             "--against",

@@ -5,16 +5,23 @@ from __future__ import annotations
 import click
 
 
-def amount(ctx: click.Context, param: click.Parameter, given: str | None) -> float | None:
-    """A number from 0 that is finite. Raises `click.BadParameter`."""
-    if given is None:
-        return None
+def per_day(ctx: click.Context, param: click.Parameter, given: str | None) -> float | None:
+    """Requests. Raises `click.BadParameter`."""
+    return None if given is None else _number(given, 0, 10**9, "250 or 2.5")
+
+
+def seconds(ctx: click.Context, param: click.Parameter, given: str | None) -> float | None:
+    """Raises `click.BadParameter`."""
+    return None if given is None else _number(given, 0.001, 86_400, "4 or 2.5")
+
+
+def _number(text: str, least: float, most: float, example: str) -> float:
     try:
-        found = float(given)
+        found = float(text)
     except ValueError:
         found = -1.0
-    if not 0 <= found < float("inf"):
-        raise click.BadParameter(f"{given!r} is no number from 0, such as 250 or 2.5")
+    if not least <= found <= most:
+        raise click.BadParameter(f"{text!r} is no number from {least:,} to {most:,}, such as {example}")
     return found
 
 

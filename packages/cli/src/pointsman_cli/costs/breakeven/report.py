@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pointsman import ConfigError
-
 from ...as_json import cost as cost_json
 from ...as_json import dumps
 from ...listing import wrapped
@@ -37,8 +35,6 @@ class Asked:
 
 def report_breakeven(url: str | None, query: LedgerQuery, asked: Asked, *, as_json: bool) -> None:
     """Read the ledger as far as it is needed, and print what follows. Raises `ConfigError` for what cannot be told."""
-    if asked.seconds == 0:
-        raise ConfigError("--seconds 0: a request keeps a machine busy for some time")
     roster = known_here()
     owned, prices = machines(asked.target, roster), vendor_prices(asked.against, roster)
     with opened(url, roster) as place:

@@ -102,9 +102,9 @@ def observed(
 
 
 def rounded(cost: Cost) -> Cost:
-    """To what a ledger counts in."""
+    """To what a ledger counts in; what is less stays as it is, since it is not 0."""
     pico, exact = picodollars(cost)
-    return dollars(pico, bool(exact))
+    return dollars(pico, bool(exact)) if pico else cost
 
 
 def _add(costs: dict[Target, Cost], prices: Mapping[Target, Price | None], usage: Usage) -> None:
