@@ -259,6 +259,17 @@ def test_what_cannot_be_let_go_is_told_loudly(
     assert serving(deployed).settings.min_containers == 0
 
 
+def test_nobody_knows_whether_one_is_kept_if_modal_does_not_answer(
+    deployed: ControlPlane, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdk, "ANSWERS_WITHIN", 0.1)
+    with deployed.holding("FunctionUpdateSchedulingParams"):
+        done = invoke("warm", "--keep", "1h")
+    assert done.exit_code == 3
+    assert "STILL KEPT, AND BILLED" in done.stderr
+    assert "next:  pointsman modal warm --keep 0" in done.stderr
+
+
 def test_what_was_refused_is_not_taken_back(deployed: ControlPlane, invoke: Invoke) -> None:
     deployed.fail("FunctionUpdateSchedulingParams", Status.PERMISSION_DENIED, "not you")
     done = invoke("warm", "--keep", "1h")

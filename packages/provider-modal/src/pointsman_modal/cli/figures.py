@@ -10,8 +10,10 @@ _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 def seconds(text: str) -> float:
     """Of ``90``, ``90s``, ``30m``, ``1.5h``, ``1h30m``. Raises `ValueError`."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text.strip().lower())
-    if not parts or "".join(number + unit for number, unit in parts) != text.strip().lower():
+    plain = text.strip().lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", plain)
+    bare = len(parts) > 1 and any(not unit for _, unit in parts)  # In "1h30" they are minutes to some.
+    if not parts or bare or "".join(number + unit for number, unit in parts) != plain:
         raise ValueError(f'{text!r} is no time: write seconds, or "30m", "1h30m"')
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
