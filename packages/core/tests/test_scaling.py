@@ -226,6 +226,9 @@ def test_nothing_is_billed_of_nothing_and_more_than_one_machine_of_much() -> Non
 def test_what_nobody_knows_is_not_computed() -> None:
     with pytest.raises(ValueError, match="nobody knows what a second"):
         breakeven(replace(MACHINE, second=None), 8, Decimal(1))
+    for rate in (-1.0, inf, float("nan")):
+        with pytest.raises(ValueError, match="a number a second from 0"):
+            machines_billed(MACHINE, rate, 8)
     for busy in (0.0, -1.0, inf, float("nan")):
         with pytest.raises(ValueError, match="a number of seconds above 0"):
             machines_billed(MACHINE, 1, busy)

@@ -49,8 +49,11 @@ def capacity(machine: ScaleToZero, busy: float) -> float:
 
 
 def machines_billed(machine: ScaleToZero, rate: float, busy: float) -> float:
-    """Machines that are billed, on average: below 1 as long as one is enough. `rate` is requests a second."""
-    load = rate / capacity(machine, busy)
+    """Machines that are billed, on average: below 1 as long as one is enough. `rate` is requests a second.
+
+    Raises `ValueError` for a rate below 0, and for a request that takes no time.
+    """
+    load = _load(machine, rate, busy)
     if load >= 1:
         return load
     over = _over(machine, rate, busy, load)
@@ -58,9 +61,15 @@ def machines_billed(machine: ScaleToZero, rate: float, busy: float) -> float:
 
 
 def starts(machine: ScaleToZero, rate: float, busy: float) -> float:
-    """Starts a second, on average."""
-    load = rate / capacity(machine, busy)
+    """Starts a second, on average. Raises as `machines_billed` does."""
+    load = _load(machine, rate, busy)
     return 0.0 if load >= 1 else rate / (1 + _over(machine, rate, busy, load))
+
+
+def _load(machine: ScaleToZero, rate: float, busy: float) -> float:
+    if not 0 <= rate < float("inf"):
+        raise ValueError(f"requests come at a number a second from 0, not at {rate!r}")
+    return rate / capacity(machine, busy)
 
 
 def _over(machine: ScaleToZero, rate: float, busy: float, load: float) -> float:
