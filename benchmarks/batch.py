@@ -2,10 +2,10 @@
 
     nox -s bench -- benchmarks/batch.py    # or: uv run python benchmarks/batch.py [--lines 1000] [--rounds 3]
 
-Both ask the same questions of one server in a process of its own, so many at once, and write an answer for each; both are
-processes, whose start counts. They take turns, and the best of the rounds stands. The loop syncs nothing, checks nothing and
-cannot go on. ``firehose-20`` answers 20 tokens as fast as it can, so that all is overhead; ``paced-200`` takes 0.2 s for an
-answer, which is quick for a model.
+Both ask the same questions of one server in a process of its own, so many at once, and write an answer for each; both
+are processes, whose start counts. They take turns, and the best of the rounds stands. The loop syncs nothing, checks
+nothing and cannot go on. ``firehose-20`` answers 20 tokens as fast as it can, so that all is overhead; ``paced-200``
+takes 0.2 s for an answer, which is quick for a model.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ async def by_hand(url: str, model: str, source: str, target: str) -> None:
     import httpx2
 
     limit = asyncio.Semaphore(AT_ONCE)
-    with open(target, "w") as out:
+    with Path(target).open("w") as out:
         async with httpx2.AsyncClient(base_url=url, timeout=60) as http, asyncio.TaskGroup() as group:
 
             async def ask(prompt: str) -> None:
@@ -37,13 +37,12 @@ async def by_hand(url: str, model: str, source: str, target: str) -> None:
                 async with limit, http.stream("POST", "/chat/completions", json=body) as answer:
                     async for line in answer.aiter_lines():
                         if line.startswith("data: {"):
-                            for choice in json.loads(line[6:])["choices"]:
-                                texts.append(choice["delta"].get("content") or "")
+                            choices = json.loads(line[6:])["choices"]
+                            texts.append(choices[0]["delta"].get("content") or "" if choices else "")
                 out.write(json.dumps({"text": "".join(texts)}) + "\n")
 
-            with open(source) as lines:
-                for line in lines:
-                    group.create_task(ask(json.loads(line)["prompt"]))
+            for line in Path(source).read_text().splitlines():
+                group.create_task(ask(json.loads(line)["prompt"]))
 
 
 def seconds(way: str, url: str, model: str, lines: int) -> float:

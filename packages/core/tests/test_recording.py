@@ -15,8 +15,13 @@ import pytest
 
 from pointsman import (
     AsyncClient,
+    AttemptRecord,
+    CallRecord,
     ChatRequest,
     Client,
+    ConfigError,
+    Exact,
+    FanAnswer,
     Finished,
     InvalidRequest,
     Ledger,
@@ -24,8 +29,12 @@ from pointsman import (
     LedgerTotal,
     Plugins,
     Settings,
+    Sink,
     StoreError,
     StoreSpec,
+    Target,
+    Unavailable,
+    Unknown,
     Usage,
     hookimpl,
     open_ledger,
@@ -299,3 +308,47 @@ anyio.run(main)
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("False 1\nTrue\n", "")
+
+
+# Calls that others have made -----------------------------------------------------------------------------------------
+
+
+async def test_a_call_that_was_made_elsewhere_is_told_like_one_of_ours(file: Path) -> None:
+    taken: list[AttemptRecord | CallRecord] = []
+
+    class Sinks:
+        @hookimpl
+        def pointsman_sinks(self) -> Sequence[Sink]:
+            return [taken.append]
+
+    request = ChatRequest(messages=(user("hi"),), task="writing", tags={"team": "blue"})
+    used = Usage(input_tokens=3, output_tokens=2)
+    known = plugins(ScriptedProvider("a"), sinks={"list": Sinks()})
+    async with AsyncClient(settings=settings(file), plugins=known) as client:
+        answer = FanAnswer(number=1, text="well", finish_reason="stop", usage=used, cost=Exact("0.25"), seconds=2.0)
+        record = client.record(request, Target("a", "m"), answer)
+        lost = FanAnswer(number=2, error=Unavailable(f"no machine for {KEY}", provider="a"), seconds=1.0)
+        client.roster.redactor.learn([KEY])
+        failed = client.record(request, Target("a", "m"), lost)
+    assert taken == [*record.attempts, record, *failed.attempts, failed]
+    assert (record.outcome, record.target, record.usage, record.cost) == (
+        "finished",
+        Target("a", "m"),
+        used,
+        Exact("0.25"),
+    )
+    assert (failed.outcome, failed.target, failed.cost) == ("failed", None, Unknown)
+    assert KEY not in repr(failed)
+    assert KEY not in str(lost.error)
+    calls, attempts = rows(file), rows(file, "attempts")
+    assert [(row["outcome"], row["task"], row["tags"], row["input_tokens"]) for row in calls] == [
+        ("finished", "writing", {"team": "blue"}, 3),
+        ("failed", "writing", {"team": "blue"}, None),
+    ]
+    assert [(row["provider"], row["model"], row["duration"]) for row in attempts] == [("a", "m", 2.0), ("a", "m", 1.0)]
+
+
+async def test_a_client_that_is_closed_records_nothing() -> None:
+    client = AsyncClient(settings=Settings.of({"ledger": {"url": "none"}}), plugins=plugins(ScriptedProvider("a")))
+    with pytest.raises(ConfigError, match="not open"):
+        client.record(ChatRequest(messages=(user("hi"),)), Target("a", "m"), FanAnswer(number=1))
