@@ -24,25 +24,26 @@ PARTS = Path(__file__).parent / "parts"
 AT_ONCE = 16
 
 
-async def by_hand(url: str, model: str, source: str, target: str) -> None:
+async def by_hand(url: str, model: str, prompts: list[str]) -> list[str]:
     import httpx2
 
     limit = asyncio.Semaphore(AT_ONCE)
-    with Path(target).open("w") as out:
-        async with httpx2.AsyncClient(base_url=url, timeout=60) as http, asyncio.TaskGroup() as group:
+    answers: list[str] = []
+    async with httpx2.AsyncClient(base_url=url, timeout=60) as http, asyncio.TaskGroup() as group:
 
-            async def ask(prompt: str) -> None:
-                body = {"model": model, "messages": [{"role": "user", "content": prompt}], "stream": True}
-                texts: list[str] = []
-                async with limit, http.stream("POST", "/chat/completions", json=body) as answer:
-                    async for line in answer.aiter_lines():
-                        if line.startswith("data: {"):
-                            choices = json.loads(line[6:])["choices"]
-                            texts.append(choices[0]["delta"].get("content") or "" if choices else "")
-                out.write(json.dumps({"text": "".join(texts)}) + "\n")
+        async def ask(prompt: str) -> None:
+            body = {"model": model, "messages": [{"role": "user", "content": prompt}], "stream": True}
+            texts: list[str] = []
+            async with limit, http.stream("POST", "/chat/completions", json=body) as answer:
+                async for line in answer.aiter_lines():
+                    if line.startswith("data: {"):
+                        choices = json.loads(line[6:])["choices"]
+                        texts.append(choices[0]["delta"].get("content") or "" if choices else "")
+            answers.append("".join(texts))
 
-            for line in Path(source).read_text().splitlines():
-                group.create_task(ask(json.loads(line)["prompt"]))
+        for prompt in prompts:
+            group.create_task(ask(prompt))
+    return answers
 
 
 def seconds(way: str, url: str, model: str, lines: int) -> float:
@@ -75,7 +76,10 @@ def main() -> None:
     parser.add_argument("--hand", nargs=4)
     options = parser.parse_args()
     if options.hand:
-        asyncio.run(by_hand(*options.hand))
+        url, model, source, target = options.hand
+        prompts = [json.loads(line)["prompt"] for line in Path(source).read_text().splitlines()]
+        answers = asyncio.run(by_hand(url, model, prompts))
+        Path(target).write_text("".join(json.dumps({"text": text}) + "\n" for text in answers))
         return
     server = subprocess.Popen([sys.executable, str(PARTS / "server.py")], stdout=subprocess.PIPE, text=True)
     try:

@@ -576,6 +576,16 @@ async def test_what_served_is_what_is_priced_and_stands_in_the_record() -> None:
     assert {reply.target for reply in replies} == {Target("a", "m")}
 
 
+@pytest.mark.parametrize(("begun", "cost"), [(False, Exact(0)), (True, Unknown)])
+async def test_what_nobody_began_costs_nothing(begun: bool, cost: Cost) -> None:
+    """A server that could not be reached has no status to tell that it refused."""
+    a = ScriptedProvider("a", default=Unavailable("cannot connect", retryable=False, begun=begun))
+    async with client(a) as one:
+        with pytest.raises(Unavailable) as caught:
+            await one.chat("hi", model="a/m")
+    assert [attempt.cost for attempt in caught.value.attempts] == [cost]
+
+
 async def test_what_is_priced_by_the_second_is_the_providers_time_not_the_readers() -> None:
     told: list[Timings] = []
 

@@ -112,7 +112,7 @@ class Requests:
         return request
 
     def _goes_on(self) -> bool:
-        self._stop.settled(self._log.progress.cost())
+        self._stop.settled(self._log.progress.settled())
         return self._stop.reason is None
 
 

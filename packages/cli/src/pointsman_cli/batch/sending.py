@@ -62,7 +62,7 @@ class Sender:
             self.scope.deadline = min(self.scope.deadline, anyio.current_time() + PATIENCE)
 
     def _goes_on(self) -> bool:
-        self._stop.settled(self._log.progress.cost())
+        self._stop.settled(self._log.progress.settled())
         return self._stop.reason is None
 
     async def _send(self, number: int, asked: Asked) -> None:
