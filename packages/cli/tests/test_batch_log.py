@@ -189,6 +189,7 @@ def is_error(data: bytes) -> bool:
     return json.loads(data)["error"] is not None
 
 
+@example(seed=168540, lines=1, crashes=[7])  # The first line of the journal, with zeros in its middle.
 @example(seed=353, lines=2, crashes=[3, 9])  # A file whose name had not been synced when its maker was killed.
 @given(seed=st.integers(0, 2**64), lines=st.integers(1, 12), crashes=st.lists(st.integers(0, 60), max_size=6))
 def test_each_line_is_answered_once_wherever_it_is_killed(seed: int, lines: int, crashes: list[int]) -> None:

@@ -97,8 +97,7 @@ class Log:
         found = next((data for _, data in journal.lines()), b"")
         results = folder.open(name)
         try:
-            begun = found.endswith(b"\n")
-            if begun:
+            if found.endswith(b"\n") and b"\0" not in found:  # Else it was torn, before any line was sent.
                 _compare(json.loads(header), found, name)
             elif results.size:
                 raise Halt(
