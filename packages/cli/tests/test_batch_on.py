@@ -72,6 +72,15 @@ def pointsman_stream(connection):
 """
 
 
+REDACT = """
+from pointsman import hookimpl
+
+@hookimpl(wrapper=True)
+def pointsman_stream(connection):
+    return (yield)
+"""
+
+
 @pytest.fixture(autouse=True)
 def _fleet(place: Path, a: Vendor, stranger: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     env = stranger({"pointsman.providers": {"fleet": "fleet_plugin"}}, fleet_plugin=FLEET)
@@ -165,7 +174,7 @@ def test_what_a_wrapper_must_see_is_not_sent_past_it(
     invoke: Invoke, a: Vendor, stranger: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups = {"pointsman.providers": {"fleet": "fleet_plugin"}, "pointsman.wrappers": {"redact": "redact_plugin"}}
-    env = stranger(groups, fleet_plugin=FLEET, redact_plugin="")
+    env = stranger(groups, fleet_plugin=FLEET, redact_plugin=REDACT)
     monkeypatch.syspath_prepend(env["PYTHONPATH"])
     a.script(Answer("never"))
     questions(1)
