@@ -17,6 +17,7 @@ from pointsman.engine.health.readiness import Readiness, Ready, Trial
 from pointsman.engine.health.standby import Traffic, standby
 from pointsman.ledger.past import PastAttempt, PastCall
 from pointsman.remembering import Memory
+from pointsman.scaling import machines_billed
 
 WINDOW, START = 60.0, 20.0
 SCALING = ScaleToZero(window=WINDOW, start=START, second=Decimal("0.0003"))
@@ -246,6 +247,15 @@ def test_standing_by_costs_each_the_less_the_more_come(wait: float, idle: float,
     assert abs(usd("cold", 0.0) - second * Decimal(wait + WINDOW)) <= slack, "alone, it pays for all of it"
     assert usd("warm", rate) <= min(usd("cold", rate), second * Decimal(idle)) + slack
     assert usd("warming", rate) == 0
+
+
+@given(wait=st.floats(0, 600), window=st.floats(1, 600), rate=st.floats(1e-5, 1.0))
+def test_it_is_what_a_machine_is_billed_for_answers_that_take_no_time(wait: float, window: float, rate: float) -> None:
+    """The closed form of `pointsman costs --breakeven`, by the request."""
+    machine = ScaleToZero(window=window, start=wait, second=Decimal(1))
+    found = standby(machine, Ready("cold", wait, 0.0, 0.0), rate)
+    assert found is not None
+    assert math.isclose(float(found), machines_billed(machine, rate, 1e-9) / rate, rel_tol=1e-5, abs_tol=2e-3)
 
 
 def test_histories_know_nothing_of_machines() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -101,7 +102,7 @@ class AsyncClient:
         self._clock: Callable[[], float] = time.monotonic
         self._chooser = Chooser(self._settings, self._plugins, self._roster)
         self._warmer: Warmer | None = None
-        self._health = Health(machines=Machines(self._roster.machines))
+        self._health = Health(machines=Machines(self._roster.machines, threading.Lock()))
         self._memory = Memory(None, self._clock, self._health.machines)
 
     async def __aenter__(self) -> Self:
@@ -365,7 +366,7 @@ class AsyncClient:
             connections.limits,
             retries=Budget.of_retries(engine.retry_budget),
             hedges=Budget.of_hedges(engine.hedge),
-            machines=Machines(self._roster.machines),
+            machines=Machines(self._roster.machines, threading.Lock()),
         )
 
 

@@ -91,10 +91,10 @@ class ScoreCases:
 
     def test_would_warm_only_whom_it_orders(self, ranked: list[Ranked]) -> None:
         for one in ranked:
-            given, order = cast(object, one.decision.prewarm), one.decision.order
+            given, order = one.decision.prewarm, one.decision.order
             expect(
                 type(given) is tuple and len(set(given)) == len(given) and set(given) <= set(order[1:]),
-                f"{one}, its `prewarm` is {_listed(given)}: make it a tuple of targets out of `order`, none twice, and "
+                f"{one}, its `prewarm` is {given!r}: make it a tuple of targets out of `order`, none twice, and "
                 "not the first, which is asked anyway",
             )
 
@@ -131,7 +131,7 @@ def _terms(decision: Decision) -> Iterator[Term]:
 
 
 def _listed(targets: object) -> str:
-    return ", ".join(map(str, cast("tuple[object, ...]", targets))) or "nobody" if targets is not None else "None"
+    return ", ".join(map(str, cast("tuple[object, ...]", targets))) or "nobody"
 
 
 def _is(number: object, least: float = float("-inf"), most: float = float("inf")) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from math import inf
 
@@ -19,11 +19,11 @@ class Machines:
 
     scaling: Callable[[Target], ScaleToZero | None] = lambda target: None
     """How a target's machines come and go, if they do."""
+    lock: AbstractContextManager[object] = field(default_factory=nullcontext[None])
+    """Where who decides may do it in another thread than those who call, what keeps them apart."""
     _known: dict[Target, Readiness | None] = field(default_factory=dict[Target, Readiness | None])
     _checked: dict[str, tuple[Health, float, float]] = field(default_factory=dict[str, tuple[Health, float, float]])
     """What health checks said of providers, when, and until when that holds."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    """Who decides may do it in another thread than those who call."""
 
     def ready(self, target: Target, now: float) -> Ready | None:
         """How they are; None if they are always there. What a health check said goes first, as long as it holds and
@@ -32,7 +32,7 @@ class Machines:
         readiness = self._of(target)
         if readiness is None:
             return None
-        with self._lock:
+        with self.lock:
             said, at, until = self._checked.get(target.provider, (None, -inf, -inf))
             if said is None or now >= until or readiness.heard > at:
                 return readiness.of(now)
@@ -54,25 +54,25 @@ class Machines:
         readiness = self._of(target)
         if readiness is None:
             return None
-        with self._lock:
+        with self.lock:
             return readiness.begin(now)
 
     def spoke(self, target: Target, trial: Trial | None, now: float) -> None:
         """It has the first of its answer."""
         if trial is not None and (readiness := self._of(target)) is not None:
-            with self._lock:
+            with self.lock:
                 readiness.spoke(trial, now)
 
     def ended(self, target: Target, trial: Trial | None, now: float) -> None:
         """It is over, answered or given up."""
         if trial is not None and (readiness := self._of(target)) is not None:
-            with self._lock:
+            with self.lock:
                 readiness.ended(trial, now)
 
     def broke(self, target: Target, trial: Trial | None) -> None:
         """It failed, so that no start need be under way for it."""
         if trial is not None and (readiness := self._of(target)) is not None:
-            with self._lock:
+            with self.lock:
                 readiness.broke(trial)
 
     def told(self, target: Target, began: float, spoke: float | None, ended: float, *, broke: bool) -> bool:
@@ -80,7 +80,7 @@ class Machines:
         readiness = self._of(target)
         if readiness is None:
             return False
-        with self._lock:
+        with self.lock:
             return readiness.tell(began, spoke, ended, broke=broke)
 
     def checked(self, provider: str, health: Health, now: float, until: float) -> None:

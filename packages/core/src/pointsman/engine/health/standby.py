@@ -2,17 +2,18 @@
 
 Nobody's bill says for which request a machine was started. What counts for a choice is what asking adds to the bill:
 
-- One that is cold starts, and idles for a window; yet those that come soon find it warm. If requests come at random, r
-  a second, the next comes within the window w with probability p = 1 - exp(-r w), so that a start serves 1 / (1 - p) of
-  them before the first pause that is longer, and after each answer it idles (1 - exp(-r w)) / r seconds on average. So
-  each of them bears
+- One that is cold starts, and idles for a window; yet those that come soon find it warm, or on its way. If requests
+  come at random, r a second, q = exp(-r w) is the chance that none comes within the window w. Then a start, of s
+  seconds, serves 1 / q of them before the first pause that is longer, and the r s that come meanwhile; after each
+  answer it idles (1 - q) / r seconds on average. So each of them bears
 
-      start * exp(-r w) + (1 - exp(-r w)) / r
+      ((1 - q) / r + s q) / (1 + r s q)
 
-  seconds: start + w where nobody else comes, and 1 / r, its share of a machine that always runs, where many do.
+  seconds: s + w where nobody else comes, and 1 / r, its share of a machine that always runs, where many do. This is
+  what `pointsman.scaling` has billed for answers that take no time; their own seconds are priced apart.
 - One that runs, and has idled for t seconds, would end a window after its last answer. Asked now, it ends a window
   after this one: t seconds more are billed; but who keeps it running for those that follow bears no more than they: the
-  second part of the sum above.
+  (1 - q) / r of above.
 - One that is getting ready is billed whether it is asked or not.
 """
 
@@ -74,4 +75,5 @@ def _seconds(window: float, ready: Ready, rate: float) -> float:
         case "warm":
             return min(ready.idle, idles)
         case "cold":
-            return ready.wait * exp(-hits) + idles
+            start = ready.wait * exp(-hits)
+            return (idles + start) / (1 + rate * start)
