@@ -75,6 +75,37 @@ def test_known_facts_of_a_model_are_shown(
     assert "$0.22 in, $0.59 out" in invoke("route", "-m", "sambanova/gpt-oss-120b", "hi").stdout
 
 
+def test_whom_it_would_be_worth_to_warm_is_told_with_the_verb_that_does_it(
+    invoke: Invoke, nowhere: Path, monkeypatch: pytest.MonkeyPatch, valid: Any
+) -> None:
+    """A GPU that is better, and cold, beside a vendor who is there."""
+    pytest.importorskip("pointsman_modal.cli")
+    monkeypatch.setenv("SAMBANOVA_API_KEY", "sk-not-a-real-one-12345")
+    monkeypatch.setenv("POINTSMAN_MODAL_BASE_URL", "https://me--app-serve.modal.run")
+    asked = ("route", "--priority", "quality", "--task", "general_qa", "Who invented the railway?")
+    found = json.loads(invoke(*asked, "--json").stdout)
+    valid("route.json", found)
+    assert found["decision"]["order"][0].startswith("sambanova/")
+    assert found["decision"]["prewarm"] == ["modal/qwen2.5-coder:7b"]
+    said = " ".join(invoke(*asked).stdout.split())
+    assert "modal/qwen2.5-coder:7b would come first if it were warm: pointsman modal warm" in said
+    assert "cold, 20 s to get ready, then" in said
+
+
+def test_who_has_no_verb_for_it_is_told_what_a_program_does(
+    invoke: Invoke, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`pointsman ollama` loads models under another name."""
+    pytest.importorskip("pointsman_ollama")
+    from pointsman import Plugins, Settings
+    from pointsman.engine.roster import Roster
+    from pointsman_cli.route.explanation import _how_to_warm
+
+    roster = Roster(Settings.of({}), Plugins.installed())
+    said = _how_to_warm(Target("ollama", "qwen3:8b"), roster)
+    assert said == ": `await client.warm(...)`, or [routing] prewarm = true"
+
+
 def test_a_pinned_target_is_the_only_one(invoke: Invoke, place: Path) -> None:
     done = invoke("route", "-m", "b/m1", "hi")
     assert done.exit_code == 0

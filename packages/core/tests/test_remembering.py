@@ -500,6 +500,26 @@ async def test_a_target_that_may_be_cold_is_awake_once_it_has_answered(policy: W
         assert policy.last["a"].starts == pytest.approx(1.0, abs=0.01)
 
 
+async def test_a_process_that_has_just_begun_knows_who_is_awake_and_how_long_a_start_took(
+    policy: Watching, file: Path
+) -> None:
+    """By the ledger: also one that is not open, such as `pointsman route`."""
+    slow = Sleeper()
+    slow.scripts.append([0.5, "well", DONE])
+    async with client(policy, file, slow) as one:
+        await one.chat("hi")
+        await one.flush()
+    fresh = AsyncClient(settings=settings(file), plugins=plugins(policy, Sleeper()))
+    fresh.decide("hi")
+    assert (policy.last["a"].state, policy.last["a"].cold_wait) == ("warm", 0.0)
+    clock = fresh._memory.clock
+    fresh._memory.clock = lambda: clock() + WINDOW_ASSUMED + 1
+    fresh.decide("hi")
+    assert policy.last["a"].state == "cold"
+    assert policy.last["a"].starts == pytest.approx(1.0, abs=0.01)
+    assert 10.2 < policy.last["a"].cold_wait < 14.0, "between 20 and what it took, half a second and a little"
+
+
 async def test_a_health_check_says_how_cold_it_is(policy: Watching) -> None:
     async with client(policy, None, Sleeper()) as one:
         now = anyio.current_time()
