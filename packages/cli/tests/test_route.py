@@ -92,6 +92,18 @@ def test_whom_it_would_be_worth_to_warm_is_told_with_the_verb_that_does_it(
     assert "cold, 20 s to get ready, then" in said
 
 
+def test_whom_to_warm_is_named_where_there_are_several(invoke: Invoke, nowhere: Path) -> None:
+    pytest.importorskip("pointsman_modal.cli")
+    from pointsman import Plugins, Settings
+    from pointsman.engine.roster import Roster
+    from pointsman_cli.route.explanation import _how_to_warm
+
+    big = {"plugin": "modal", "base_url": "https://me--app-serve.modal.run"}
+    roster = Roster(Settings.of({"providers": {"big": big}}), Plugins.installed())
+    assert _how_to_warm(Target("big", "m"), roster) == ": pointsman modal warm --provider big"
+    assert _how_to_warm(Target("modal", "m"), roster) == ": pointsman modal warm"
+
+
 def test_who_has_no_verb_for_it_is_told_what_a_program_does(
     invoke: Invoke, nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -259,6 +259,24 @@ def test_what_cannot_be_let_go_is_told_loudly(
     assert serving(deployed).settings.min_containers == 0
 
 
+def test_what_is_to_be_done_names_the_provider(
+    plane: ControlPlane, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be done to another deployment."""
+    big = ("--provider", "big")
+    assert "pointsman modal deploy --provider big" in invoke("warm", *big).stderr
+    assert invoke("deploy", "--yes", *big).exit_code == 0
+
+    def sleep(_: float) -> None:
+        plane.fail("FunctionUpdateSchedulingParams", Status.PERMISSION_DENIED, "not any more")
+
+    monkeypatch.setattr(warming.time, "sleep", sleep)
+    assert "next:  pointsman modal warm --keep 0 --provider big;" in invoke("warm", "--keep", "1h", *big).stderr
+    assert "`pointsman modal warm --keep 0 --provider big` sets it back" in invoke("status", *big).stdout
+    stopped = invoke("stop", "--yes", *big)
+    assert "`pointsman modal stop --forget --provider big` removes that" in stopped.stderr
+
+
 def test_nobody_knows_whether_one_is_kept_if_modal_does_not_answer(
     deployed: ControlPlane, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,8 +124,10 @@ def _how_to_warm(target: Target, roster: Roster) -> str:
     if plugin in roster.plugins.names(Kind.COMMAND):
         with suppress(PointsmanError, ImportError, AttributeError):
             module, _, name = roster.plugins.command(plugin).entry.partition(":")
-            if "warm" in getattr(getattr(import_module(module), name), "commands", ()):
-                return f": pointsman {plugin} warm"
+            warm = getattr(getattr(import_module(module), name), "commands", {}).get("warm")
+            if warm is not None:
+                several = target.provider != plugin and any(one.name == "provider" for one in warm.params)
+                return f": pointsman {plugin} warm{f' --provider {target.provider}' if several else ''}"
     return ": `await client.warm(...)`, or [routing] prewarm = true"
 
 

@@ -60,7 +60,7 @@ def deployed(provider: str) -> tuple[ModalConfig, Place]:
     found = standing(provider)
     if found.config is None:
         error = ConfigError("nothing is deployed under this name", provider=provider, missing=True)
-        raise advised(error, f"pointsman modal deploy{_flag(provider)}")
+        raise advised(error, command("deploy", provider))
     if found.config.app is None:
         message = f"the settings have an address, {found.config.base_url}, but not the name of the app"
         remedy = f"pointsman config set providers.{provider}.app NAME, as `modal app list` shows it"
@@ -73,7 +73,7 @@ def addressed(provider: str) -> ModalConfig:
     found = standing(provider)
     if found.config is None:
         error = ConfigError("no address is set", provider=provider, missing=True)
-        raise advised(error, f"pointsman modal deploy{_flag(provider)}; or set base_url to one that is there")
+        raise advised(error, f"{command('deploy', provider)}; or set base_url to one that is there")
     return found.config
 
 
@@ -120,5 +120,6 @@ SETTINGS = tuple(settings_of(Plan(), None, ""))
 """What a deployment writes, and `stop --forget` removes."""
 
 
-def _flag(provider: str) -> str:
-    return "" if provider == "modal" else f" --provider {provider}"
+def command(verb: str, provider: str) -> str:
+    """What is typed for a verb of ours about this provider."""
+    return f"pointsman modal {verb}{'' if provider == 'modal' else f' --provider {provider}'}"

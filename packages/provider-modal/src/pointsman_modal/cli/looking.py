@@ -18,7 +18,7 @@ from ..deploy import control
 from ..deploy.control import Line, Seen
 from ..deploy.money import Range, per_hour
 from ..deploy.sdk import NoSdk, NotDeployed, Place, remedy_of
-from .configured import deployed, machines_of
+from .configured import command, deployed, machines_of
 from .figures import plural, span
 from .plan_told import gpus_told, range_json
 from .screen import facts, harmless, tell
@@ -48,7 +48,7 @@ def show_status(provider: str, *, as_json: bool) -> None:
     except PointsmanError as error:
         failure = error
     state, reason = _state(seen, failure)
-    drifts = list(_drifts(seen, config)) if seen else []
+    drifts = list(_drifts(seen, config, provider)) if seen else []
     if as_json:
         click.echo(json.dumps(_as_json(provider, config, place, seen, state, reason, drifts, last)))
     else:
@@ -103,12 +103,14 @@ def _state(seen: Seen | None, failure: PointsmanError | None) -> tuple[str, str]
     return "cold", "no container is up; the next request starts one, and waits for it"
 
 
-def _drifts(seen: Seen, config: ModalConfig) -> Iterator[Drift]:
-    anew = "`pointsman modal deploy` deploys it as the settings say"
+def _drifts(seen: Seen, config: ModalConfig, provider: str) -> Iterator[Drift]:
+    anew = f"`{command('deploy', provider)}` deploys it as the settings say"
     if seen.url and _root(seen.url) != _root(config.base_url):
-        yield Drift("base_url", seen.url, config.base_url, f"pointsman config set providers.NAME.base_url {seen.url}")
+        yield Drift(
+            "base_url", seen.url, config.base_url, f"pointsman config set providers.{provider}.base_url {seen.url}"
+        )
     if (seen.least or 0) != config.min_containers:
-        back = "`pointsman modal warm --keep 0` sets it back"
+        back = f"`{command('warm --keep 0', provider)}` sets it back"
         yield Drift("min_containers", seen.least or 0, config.min_containers, back)
     if config.max_containers is not None and seen.most != config.max_containers:
         yield Drift("max_containers", seen.most, config.max_containers, anew)

@@ -11,7 +11,7 @@ from pointsman import CommandHost
 from ..deploy import control
 from ..deploy.plan import Plan
 from ..deploy.sdk import NotDeployed
-from .configured import SETTINGS, deployed
+from .configured import SETTINGS, command, deployed
 from .screen import Screen, ask, tell
 
 
@@ -45,4 +45,5 @@ def stop_app(provider: str, host: CommandHost | None, *, forget: bool, yes: bool
     if file:
         tell(f"{file} leads there no more. Its proxy token is kept: `pointsman keys rm {provider}` removes it.")
     else:
-        tell("Your settings lead there still: `pointsman modal stop --forget` removes that, `deploy` starts it again.")
+        forgets, deploys = command("stop --forget", provider), command("deploy", provider)
+        tell(f"Your settings lead there still: `{forgets}` removes that, `{deploys}` starts it again.")

@@ -19,7 +19,7 @@ from ..config import ModalConfig
 from ..deploy import control
 from ..deploy.money import HOUR, Range, per_hour
 from ..deploy.sdk import Place, advised
-from .configured import addressed, deployed, machines_of
+from .configured import addressed, command, deployed, machines_of
 from .figures import span
 from .screen import Screen, tell
 
@@ -64,7 +64,7 @@ def _wait(provider: str, config: ModalConfig) -> float:
         raise
     lacking = [name for name in config.default_models if not there & {name, f"{name}:latest"}]
     if lacking:
-        tell(f"It answers, but has no {', '.join(lacking)}: `pointsman modal deploy` puts the weights there.")
+        tell(f"It answers, but has no {', '.join(lacking)}: `{command('deploy', provider)}` puts the weights there.")
     return time.monotonic() - began
 
 
@@ -83,10 +83,10 @@ def _kept(provider: str, config: ModalConfig, place: Place, keep: float) -> floa
             raise refused.error from refused.error.__cause__
         except BaseException:
             with ends.held_back():
-                _set_back(place, config)
+                _set_back(provider, place, config)
             raise
         with ends.held_back():
-            _set_back(place, config)
+            _set_back(provider, place, config)
     return took
 
 
@@ -106,7 +106,7 @@ def _hold(place: Place) -> None:
         raise _Refused(error) from None
 
 
-def _set_back(place: Place, config: ModalConfig) -> None:
+def _set_back(provider: str, place: Place, config: ModalConfig) -> None:
     """Raises what keeps it from being done, with the command that does it later."""
     with Screen().step("letting the container go"):
         try:
@@ -121,7 +121,8 @@ def _set_back(place: Place, config: ModalConfig) -> None:
                 f"set back: {error.message}"
             )
             failure = Unavailable(message)
-            raise advised(failure, "pointsman modal warm --keep 0; or set it on https://modal.com/apps") from error
+            remedy = f"{command('warm --keep 0', provider)}; or set it on https://modal.com/apps"
+            raise advised(failure, remedy) from error
 
 
 class _Ends:

@@ -143,9 +143,10 @@ def translated(error: BaseException, what: str, place: Place | None = None) -> B
             return advised(ConfigError(told), "`modal environment list` shows which there are; --environment names one")
         case kinds.NotFoundError() if place:
             message = f"{what}: no app called {place} is deployed at Modal"
-            return advised(
-                NotDeployed(message), "`pointsman modal deploy` deploys it; `modal app list` shows which are"
+            remedy = (
+                "`pointsman modal deploy` deploys it, with its --provider if it has one; `modal app list` shows others"
             )
+            return advised(NotDeployed(message), remedy)
         case kinds.ResourceExhaustedError():
             remedy = "wait a little, or raise the limit or the budget on https://modal.com/settings"
             return advised(QuotaExhausted(told), remedy)
