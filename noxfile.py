@@ -22,6 +22,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.error_on_external_run = True
 
 ROOT = Path(__file__).parent
+ENDURANCE = ("soak.py", "batch_killed.py")
 PROJECTS = {
     path.parent.relative_to(ROOT).as_posix(): nox.project.load_toml(path)
     for folder in ("packages", "examples")
@@ -223,15 +224,16 @@ def bench(session: nox.Session) -> None:
         session.run_install(*install, wanted, external=True)
         env[f"POINTSMAN_BENCH_{peer.replace('-', '_').upper()}"] = str(venv / "bin" / "python")
     named = list(itertools.takewhile(lambda word: word.endswith(".py"), session.posargs))
-    for script in named or sorted(str(path) for path in ROOT.glob("benchmarks/*.py") if path.name != "soak.py"):
+    for script in named or sorted(str(path) for path in ROOT.glob("benchmarks/*.py") if path.name not in ENDURANCE):
         session.run("python", script, *session.posargs[len(named) :], env=env)
 
 
 @nox.session(python=OLDEST, default=False)
 def soak(session: nox.Session) -> None:
-    """100,000 calls with faults and cancellations leave nothing behind, and all is told; options after --."""
+    """100,000 calls leave nothing behind, and all is told; a batch that is killed answers each line; options after --."""
     sync(session, "--group", "runner")
     session.run("python", "benchmarks/soak.py", *session.posargs)
+    session.run("python", "benchmarks/batch_killed.py")
 
 
 def run_training(session: nox.Session, what: str) -> None:
