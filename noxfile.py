@@ -230,7 +230,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST, default=False)
 def soak(session: nox.Session) -> None:
-    """100,000 calls leave nothing behind, and all is told; a batch that is killed answers each line; options after --."""
+    """100,000 calls leave nothing behind, and all is told; a killed batch answers each line once; options after --."""
     sync(session, "--group", "runner")
     session.run("python", "benchmarks/soak.py", *session.posargs)
     session.run("python", "benchmarks/batch_killed.py")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +90,7 @@ def _fleet(place: Path, a: Vendor, stranger: Callable[..., dict[str, str]], monk
     env = stranger({"pointsman.providers": {"fleet": "fleet_plugin"}}, fleet_plugin=FLEET)
     monkeypatch.delitem(sys.modules, "fleet_plugin", raising=False)
     monkeypatch.syspath_prepend(env["PYTHONPATH"])
+    monkeypatch.setenv("PYTHONPATH", env["PYTHONPATH"])
     monkeypatch.setenv("POINTSMAN_FLEET_BASE_URL", a.base_url)
     monkeypatch.setenv("POINTSMAN_LEDGER_URL", f"sqlite:{place}/books/ledger.db")
 
@@ -112,6 +117,7 @@ def test_lines_go_to_the_machines_and_into_the_same_files(
         assert one["reply"]["target"] == "fleet/m1"
         assert (one["cost"], one["reply"]["timings"]["e2e"]) == ({"usd": "0.001", "complete": True}, 2.5)
     assert json.loads(done.stdout)["cost"] == {"usd": "0.007", "complete": True}
+    assert not [one for one in threading.enumerate() if "batch" in one.name]
     with open_ledger(f"sqlite:{place}/books/ledger.db") as ledger:
         rows = list(ledger.rows("calls", LedgerQuery()))
         attempts = list(ledger.rows("attempts", LedgerQuery()))
@@ -132,6 +138,24 @@ def test_it_stops_at_a_cost_and_goes_on(invoke: Invoke, a: Vendor) -> None:
     assert invoke("batch", "in.jsonl", "--on", "fleet").exit_code == 0
     assert [one["sent"] for one in results()] == [1] * 12
     assert len(a.requests) == 12
+
+
+def test_machines_that_hang_do_not_hold_up_who_wants_to_leave(invoke: Invoke, a: Vendor) -> None:
+    questions(5)
+    a.script(Answer("well"), *[Answer("late", wait=60.0)] * 2)
+    command = [sys.executable, "-W", "error", "-m", "pointsman_cli", "batch", "in.jsonl", "--on", "fleet", "-c", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    while len(a.requests) < 3:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert b"Ctrl-C again" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"1 answered, 0 errors, 4 open" in told
+    assert invoke("batch", "in.jsonl", "--on", "fleet").exit_code == 0
+    assert sorted(one["sent"] for one in results()) == [1, 1, 1, 2, 2]
 
 
 def test_a_machine_that_fails_is_the_line_s_error(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:

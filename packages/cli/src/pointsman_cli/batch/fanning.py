@@ -127,13 +127,21 @@ class FanSender:
     name: str
     fan_out: FanOut
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _thread: threading.Thread | None = None
 
     @property
     def sent(self) -> int:
         return self.requests.sent
 
+    @property
+    def stuck(self) -> bool:
+        """Whether the thread waits for the machines still, though nobody waits for it."""
+        return self._thread is not None and self._thread.is_alive()
+
     async def run(self, at_once: int) -> None:
-        """Send all lines, until somebody says stop. Who is cancelled here leaves the thread to itself."""
+        """Send all lines, until somebody says stop. If it is cancelled, the machines are let go with their next answer:
+        nothing can be done to a thread that waits for one.
+        """
         loop, arrived = asyncio.get_running_loop(), list[FanAnswer | None]()
         wanted = anyio.Event()
 
@@ -146,13 +154,15 @@ class FanSender:
             try:
                 with self.fan_out(config, self.name, self.requests, at_once=at_once) as answers:
                     for answer in answers:
+                        if self.scope.cancel_called:
+                            return
                         loop.call_soon_threadsafe(take, answer)
             except Exception as error:
                 self.stop.fail(error)
-            if not loop.is_closed():
+            if not self.scope.cancel_called:
                 loop.call_soon_threadsafe(take, None)
 
-        thread = threading.Thread(target=work, name=f"pointsman batch --on {self.name}", daemon=True)
+        self._thread = thread = threading.Thread(target=work, name=f"pointsman batch --on {self.name}", daemon=True)
         thread.start()
         with self.scope:
             while True:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Generator, Mapping
@@ -138,6 +140,9 @@ class Run:
             except OSError as error:
                 self.stop.fail(error)
         summary.show(as_object=self.job.as_json)
+        if summary.stuck:  # The interpreter would wait for the threads of whoever puts the machines to work.
+            sys.stdout.flush()
+            os._exit(summary.code)
         if self.stop.error is None or summary.code is Exit.INTERRUPTED:
             return summary.code
         raise _unwritable(self.job, self.stop.error) if isinstance(self.stop.error, OSError) else self.stop.error
@@ -160,7 +165,7 @@ class Run:
                 await committer.close()
             except OSError as error:
                 self.stop.fail(error)
-            summary.sent = sender.sent
+            summary.sent, summary.stuck = sender.sent, sender.stuck
             group.cancel_scope.cancel()
 
     def _todo(self, progress: Progress) -> Todo:

@@ -38,6 +38,7 @@ class Sender:
         self._stop = stop
         self._todo = todo
         self.sent = 0
+        self.stuck = False
         self.scope = anyio.CancelScope()
         """Of all that is in flight."""
 

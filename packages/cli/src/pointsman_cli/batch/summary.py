@@ -32,6 +32,8 @@ class Summary:
     sent: int = 0
     """Lines that this run has sent."""
     seconds: float = 0.0
+    stuck: bool = False
+    """Whether threads are left that may never end."""
     torn: int = 0
     """Results that a crash had torn, whose lines were sent again."""
     estimate: Estimate | None = None
