@@ -393,6 +393,21 @@ def test_a_provider_that_is_not_ready_is_told_before_anything_is_sent(
     assert not a.requests
 
 
+def test_a_rate_limit_is_waited_for(invoke: Invoke, a: Vendor) -> None:
+    questions(4)
+    a.script(*[Fault(429, headers={"retry-after": "0.1"})] * 6)
+    assert invoke("batch", "in.jsonl", "-c", "2", "-m", "a/m1").exit_code == 0
+    assert [(one["error"], one["sent"]) for one in results()] == [(None, 1)] * 4
+
+
+def test_a_stream_that_breaks_is_started_anew(invoke: Invoke, a: Vendor) -> None:
+    questions(1)
+    a.script(Answer("half of it").cut(after=3), Answer("whole"))
+    assert invoke("batch", "in.jsonl", "-m", "a/m1").exit_code == 0
+    (said,) = results()
+    assert (said["reply"]["text"], len(said["reply"]["attempts"]), said["sent"]) == ("whole", 2, 1)
+
+
 def test_one_that_answers_no_line_in_a_row_stops_it(invoke: Invoke, a: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pointsman_cli.batch.stopping.OUTAGE", 4)
     questions(30)

@@ -14,7 +14,7 @@ _sync = getattr(os, "fdatasync", os.fsync)  # Which spares the time of the last 
 
 
 class DiskFile:
-    """An open file; see `log.File`."""
+    """An open file; see `storage.File`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -68,7 +68,7 @@ class DiskFile:
 
 
 class DiskFolder:
-    """See `log.Folder`."""
+    """See `storage.Folder`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

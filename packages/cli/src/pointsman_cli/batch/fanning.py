@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 
 import anyio
-import click
 
 from pointsman import (
     AsyncClient,
@@ -20,12 +17,10 @@ from pointsman import (
     FanAnswer,
     FanOut,
     PluginError,
-    PointsmanError,
     Reply,
     Target,
 )
 from pointsman.asking import schema_reader
-from pointsman.engine.roster import Roster
 
 from .committing import Committer
 from .lines import Asked
@@ -34,34 +29,6 @@ from .openai_form import WrongLine
 from .results import cost_before, of_error, of_reply, of_wrong
 from .sending import Todo, misfit_of, tagged
 from .stopping import Stop
-
-
-def fan_out_of(roster: Roster, name: str) -> FanOut:
-    """What puts the machines of the provider `name` to work. Raises `click.UsageError` if nothing does."""
-    spec = roster.declared(name).spec
-    if spec.fan_out is None:
-        able = ", ".join(_able(roster)) or "none that is installed"
-        raise click.UsageError(f"--on {name}: {name} has no machines to put to work; providers that have: {able}")
-    if wrappers := [one for one, _ in roster.plugins.wrappers(roster.settings.plugins.wrappers)]:
-        raise click.UsageError(
-            f"--on {name}: what goes that way does not pass the wrappers, and {', '.join(wrappers)} would not see it; "
-            "leave --on out, or disable them in [plugins] disable"
-        )
-    module, _, attribute = spec.fan_out.partition(":")
-    try:
-        return cast(FanOut, getattr(import_module(module), attribute))
-    except ImportError as error:
-        lacks = f"{error}; {spec.help}" if spec.help else str(error)
-        raise PluginError(f"its machines cannot be put to work: {lacks}", plugin=name) from error
-
-
-def _able(roster: Roster) -> Iterator[str]:
-    for name in roster.names:
-        try:
-            if roster.declared(name).spec.fan_out is not None:
-                yield name
-        except PointsmanError:
-            continue
 
 
 class Flying(NamedTuple):

@@ -27,9 +27,10 @@ from ..terminal import note
 from .committing import Committer
 from .disk import DiskFolder, place_of
 from .estimate import Estimator
-from .fanning import FanSender, Requests, fan_out_of
+from .fanning import FanSender, Requests
 from .lines import Asked
 from .log import JOURNAL, Log
+from .machines import fan_out_of
 from .progress import Progress
 from .reading import Reader
 from .screen import Screen

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import anyio
 
-from pointsman import AsyncClient, AttemptRecord, ChatRequest, Exact, PointsmanError, Reply, StreamedReply
+from pointsman import AsyncClient, AttemptRecord, ChatRequest, Exact, PointsmanError, RateLimited, Reply, StreamedReply
 from pointsman.client import COLLECTED_DEADLINE, Options
 
 from .committing import Committer
@@ -16,11 +16,15 @@ from .lines import Asked
 from .log import Log
 from .openai_form import WrongLine
 from .results import RESENT, cost_before, of_error, of_reply, of_wrong
-from .stopping import Stop
+from .stopping import Stop, each
 
 MAX_WAIT = 60.0
 """Seconds that a line may wait for a cooldown, where it does not say: nobody looks on."""
 
+LIMITED = 600.0
+"""Seconds for which a line that meets nothing but rate limits is tried again."""
+PAUSE, LEAST_PAUSE = 2.0, 0.25
+"""Seconds between two tries, where a vendor does not say how long, and at least."""
 PATIENCE = 30.0
 """Seconds that lines in flight have to end once one has shown that it cannot go on: they may only be waiting, too."""
 
@@ -75,16 +79,9 @@ class Sender:
             return
         before = cost_before(progress, number, earlier)
         self.sent += 1
-        streamed: StreamedReply | None = None
         try:
-            async with self._client.stream(tagged(asked, sent), **self._options(asked)) as streamed:
-                reply = await streamed.collect()
-        except anyio.get_cancelled_exc_class():
-            if streamed is None or all(is_nothing(attempt) for attempt in streamed.attempts):
-                self._committer.unmark(number, sent - 1)
-            raise
+            reply = await self._answer(number, asked, sent)
         except PointsmanError as error:
-            error.attempts = streamed.attempts if streamed else ()
             if self._stop.failed(error):
                 self._committer.keep(of_error(number, asked.id, sent, before, error))
             else:
@@ -92,6 +89,40 @@ class Sender:
         else:
             self._stop.answered(reply.target.provider)
             self._committer.keep(of_reply(number, asked.id, sent, before, reply, misfit_of(asked, reply)))
+
+    async def _answer(self, number: int, asked: Asked, sent: int) -> Reply:
+        """The whole answer. A rate limit is waited for: it is what a batch meets if it goes well."""
+        until = anyio.current_time() + LIMITED
+        while True:
+            try:
+                return await self._try(number, asked, sent)
+            except PointsmanError as error:
+                pause = limited_for(error, anyio.current_time())
+                if pause is None or anyio.current_time() + pause > until:
+                    raise
+                await self._rest(number, sent, pause)
+                if not self._goes_on():
+                    raise
+
+    async def _try(self, number: int, asked: Asked, sent: int) -> Reply:
+        streamed: StreamedReply | None = None
+        try:
+            async with self._client.stream(tagged(asked, sent), **self._options(asked)) as streamed:
+                return await streamed.collect()
+        except anyio.get_cancelled_exc_class():
+            if streamed is None or all(is_nothing(attempt) for attempt in streamed.attempts):
+                self._committer.unmark(number, sent - 1)
+            raise
+        except PointsmanError as error:
+            error.attempts = streamed.attempts if streamed else ()
+            raise
+
+    async def _rest(self, number: int, sent: int, seconds: float) -> None:
+        try:
+            await anyio.sleep(seconds)
+        except anyio.get_cancelled_exc_class():
+            self._committer.unmark(number, sent - 1)
+            raise
 
     def _options(self, asked: Asked) -> Options:
         """Those of a collected answer, for a reader who does not look on."""
@@ -106,6 +137,14 @@ def tagged(asked: Asked, sent: int) -> ChatRequest:
     if sent == 1:
         return asked.request
     return replace(asked.request, tags={**asked.request.tags, RESENT: str(sent)})
+
+
+def limited_for(error: PointsmanError, now: float) -> float | None:
+    """Seconds until a rate limit has passed, if that is all that keeps the line from being answered."""
+    errors = list(each(error))
+    if not all(isinstance(one, RateLimited) for one in errors):
+        return None
+    return max(LEAST_PAUSE, min(now + PAUSE if one.retry_at is None else one.retry_at for one in errors) - now)
 
 
 def is_nothing(attempt: AttemptRecord) -> bool:

@@ -51,9 +51,10 @@ class Stop:
     def failed(self, error: p.PointsmanError) -> bool:
         """A line was not. Whether that is its result; else it stays open, since the trouble is not the line's."""
         if is_no_fault(error):
-            gist = frozenset((type(one).__name__, one.provider) for one in _each(error))
+            gist = frozenset((type(one).__name__, one.provider) for one in each(error))
             self._alike[gist] = self._alike.get(gist, 0) + 1
-            self.error = self.error or error
+            if self.reason is None:
+                self.error = self.error or error
             if self._alike[gist] >= ALIKE or not (self._begun or {"Unavailable"}.isdisjoint(kind for kind, _ in gist)):
                 self.fail(error)
             return False
@@ -67,7 +68,7 @@ class Stop:
 
 def is_no_fault(error: p.PointsmanError) -> bool:
     """Whether nobody has begun to answer, for a reason that has nothing to do with the line."""
-    return all(map(_is_elsewhere, _each(error)))
+    return all(map(_is_elsewhere, each(error)))
 
 
 def _is_elsewhere(error: BaseException) -> bool:
@@ -80,12 +81,12 @@ def _is_elsewhere(error: BaseException) -> bool:
             return isinstance(error, p.AuthFailed | p.QuotaExhausted | p.RateLimited | p.ConfigError)
 
 
-def _each(error: p.PointsmanError) -> Iterator[p.PointsmanError]:
+def each(error: p.PointsmanError) -> Iterator[p.PointsmanError]:
     """The errors of all attempts."""
     if isinstance(error, p.AllTargetsFailed):
         for one in error.exceptions:
-            yield from _each(one) if isinstance(one, p.PointsmanError) else ()
+            yield from each(one) if isinstance(one, p.PointsmanError) else ()
     elif isinstance(error, p.DeadlineExceeded) and isinstance(error.__cause__, p.PointsmanError):
-        yield from _each(error.__cause__)
+        yield from each(error.__cause__)
     else:
         yield error
