@@ -247,6 +247,7 @@ def test_standing_by_costs_each_the_less_the_more_come(wait: float, idle: float,
     assert abs(usd("cold", 0.0) - second * Decimal(wait + WINDOW)) <= slack, "alone, it pays for all of it"
     assert usd("warm", rate) <= min(usd("cold", rate), second * Decimal(idle)) + slack
     assert usd("warming", rate) == 0
+    assert abs(usd("warm", 0.0) - second * Decimal(idle)) <= slack, "it is kept for so much longer"
 
 
 @given(wait=st.floats(0, 600), window=st.floats(1, 600), rate=st.floats(1e-5, 1.0))

@@ -151,6 +151,17 @@ def test_a_failure_that_starts_nothing_leaves_it_cold(error: PointsmanError) -> 
     assert (ready.state, ready.wait) == ("cold", 20.0)
 
 
+def test_who_comes_later_waits_for_what_is_left_of_the_same_start() -> None:
+    health = known()
+    first, second = health.begin(A, 0.0, 1, cold=True), health.begin(A, 10.0, 1, cold=True)
+    assert health.machines.wait(A, 11.0) == 9.0
+    health.end(first, 12.0)
+    assert health.machines.wait(A, 12.0) == 8.0
+    assert health.machines.wait(A, 24.0) == 5.0, "somebody still waits: a quarter of what was expected"
+    health.spoke(second, 30.0)
+    assert health.machines.wait(A, 30.0) is None
+
+
 def test_one_that_was_left_goes_on_starting_and_ends_unless_somebody_comes() -> None:
     health = known()
     ticket = health.begin(A, 0.0, 1, cold=True)
@@ -175,6 +186,8 @@ class Pool(ScriptedProvider):
         self._ready_at: float | None = None
         self.warmed: list[str] = []
         self.fault: BaseException | None = None
+        self.open_then = 0
+        """Its connections when warming ended."""
 
     def _answer(self, request: ChatRequest) -> list[Any]:
         return [self._wait() + 0.5, "well", DONE]
@@ -191,7 +204,10 @@ class Pool(ScriptedProvider):
             self.warmed.append(model)
             if self.fault is not None:
                 raise self.fault
-            await anyio.sleep(self._wait())
+            try:
+                await anyio.sleep(self._wait())
+            finally:
+                self.open_then = self.connections
             return Health(HealthState.UP)
 
         return warm
@@ -334,6 +350,21 @@ def test_hints_are_followed_only_where_settings_say_so_and_once_at_a_time(
 
 
 @virtual
+def test_what_runs_is_not_started_again_whatever_a_policy_says(backend: VirtualBackend) -> None:
+    vendor, pool = ScriptedProvider("b"), Pool("a")
+
+    async def main() -> None:
+        async with client(Hinting(A), vendor, pool, prewarm=True) as one:
+            for _ in range(60):  # For ten minutes, of which each window has its answer.
+                await one.chat("hi")
+                await one.chat("hi", model="a/scripted-1")
+                await anyio.sleep(10.0)
+
+    virtual_run(main, backend=backend)
+    assert pool.warmed == []
+
+
+@virtual
 def test_who_comes_alone_warms_nothing(backend: VirtualBackend) -> None:
     vendor, pool = ScriptedProvider("b"), Pool("a")
 
@@ -381,7 +412,7 @@ def test_a_client_that_closes_waits_for_no_start(backend: VirtualBackend) -> Non
             began = anyio.current_time()
         assert anyio.current_time() - began < 1.0
         assert pool.warmed
-        assert pool.connections == 0
+        assert (pool.open_then, pool.connections) == (1, 0), "it was left before its connection was closed"
 
     virtual_run(main, backend=backend)
 

@@ -143,7 +143,8 @@ class AsyncClient:
                 for call in calls:
                     await call.ended()
             if self._warmer is not None:
-                self._warmer.close()
+                with anyio.move_on_after(CLOSING_GRACE):
+                    await self._warmer.close()
             await connections.close()
         finally:
             group.cancel_scope.cancel()

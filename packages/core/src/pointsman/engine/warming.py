@@ -30,8 +30,8 @@ class Warmer:
         self._connections = connections
         self._machines = machines
         self._clock = clock
-        self._scopes: dict[Target, anyio.CancelScope] = {}
-        """Of the starts that hints have set off and that are under way."""
+        self._under_way: dict[Target, tuple[anyio.CancelScope, anyio.Event]] = {}
+        """The starts that hints have set off and that are waited for: what ends the waiting, and what says that it has."""
         self._hinted: dict[Target, float] = {}
         """When a hint last set off a start."""
         self._recent: deque[float] = deque(maxlen=HINTS_AN_HOUR)
@@ -77,14 +77,15 @@ class Warmer:
                 self._recent.append(now)
                 group.start_soon(self._start, target, name=f"pointsman warming {target}")
 
-    def close(self) -> None:
-        """Wait no longer for starts that hints have set off."""
-        for scope in self._scopes.values():
+    async def close(self) -> None:
+        """Wait no longer for starts that hints have set off; their connections may be closed after that."""
+        for scope, ended in list(self._under_way.values()):
             scope.cancel()
+            await ended.wait()
 
     def _may_start(self, target: Target, now: float, rate: float) -> bool:
         ready, scaling = self._machines.ready(target, now), self._machines.of(target)
-        if ready is None or scaling is None or ready.state != "cold" or target in self._scopes:
+        if ready is None or scaling is None or ready.state != "cold" or target in self._under_way:
             return False
         if rate * scaling.window < 1:
             return False
@@ -94,12 +95,14 @@ class Warmer:
 
     async def _start(self, target: Target) -> None:
         """Never raises: that would cancel the client's body."""
+        ended = anyio.Event()
         with anyio.CancelScope() as scope:
-            self._scopes[target] = scope
+            self._under_way[target] = scope, ended
             try:
                 await self.warm(target)
             except BaseException as raised:
                 error = await contained(raised)
                 log.warning("%s was to be warmed, and was not: %s", target, error)
             finally:
-                del self._scopes[target]
+                del self._under_way[target]
+                ended.set()
