@@ -39,6 +39,7 @@ LEGS = st.builds(
     idempotent=st.sampled_from([True, True, True, False]),
     prefill=st.booleans(),
     cold_start=st.sampled_from([0.0, 0.0, 90.0]),
+    wait=st.sampled_from([0.0, 0.0, 25.0]),
 )
 
 
