@@ -31,7 +31,7 @@ class Warmer:
         self._machines = machines
         self._clock = clock
         self._under_way: dict[Target, tuple[anyio.CancelScope, anyio.Event]] = {}
-        """The starts that hints have set off and that are waited for: what ends the waiting, and what says that it has."""
+        """Starts that hints have set off and that are waited for: what ends the waiting, and what says that it has."""
         self._hinted: dict[Target, float] = {}
         """When a hint last set off a start."""
         self._recent: deque[float] = deque(maxlen=HINTS_AN_HOUR)
