@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -459,6 +460,30 @@ def test_an_input_that_changes_while_it_is_read_stops_it(
     assert done.exit_code == 1
     assert "in.jsonl has changed while it was read" in done.stderr
     assert not a.requests
+
+
+def test_what_is_read_meanwhile_does_not_move_what_is_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --retry-errors one thread looks up what a line had come to, while another writes what others come to."""
+    file, real = disk.DiskFile(place / OUT), os.lseek
+    lines = [b"short\n", bytes(100_000) + b"\n", b"new\n", b"newer\n"]
+    file.append(lines[0] + lines[1])
+    readers = list[threading.Thread]()
+
+    def moved(handle: int, offset: int, how: int) -> int:
+        found = real(handle, offset, how)
+        readers.append(threading.Thread(target=file.at, args=(0,)))
+        readers[-1].start()
+        readers[-1].join(0.05)  # It gets through, unless it has to wait for its turn.
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lseek", moved)
+        file.append(lines[2])
+        file.append(lines[3])
+    for reader in readers:
+        reader.join()
+    assert [data for _, data in file.lines()] == lines
+    file.close()
 
 
 def begun(count: int, *args: str) -> subprocess.Popen[bytes]:

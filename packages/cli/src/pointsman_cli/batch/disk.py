@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import click
 
@@ -20,6 +21,8 @@ class DiskFile:
         self._path = path
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         self.size = os.fstat(self._handle).st_size
+        self._place = Lock()
+        """The handle has one place, be it read or written, in whichever thread."""
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         offset = 0
@@ -30,15 +33,16 @@ class DiskFile:
                 offset += len(line)
 
     def at(self, offset: int) -> bytes:
-        with open(os.dup(self._handle), "rb") as file:
+        with self._place, open(os.dup(self._handle), "rb") as file:
             file.seek(offset)
             return file.readline()
 
     def append(self, data: bytes) -> None:
-        os.lseek(self._handle, self.size, os.SEEK_SET)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._handle, rest) :]
+        with self._place:
+            os.lseek(self._handle, self.size, os.SEEK_SET)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]
         self.size += len(data)
 
     def cut(self, size: int) -> None:
