@@ -368,6 +368,28 @@ def test_costs_that_are_not_known_are_told(invoke: Invoke, a: Vendor) -> None:
     assert "What 2 lines cost is not known" in done.stderr
 
 
+LIMITED = {"code": "rate_limit_exceeded", "message": "slow down"}
+CUT = Answer("word " * 50).cut(after=30)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [[Answer("word " * 50, error=LIMITED)] * 3, [CUT, Fault(401)], [CUT, *[Fault(429)] * 3]],
+    ids=["limited within the answer", "cut, then refused", "cut, then limited"],
+)
+def test_what_was_begun_and_broke_is_paid_for_whatever_ended_the_line(
+    invoke: Invoke, a: Vendor, prices: None, script: list[Any]
+) -> None:
+    write({"prompt": "x", "deadline": 3})
+    a.script(*script)
+    done = invoke("batch", "in.jsonl", "-m", "a/m1", "--json")
+    (said,) = results()
+    assert (said["sent"], said["error"] is None, said["cost"]["complete"]) == (1, False, False)
+    cost = json.loads(done.stdout)["cost"]
+    assert cost == said["cost"] == json.loads(invoke("costs", "--json").stdout)["total"]["cost"]
+    assert float(cost["usd"]) > 0
+
+
 def test_a_wrong_key_stops_it_before_it_was_tried_with_all_lines(
     invoke: Invoke, a: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import anyio
 
-from pointsman import AsyncClient, AttemptRecord, ChatRequest, Exact, PointsmanError, RateLimited, Reply, StreamedReply
+from pointsman import AsyncClient, ChatRequest, PointsmanError, RateLimited, Reply, StreamedReply
 from pointsman.client import COLLECTED_DEADLINE, Options
 
 from .committing import Committer
@@ -16,7 +16,7 @@ from .lines import Asked
 from .log import Log
 from .openai_form import WrongLine
 from .results import RESENT, cost_before, of_error, of_reply, of_wrong
-from .stopping import Stop, each
+from .stopping import Stop, each, is_nothing
 
 MAX_WAIT = 60.0
 """Seconds that a line may wait for a cooldown, where it does not say: nobody looks on."""
@@ -142,14 +142,9 @@ def tagged(asked: Asked, sent: int) -> ChatRequest:
 def limited_for(error: PointsmanError, now: float) -> float | None:
     """Seconds until a rate limit has passed, if that is all that keeps the line from being answered."""
     errors = list(each(error))
-    if not all(isinstance(one, RateLimited) for one in errors):
+    if not all(isinstance(one, RateLimited) for one in errors) or not all(map(is_nothing, error.attempts)):
         return None
     return max(LEAST_PAUSE, min(now + PAUSE if one.retry_at is None else one.retry_at for one in errors) - now)
-
-
-def is_nothing(attempt: AttemptRecord) -> bool:
-    """Whether an attempt is over, and nobody has begun to answer it."""
-    return attempt.outcome == "failed" and attempt.cost == Exact(0)
 
 
 def misfit_of(asked: Asked, reply: Reply) -> str | None:

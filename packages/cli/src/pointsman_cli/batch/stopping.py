@@ -68,7 +68,12 @@ class Stop:
 
 def is_no_fault(error: p.PointsmanError) -> bool:
     """Whether nobody has begun to answer, for a reason that has nothing to do with the line."""
-    return all(map(_is_elsewhere, each(error)))
+    return all(map(is_nothing, error.attempts)) and all(map(_is_elsewhere, each(error)))
+
+
+def is_nothing(attempt: p.AttemptRecord) -> bool:
+    """Whether an attempt is over, and nobody has begun to answer it."""
+    return attempt.outcome == "failed" and attempt.cost == p.Exact(0)
 
 
 def _is_elsewhere(error: BaseException) -> bool:
