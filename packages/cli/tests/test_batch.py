@@ -464,6 +464,8 @@ def test_a_full_disk_stops_it_and_loses_nothing(invoke: Invoke, a: Vendor, monke
     said = results()
     assert [one["line"] for one in said] == list(range(1, 13))
     assert [one for one in said if one in kept] == sorted(kept, key=lambda one: one["line"])
+    asked = prompts(a)
+    assert [one["sent"] for one in said] == [asked.count(f"question {line}") for line in range(1, 13)]
 
 
 def test_an_input_that_changes_while_it_is_read_stops_it(

@@ -25,12 +25,18 @@ class Committer:
         """Why the disk took no more."""
 
     async def mark(self, line: int, sent: int) -> None:
-        """Return once it is on disk that `line` counts as sent so often. Raises `OSError`."""
+        """Return once it is on disk that `line` counts as sent so often. Raises `OSError`; it is taken back then, as it
+        is for who is cancelled here.
+        """
         self._marks.append((line, sent))
         self._wanted.set()
-        await self._round.wait()
-        if self.error is not None:
-            raise self.error
+        try:
+            await self._round.wait()
+            if self.error is not None:
+                raise self.error
+        except BaseException:
+            self.unmark(line, sent - 1)
+            raise
 
     def unmark(self, line: int, sent: int) -> None:
         """Write down, soon, that `line` was sent no more often than that: nobody had begun to answer it."""
@@ -64,21 +70,27 @@ class Committer:
 
     def _release(self) -> None:
         self._wanted = anyio.Event()
-        self._marks.clear()
         done, self._round = self._round, anyio.Event()
         done.set()
 
     async def _flush(self) -> None:
-        """Write what waits now; results that cannot be written wait on."""
+        """Write what waits now; what cannot be written waits on."""
         self._wanted = anyio.Event()
         marks, self._marks = self._marks, []
         results, self._results = self._results, []
         done, self._round = self._round, anyio.Event()
+
+        def write() -> None:
+            self._log.commit([], results)
+            results.clear()
+            self._log.commit(marks, [])
+            marks.clear()
+
         try:
             if marks or results:
-                await anyio.to_thread.run_sync(self._log.commit, marks, results)
+                await anyio.to_thread.run_sync(write)
         except OSError as error:
             self.error = error
-            self._results = results + self._results
+            self._marks, self._results = marks + self._marks, results + self._results
         finally:
             done.set()
