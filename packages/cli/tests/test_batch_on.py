@@ -177,6 +177,33 @@ def test_answers_that_never_come_leave_their_lines_open(invoke: Invoke, monkeypa
 
 
 @pytest.mark.parametrize(
+    ("was", "is_", "kept"),
+    [
+        ("yield one.result()", "yield one.result(); raise __import__('asyncio').CancelledError('gone')", 1),
+        ("seconds=2.5", "seconds=2.5 if number > 1 else 'x'", 2),
+    ],
+    ids=["cancelled", "no seconds"],
+)
+def test_what_breaks_the_machines_own_code_ends_it_and_what_was_answered_is_kept(
+    invoke: Invoke,
+    stranger: Callable[..., dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    was: str,
+    is_: str,
+    kept: int,
+) -> None:
+    broken = FLEET.replace(was, is_)
+    env = stranger(
+        {"pointsman.providers": {"fleet": "broken_plugin"}}, broken_plugin=broken.replace("fleet_pl", "broken_pl")
+    )
+    monkeypatch.delitem(sys.modules, "broken_plugin", raising=False)
+    monkeypatch.syspath_prepend(env["PYTHONPATH"])
+    questions(3)
+    assert invoke("batch", "in.jsonl", "--on", "fleet", "-c", "3").exit_code == 1
+    assert len(results()) == kept
+
+
+@pytest.mark.parametrize(
     ("line", "args", "said"),
     [
         ({"prompt": "x", "model": "a/m1"}, ["--on", "fleet"], "--on fleet asks one model of fleet"),

@@ -124,7 +124,7 @@ class FanSender:
                         if self.scope.cancel_called:
                             return
                         loop.call_soon_threadsafe(take, answer)
-            except Exception as error:
+            except BaseException as error:  # Also what cancels a task of the provider's own: it must be told here.
                 self.stop.fail(error)
             if not self.scope.cancel_called:
                 loop.call_soon_threadsafe(take, None)
@@ -140,7 +140,10 @@ class FanSender:
                         thread.join()
                         self._check_all_answered()
                         return
-                    self._settle(answer)
+                    try:
+                        self._settle(answer)
+                    except Exception as error:  # A bug of whoever answered: the others' answers are kept.
+                        self.stop.fail(error)
 
     def _settle(self, answer: FanAnswer) -> None:
         number = answer.number
