@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from click.testing import Result
 
 from pointsman import LedgerQuery, open_ledger
+from pointsman_cli.batch.stopping import Stop
 from pointsman_testing import Answer, Vendor
 
 Invoke = Callable[..., Result]
@@ -174,6 +176,49 @@ def test_answers_that_never_come_leave_their_lines_open(invoke: Invoke, monkeypa
     assert "it ended without an answer to 2 requests" in done.stderr
     assert invoke("batch", "in.jsonl", "--on", "fleet").exit_code == 0
     assert [one["sent"] for one in results()] == [2, 2]
+
+
+ENDLESS = """
+@contextmanager
+def fan_out(config, name, requests, *, at_once):
+    from pathlib import Path
+    from threading import Event
+    left = Event()
+
+    def answers():
+        next(requests)
+        Path("asked").touch()
+        left.wait()
+        yield from ()
+
+    yield answers()
+    Path("left").touch()
+    left.set()
+"""
+
+
+def test_whoever_is_interrupted_ends_what_the_machines_run(
+    invoke: Invoke, stranger: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = FLEET.replace("fleet_plugin", "endless_plugin").replace(
+        "@asynccontextmanager", ENDLESS + "\n@asynccontextmanager"
+    )
+    env = stranger({"pointsman.providers": {"fleet": "endless_plugin"}}, endless_plugin=endless)
+    monkeypatch.delitem(sys.modules, "endless_plugin", raising=False)
+    monkeypatch.syspath_prepend(env["PYTHONPATH"])
+
+    async def at_once(stop: Stop, sending: anyio.CancelScope) -> None:
+        """Two signals."""
+        while not Path("asked").exists():
+            await anyio.sleep(0.001)
+        stop.interrupt()
+        sending.cancel()
+
+    monkeypatch.setattr("pointsman_cli.batch.run._heed", at_once)
+    questions(3)
+    assert invoke("batch", "in.jsonl", "--on", "fleet").exit_code == 130
+    assert Path("left").exists()
+    assert results() == []
 
 
 @pytest.mark.parametrize(

@@ -304,6 +304,39 @@ def test_leaving_early_ends_what_runs(plane: ControlPlane) -> None:
     assert len(plane.calling.served) <= 6
 
 
+def test_another_thread_can_end_what_somebody_waits_for(plane: ControlPlane) -> None:
+    """As Ctrl-C does."""
+    begun, release, told = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def stuck(number: int, body: dict[str, Any]) -> dict[str, Any]:
+        begun.release()
+        if number:
+            release.wait(10)
+        return {**says(number, body), "call": plane.requests("FunctionPutInputs")[-1].function_call_id}
+
+    plane.calling.bodies["answer"] = stuck
+    context = fan.fan_out(CONFIG, "modal", (ask(number) for number in range(100)), at_once=5)
+    answers, got = context.__enter__(), list[FanAnswer]()
+
+    def read() -> None:
+        for answer in answers:
+            got.append(answer)
+            told.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        assert told.wait(10)
+        assert all(begun.acquire(timeout=10) for _ in range(6)), "the sixth has the place of the first"
+        context.__exit__(None, None, None)
+        assert plane.calling.cancelled
+        reader.join(10)
+    finally:
+        release.set()
+    assert not reader.is_alive()
+    assert [answer.number for answer in got if answer.error is None] == [0]
+
+
 def test_who_leaves_when_all_is_done_cancels_nothing(plane: ControlPlane) -> None:
     plane.calling.bodies["answer"] = says
     run([ask(1)])

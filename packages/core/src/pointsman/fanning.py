@@ -65,6 +65,7 @@ class FanOut(Protocol):
 
         `config` is the provider's configuration, `name` its name in it; `requests` are taken in as machines get free,
         `at_once` of them unanswered at most (None: as many as the machines can take). Leaving the context ends what
-        runs. Raises `PointsmanError` on entering where the machines cannot be reached at all.
+        runs; it may be left by another thread than the one that waits for an answer then. Raises `PointsmanError` on
+        entering where the machines cannot be reached at all.
         """
         ...

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import anyio
+import anyio.to_thread
 
 from pointsman import (
     AsyncClient,
@@ -29,6 +31,9 @@ from .openai_form import WrongLine
 from .results import cost_before, of_error, of_reply, of_wrong
 from .sending import Todo, misfit_of, tagged
 from .stopping import Stop
+
+LEAVING = 2.0
+"""Seconds for a provider to end what its machines still run, once nobody waits for it any more."""
 
 
 class Flying(NamedTuple):
@@ -106,10 +111,10 @@ class FanSender:
         return self._thread is not None and self._thread.is_alive()
 
     async def run(self, at_once: int) -> None:
-        """Send all lines, until somebody says stop. If it is cancelled, the machines are let go with their next answer:
-        nothing can be done to a thread that waits for one.
+        """Send all lines, until somebody says stop. If it is cancelled, what the machines run is ended, and the thread that
+        waits for them is left to itself.
         """
-        loop, arrived = asyncio.get_running_loop(), list[FanAnswer | None]()
+        loop, arrived, machines = asyncio.get_running_loop(), list[FanAnswer | None](), ExitStack()
         wanted = anyio.Event()
 
         def take(answer: FanAnswer | None) -> None:
@@ -119,13 +124,16 @@ class FanSender:
         def work() -> None:
             config: Any = self.client.roster.configured(self.name).config
             try:
-                with self.fan_out(config, self.name, self.requests, at_once=at_once) as answers:
-                    for answer in answers:
+                with machines:
+                    for answer in machines.enter_context(
+                        self.fan_out(config, self.name, self.requests, at_once=at_once)
+                    ):
                         if self.scope.cancel_called:
                             return
                         loop.call_soon_threadsafe(take, answer)
             except BaseException as error:  # Also what cancels a task of the provider's own: it must be told here.
-                self.stop.fail(error)
+                if not self.scope.cancel_called:
+                    self.stop.fail(error)
             if not self.scope.cancel_called:
                 loop.call_soon_threadsafe(take, None)
 
@@ -144,6 +152,8 @@ class FanSender:
                         self._settle(answer)
                     except Exception as error:  # A bug of whoever answered: the others' answers are kept.
                         self.stop.fail(error)
+        with anyio.move_on_after(LEAVING, shield=True):
+            await anyio.to_thread.run_sync(machines.close, abandon_on_cancel=True)
 
     def _settle(self, answer: FanAnswer) -> None:
         number = answer.number

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from pointsman import ChatRequest, FanAnswer, PointsmanError, Unavailable
@@ -43,12 +43,15 @@ def fan_out(
     mine = client()
     answer, most, parallel = asked("looking for the containers", lambda: _found(place, mine), place)
     work = _Work(Exchange(config, name, parallel), requests, at_once or min((most or MOST) * parallel * AHEAD, MOST))
+    answers = work.answers(answer, place)
     try:
-        with closing(work.answers(answer, place)) as answers:
-            yield answers
+        yield answers
     finally:
+        work.take_no_more()
         if work.waiting and work.call:
             _cancel(work.call, mine)
+        with suppress(ValueError):  # Another thread waits in it, which ends with what was cancelled.
+            answers.close()
 
 
 def _found(place: Place, mine: Any) -> tuple[Any, int | None, int]:
@@ -108,6 +111,10 @@ class _Work:
         yield from self._failed()
         if self._broken is not None:
             raise self._broken
+
+    def take_no_more(self) -> None:
+        """Nobody wants what has not been taken in yet."""
+        self._requests = iter(())
 
     async def _inputs(self) -> AsyncGenerator[tuple[int, dict[str, Any]]]:
         """Numbers and bodies, as there is room: the SDK itself would take in all that there is."""
