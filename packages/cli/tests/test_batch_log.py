@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pointsman import AtLeast, Exact
+from pointsman_cli.batch.disk import DiskFolder
 from pointsman_cli.batch.log import JOURNAL, Log
 from pointsman_cli.batch.progress import Result
 from pointsman_cli.batch.results import made
@@ -228,3 +230,31 @@ def survive(seed: int, lines: int, crashes: list[int]) -> None:
     before = disk.names[NAME].shown
     world.run(disk, random, at_once)
     assert disk.names[NAME].shown == before
+
+
+def test_a_real_disk_shows_all_results_of_lines_that_have_several(tmp_path: Path) -> None:
+    """As after a crash while errors were sent again: the earlier result of a line is looked up while all are read."""
+    count = 60
+
+    def opened() -> Log:
+        disk = DiskFolder(tmp_path)
+        return Log.open(disk, NAME, disk.open(NAME + JOURNAL), IDENTITY, count)
+
+    log = opened()
+    for sent in (1, 2, 3):
+        log.commit([(line, sent) for line in range(1, count + 1)], [])
+        log.commit([], [large(line, sent, failed=sent < 3) for line in range(1, count + 1)])
+    log.close()
+    log = opened()
+    progress = log.progress
+    assert (progress.results, progress.errors, progress.reopened(), log.torn) == (count, 0, 0, 0)
+    log.finish()
+    log.close()
+    said = [json.loads(line) for line in (tmp_path / NAME).read_bytes().splitlines()]
+    assert [(one["line"], one["sent"]) for one in said] == [(line, 3) for line in range(1, count + 1)]
+
+
+def large(line: int, sent: int, *, failed: bool) -> Result:
+    """So that many do not fit into one block that is read."""
+    told = {"reply": None, "error": {}} if failed else {"reply": {"text": "x" * 500}, "error": None}
+    return made(line, None, sent, Exact(0), **told)

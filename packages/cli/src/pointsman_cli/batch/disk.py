@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import click
 
 _sync = getattr(os, "fdatasync", os.fsync)  # Which spares the time of the last change, where there is one.
+
+
+class _Reader(io.RawIOBase):
+    """Reads on from a place of its own, whoever else reads or writes by the same handle meanwhile."""
+
+    def __init__(self, handle: int, place: Lock, offset: int) -> None:
+        self._handle = handle
+        self._place = place
+        self._offset = offset
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with self._place:
+            os.lseek(self._handle, self._offset, os.SEEK_SET)
+            data = os.read(self._handle, len(buffer))
+        buffer[: len(data)] = data
+        self._offset += len(data)
+        return len(data)
 
 
 class DiskFile:
@@ -22,20 +44,19 @@ class DiskFile:
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         self.size = os.fstat(self._handle).st_size
         self._place = Lock()
-        """The handle has one place, be it read or written, in whichever thread."""
+        """The handle has one place, be it read or written, in whichever thread: who holds this moves it."""
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         offset = 0
-        with open(os.dup(self._handle), "rb") as file:
-            file.seek(0)
-            for line in file:
-                yield offset, line
-                offset += len(line)
+        for line in self._from(offset):
+            yield offset, line
+            offset += len(line)
 
     def at(self, offset: int) -> bytes:
-        with self._place, open(os.dup(self._handle), "rb") as file:
-            file.seek(offset)
-            return file.readline()
+        return self._from(offset).readline()
+
+    def _from(self, offset: int) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self._handle, self._place, offset))
 
     def append(self, data: bytes) -> None:
         with self._place:
