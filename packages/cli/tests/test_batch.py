@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -189,6 +190,8 @@ def test_an_id_names_one_line(invoke: Invoke, a: Vendor) -> None:
     assert 'line 3: its id "1" is that of line 1' in done.stderr
     assert "line 5: its id 1 is that of line 2" in done.stderr
     assert done.stderr.index("line 3:") < done.stderr.index("line 4:")
+    write({"prompt": "x", "id": "1"}, {"promt": "x", "id": "1"})
+    assert "1 line of in.jsonl cannot be sent" in invoke("batch", "in.jsonl").stderr, "it is wrong in two ways"
     assert not a.requests
 
 
@@ -196,8 +199,8 @@ def test_invalid_lines_can_be_left_out_and_have_their_error(
     invoke: Invoke, a: Vendor, valid: Callable[[str, Any], None]
 ) -> None:
     write({"prompt": "right"}, {"id": "bad", "promt": "x"}, {"prompt": "right"})
-    done = invoke("batch", "in.jsonl", "--skip-invalid")
-    assert done.exit_code == 1
+    done = invoke("batch", "in.jsonl", "--skip-invalid", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["invalid"]) == (1, 1)
     said = results()
     assert [(one["id"], one["reply"] is None, one["sent"]) for one in said] == [
         (None, False, 1),
@@ -230,10 +233,29 @@ def test_stdin_needs_a_name_for_its_results(invoke: Invoke, a: Vendor) -> None:
     assert sorted(os.listdir()) == ["books", "out.jsonl", "out.jsonl.journal", "pointsman.toml"]
 
 
+def test_stdin_that_cannot_be_kept_is_told(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**how: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("pointsman_cli.batch.source.TemporaryFile", full)
+    done = invoke("batch", "-", "-o", "out.jsonl", stdin='{"prompt": "x"}')
+    assert done.exit_code == 1
+    assert "stdin cannot be kept in " in done.stderr
+    assert "No space left on device" in done.stderr
+
+
+def test_stdin_that_is_closed_is_told(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pointsman_cli.batch.source.sys", SimpleNamespace(stdin=None))
+    done = invoke("batch", "-", "-o", "out.jsonl")
+    assert (done.exit_code, "stdin is closed" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
         (["none.jsonl"], "none.jsonl is not there"),
+        (["~nobody-is-called-so/in.jsonl", "-o", "out"], "~nobody-is-called-so/in.jsonl is not there"),
+        (["in.jsonl", "-o", "~nobody-is-called-so/out"], "there is no folder"),
         (["."], "is a folder"),
         (["in.jsonl", "-o", "no/such/out"], "there is no folder"),
         (["in.jsonl", "-o", "/dev/null"], "that is no file"),
@@ -291,9 +313,14 @@ def test_a_foreign_file_is_not_taken_for_results(invoke: Invoke, a: Vendor) -> N
     Path(OUT).write_text("mine\n")
     assert invoke("batch", "in.jsonl").exit_code == 1
     assert Path(OUT).read_text() == "mine\n"
-    Path(f"{OUT}{JOURNAL}").write_text("mine, too\n")
-    done = invoke("batch", "in.jsonl")
-    assert "is not the journal of a batch" in done.stderr
+    for mine in ("mine, too\n", "mine"):
+        Path(f"{OUT}{JOURNAL}").write_text(mine)
+        for args in ([], ["--restart"]):
+            done = invoke("batch", "in.jsonl", *args)
+            assert "is not the journal of a batch, and would be written over" in done.stderr
+            assert (Path(OUT).read_text(), Path(f"{OUT}{JOURNAL}").read_text()) == ("mine\n", mine)
+    Path(f"{OUT}{JOURNAL}").write_text('{"pointsman": "batch", "version": 99}\n')
+    assert "is the journal of another version" in invoke("batch", "in.jsonl").stderr
     assert not a.requests
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from .source import at_home
+
 _sync = getattr(os, "fdatasync", os.fsync)  # Which spares the time of the last change, where there is one.
 
 
@@ -96,25 +98,25 @@ class DiskFolder:
     """See `storage.Folder`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def has(self, name: str) -> bool:
-        return (self._path / name).exists()
+        return (self.path / name).exists()
 
     def open(self, name: str) -> DiskFile:
-        file = DiskFile(self._path / name)
+        file = DiskFile(self.path / name)
         self._sync()  # Also if it was there: who made it may have been killed before this.
         return file
 
     def rename(self, name: str, to: str) -> None:
         with suppress(FileNotFoundError):
-            os.chmod(self._path / name, stat.S_IMODE(os.stat(self._path / to).st_mode))
-        os.replace(self._path / name, self._path / to)
+            os.chmod(self.path / name, stat.S_IMODE(os.stat(self.path / to).st_mode))
+        os.replace(self.path / name, self.path / to)
         self._sync()
 
     def _sync(self) -> None:
         try:
-            handle = os.open(self._path, os.O_RDONLY)
+            handle = os.open(self.path, os.O_RDONLY)
         except OSError:  # Windows opens no folder, and does not need it.
             return
         try:
@@ -125,7 +127,7 @@ class DiskFolder:
 
 def place_of(output: str) -> tuple[DiskFolder, str]:
     """Where the output is: what a link leads to. Raises `click.UsageError` if no file can be there."""
-    path = Path(os.path.realpath(Path(output).expanduser()))
+    path = Path(os.path.realpath(at_home(output)))
     if not path.parent.is_dir():
         raise click.UsageError(f"--output {output}: there is no folder {path.parent}; make it, or name another")
     if path.exists() and not path.is_file():

@@ -23,6 +23,8 @@ from .words import Halt
 VERSION = 1
 JOURNAL = ".journal"
 DRAFT = ".part"
+_BEGINNING = b'{"pointsman": "batch", '
+"""Of each journal."""
 _BLOCK = 1024**2
 
 
@@ -51,10 +53,16 @@ class Log:
 
         Raises `Halt` if they are about something else, and `OSError`.
         """
+        found = next((data for _, data in journal.lines()), b"")
+        if any(
+            had and had != wanted for had, wanted in zip(found, _BEGINNING, strict=False)
+        ):  # What is torn has zeros.
+            why = f"{name}{JOURNAL} is not the journal of a batch, and would be written over"
+            raise Halt(why, "move it away, or name another --output")
         if restart:
             _put_away(folder, name, journal)
+            found = b""
         header = json.dumps({"pointsman": "batch", "version": VERSION, **identity}).encode() + b"\n"
-        found = next((data for _, data in journal.lines()), b"")
         results = folder.open(name)
         try:
             if found.endswith(b"\n") and b"\0" not in found:  # Else it was torn, before any line was sent.
@@ -196,7 +204,7 @@ def _compare(wanted: Mapping[str, Any], found: bytes, name: str) -> None:
         options, input_ = {}, None
     again = "--restart begins anew, and keeps what is there under another name; or name another --output"
     if kind != "batch" or version != VERSION:
-        raise Halt(f"{name}{JOURNAL} is not the journal of a batch, or of another version of pointsman", again)
+        raise Halt(f"{name}{JOURNAL} is the journal of another version of pointsman", again)
     if input_ != wanted["input"]:
         raise Halt(f"the input is not the one that {name} was begun with: it has changed since", again)
     differs = [key for key in {**options, **wanted["options"]} if options.get(key) != wanted["options"].get(key)]

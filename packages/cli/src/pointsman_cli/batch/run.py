@@ -11,7 +11,6 @@ from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -71,7 +70,7 @@ def run_batch(job: Job) -> Exit:
     warn_of_unread(client.roster)
     fan_out = fan_out_of(client.roster, job.on) if job.on else None
     folder, name = place_of(job.output)
-    with opened(job.file, Path(job.output).expanduser().absolute().parent) as source:
+    with opened(job.file, folder.path) as source:
         read = Reader(client.roster, job.defaults, job.on)
         checked = source.check(read)
         if checked.wrong and not job.skip_invalid:

@@ -9,7 +9,7 @@ import stat
 import sys
 from array import array
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import attrgetter
@@ -21,13 +21,15 @@ import click
 
 from .lines import Asked
 from .openai_form import WrongLine
-from .words import of
+from .words import Halt, of
 
 LONGEST = 64 * 1024**2
 """Bytes of a line; a request of more is taken by no vendor, and a file without line breaks must not fill the memory."""
 TOLD = 10
 """Wrong lines that are told; the others are counted."""
 _BLOCK = 1024**2
+_SHELVES = 256
+"""Of the hashes of ids: one is sorted at a time, in a list, which takes five times as much room."""
 
 Read = Callable[[bytes], Asked]
 
@@ -99,7 +101,7 @@ class Source:
     def check(self, read: Read) -> Checked:
         """Read all of it, and keep nothing but numbers: eight bytes for each id."""
         found, digest = Checked(bytes=self._state[0]), hashlib.sha256()
-        hashes = array("Q")
+        hashes = [array("Q") for _ in range(_SHELVES)]
         for number, line in self.lines(digest.update):
             found.lines, found.last = found.lines + 1, number
             try:
@@ -108,24 +110,24 @@ class Source:
                 found.refuse(Wrong(number, error))
                 id_ = error.id
             if id_ is not None:
-                hashes.append(_hash(id_))
+                hash_ = _hash(id_)
+                hashes[hash_ % _SHELVES].append(hash_)
         found.sha256 = digest.hexdigest()
         self._find_twins(read, found, hashes)
         return found
 
-    def _find_twins(self, read: Read, found: Checked, hashes: array[int]) -> None:
+    def _find_twins(self, read: Read, found: Checked, hashes: list[array[int]]) -> None:
         """Lines with an id that an earlier one has; the file is read again only if two seem to have the same."""
-        ordered = sorted(hashes)
-        twins = {one for one, other in pairwise(ordered) if one == other}
+        twins = {one for some in hashes for one, other in pairwise(sorted(some)) if one == other}
         first: dict[str, int] = {}
         for number, line in self.lines() if twins else ():
             try:
-                id_ = attempt(read, line).id
+                id_, wrong = attempt(read, line).id, False
             except WrongLine as error:
-                id_ = error.id
+                id_, wrong = error.id, True
             if id_ is None or _hash(id_) not in twins:
                 continue
-            if (earlier := first.setdefault(json.dumps(id_), number)) != number:
+            if (earlier := first.setdefault(json.dumps(id_), number)) != number and not wrong:
                 found.again[number] = earlier
                 found.refuse(Wrong(number, twin(id_, earlier)))
 
@@ -153,22 +155,34 @@ def opened(given: str, folder: Path) -> Generator[Source]:
     """The file at the path `given`, ``-`` for stdin. What can be read but once is kept in `folder` meanwhile, without
     a name.
 
-    Raises `click.UsageError` for what cannot be read.
+    Raises `click.UsageError` for what cannot be read, `Halt` for what cannot be kept.
     """
-    with nullcontext(sys.stdin.buffer) if given == "-" else _file(given) as file:
+    with _stdin() if given == "-" else _file(given) as file:
         if given != "-" and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             yield Source(file, given)
             return
-        with TemporaryFile(dir=folder) as kept:
-            while block := file.read(_BLOCK):
-                kept.write(block)
-            kept.flush()
-            yield Source(cast(BinaryIO, kept), "stdin" if given == "-" else given)
+        name = "stdin" if given == "-" else given
+        with ExitStack() as stack:
+            try:
+                kept = stack.enter_context(TemporaryFile(dir=folder))
+                while block := file.read(_BLOCK):
+                    kept.write(block)
+                kept.flush()
+            except OSError as error:
+                why = f"{name} cannot be kept in {folder} while it is asked: {error.strerror or error}"
+                raise Halt(why, "mend that, or name an --output elsewhere; nothing was sent") from error
+            yield Source(cast(BinaryIO, kept), name)
+
+
+def _stdin() -> AbstractContextManager[BinaryIO]:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  (as it is where it was closed: <&-)
+        raise click.UsageError("stdin is closed: pipe JSON lines in, or name a file of them")
+    return nullcontext(sys.stdin.buffer)
 
 
 def _file(given: str) -> BinaryIO:
     try:
-        return Path(given).expanduser().open("rb")
+        return at_home(given).open("rb")
     except IsADirectoryError:
         why = "is a folder"
     except FileNotFoundError:
@@ -176,6 +190,13 @@ def _file(given: str) -> BinaryIO:
     except (OSError, ValueError) as error:
         why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
     raise click.UsageError(f"{given} {why}: name a file of JSON lines, or - for stdin")
+
+
+def at_home(given: str) -> Path:
+    """The path `given`, whose ``~`` is a home. Where there is none, it is a name like any other, as for a shell."""
+    with suppress(RuntimeError):
+        return Path(given).expanduser()
+    return Path(given)
 
 
 def _hash(id_: str | int) -> int:
