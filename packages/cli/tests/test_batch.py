@@ -543,10 +543,13 @@ def begun(count: int, *args: str) -> subprocess.Popen[bytes]:
         [sys.executable, "-W", "error", "-m", "pointsman_cli", "batch", "in.jsonl", "-c", "4", *args],
         stderr=subprocess.PIPE,
     )
-    for _ in range(2_000):
+    for _ in range(10_000):  # A minute, for a machine that has much else to do.
         if Path(OUT).exists() and Path(OUT).read_bytes().count(b"\n") >= count:
             return process
-        time.sleep(0.005)
+        if process.poll() is not None:
+            break
+        time.sleep(0.006)
+    process.kill()
     raise AssertionError(f"it does not begin: {process.communicate()}")
 
 
