@@ -54,6 +54,11 @@ def test_the_order_in_which_it_is_told_does_not_matter(
         assert math.isclose(mine, theirs, abs_tol=1e-9)
 
 
+def test_nor_does_it_for_those_that_began_at_the_same_time() -> None:
+    quick, slow = (0.0, 0.0, 0.0, False), (0.0, 1.0, 1.0, False)
+    assert told([quick, slow]).expected(0.0) == told([slow, quick]).expected(0.0)
+
+
 @given(story=stories, now=EPOCH_SECONDS)
 def test_what_is_expected_is_no_longer_than_what_was_seen_or_is_declared(
     story: list[tuple[float, float | None, float, bool]], now: float

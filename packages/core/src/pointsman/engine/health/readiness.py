@@ -88,7 +88,7 @@ class Readiness:
     _spans: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     """In which it has answered: from a first output to a last, apart by more than the window."""
     _tries: list[_Try] = field(default_factory=list[_Try])
-    """Attempts that began in no span, nor in the window after one; in the order in which they began."""
+    """Attempts that began in no span, nor in the window after one; by `_place`."""
     _usual: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     """When the others began that were answered, and their seconds to the first output."""
     _trials: list[Trial] = field(default_factory=list[Trial])
@@ -129,7 +129,7 @@ class Readiness:
         """An attempt went like that, a moment or days ago; `broke`: it failed after its output. Whether, as far as is
         known, its first output waited for a start, or would have.
         """
-        insort(self._tries, _Try(began, spoke, ended), key=lambda one: one.began)
+        insort(self._tries, _Try(began, spoke, ended), key=_place)
         del self._tries[:-KEPT]
         self._starts = None
         self.heard = max(self.heard, ended)
@@ -243,6 +243,11 @@ class Readiness:
             answered = min(answered, inf if one.spoke is None else one.spoke)
             until = max(until, one.ended)
         return groups
+
+
+def _place(one: _Try) -> tuple[float, float, float]:
+    """In the order in which they began; where that is the same, whoever was told of first is not first for it."""
+    return one.began, inf if one.spoke is None else one.spoke, one.ended
 
 
 def _measured(group: list[_Try], usual: float) -> _Start:
