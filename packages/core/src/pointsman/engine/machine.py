@@ -276,7 +276,7 @@ class Machine:
         """
         own = self.limits.first_token
         if not spare:
-            return PATIENCE_WITH_LAST + way.leg.cold_start if own is None else own
+            return PATIENCE_WITH_LAST + max(way.leg.cold_start, way.leg.wait) if own is None else own
         if own is None:
             own = way.leg.wait + (PATIENCE_WITH_OTHERS_LEFT if measured is None else measured)
         return min(own, (self.deadline - now) / 2)

@@ -203,7 +203,7 @@ class Health:
         """For how many seconds others are asked first, if the target was not ill, but only getting ready: nothing came
         yet, or it said that it is not there yet (503).
         """
-        silent = ticket.cold and isinstance(error, FirstTokenTimeout)
+        silent = (ticket.cold or ticket.waking) and isinstance(error, FirstTokenTimeout)
         if ticket.spoke or not (silent or (ticket.waking and error.status == 503)):
             return None
         wait = self.machines.wait(ticket.target, now)
