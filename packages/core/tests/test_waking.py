@@ -36,7 +36,7 @@ from pointsman import (
 from pointsman.engine.health import Health as Known
 from pointsman.engine.health.machines import Machines
 from pointsman.engine.health.paces import ENOUGH
-from pointsman.engine.machine import PATIENCE_WITH_OTHERS_LEFT, Machine
+from pointsman.engine.machine import PATIENCE_WITH_LAST, PATIENCE_WITH_OTHERS_LEFT, Machine
 from pointsman.engine.terms import Leg, Limits, Pace, Untried
 from pointsman.engine.warming import HINTS_AN_HOUR
 from pointsman_testing import VIRTUAL_BACKENDS, ScriptedProvider, VirtualBackend, virtual_run
@@ -66,6 +66,13 @@ def test_half_of_the_time_that_is_left_stays_for_others_all_the_same() -> None:
     one = Machine([Leg(A, wait=25.0), Leg(B)], Limits(deadline=30.0), began=0.0)
     one.start(0.0)
     assert one.due == 15.0
+
+
+def test_the_last_is_given_no_less() -> None:
+    """Its package may say how machines come and go, and nothing of the end of all patience; or too little of that."""
+    one = Machine([Leg(A, cold_start=10.0, wait=90.0)], Limits(), began=0.0)
+    one.start(0.0)
+    assert one.due == PATIENCE_WITH_LAST + 90.0
 
 
 def test_a_hedge_waits_until_it_should_be_ready() -> None:
@@ -109,14 +116,15 @@ FAILURES: dict[str, Callable[[], PointsmanError]] = {
 
 @pytest.mark.parametrize("how", FAILURES)
 @pytest.mark.parametrize("answered_before", [False, True])
-def test_many_calls_that_meet_one_start_trip_no_breaker(how: str, answered_before: bool) -> None:
+@pytest.mark.parametrize("cold", [False, True], ids=["scaling only", "cold_start, too"])
+def test_many_calls_that_meet_one_start_trip_no_breaker(how: str, answered_before: bool, cold: bool) -> None:
     health, now = known(), 10_000.0
     if answered_before:
         ticket = health.begin(A, 0.0, 1, cold=True)
         health.spoke(ticket, 1.0)
         health.end(ticket, 2.0)
     for _ in range(20):
-        tickets = [health.begin(A, now, 1, cold=True) for _ in range(5)]
+        tickets = [health.begin(A, now, 1, cold=cold) for _ in range(5)]
         now += 1.0
         for ticket in tickets:
             health.failed(ticket, FAILURES[how](), now)
@@ -420,7 +428,42 @@ def test_a_client_that_closes_waits_for_no_start(backend: VirtualBackend) -> Non
 # Facts of packages ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scaling", [lambda config, model: 1 / 0, lambda config, model: "soon"])
+def test_what_a_package_says_is_always_there_is_not_cold() -> None:
+    """Although it may take long to get ready where it is set up otherwise."""
+    policy, pool = Hinting(), Pool("a")
+    pool.spec = replace(pool.spec, scaling=lambda config, model: None)
+    client(policy, pool).decide("hi")
+    assert policy.state(A) == (None, 0.0)
+    pool.spec = replace(pool.spec, scaling=None)
+    client(policy, pool).decide("hi")
+    assert policy.state(A) == ("cold", 30.0)
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "a price that is no Decimal": {"second": 0.0003},
+    "a price that is no number": {"second": Decimal("NaN")},
+    "a window without end": {"window": float("inf")},
+    "a window in words": {"window": "60"},
+    "a start before it": {"start": -1.0},
+    "no number": {"start": float("nan")},
+    "nothing at once": {"parallel": 0},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=list(ODD))
+def test_what_cannot_be_reckoned_with_is_refused_by_name(odd: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(odd))} is "):
+        ScaleToZero(**{"window": 60.0, "start": 20.0, **odd})
+
+
+@pytest.mark.parametrize(
+    "scaling",
+    [
+        lambda config, model: 1 / 0,
+        lambda config, model: "soon",
+        lambda config, model: ScaleToZero(window=60.0, start=20.0, second=0.0003),  # type: ignore[arg-type]
+    ],
+)
 def test_a_package_that_is_wrong_about_its_machines_loses_no_call(
     scaling: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

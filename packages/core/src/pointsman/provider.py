@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from .cost import Price
@@ -186,7 +186,10 @@ class Strengths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleToZero:
-    """A target's machines, of which none may run when nobody asks: a start takes time, and each second is billed."""
+    """A target's machines, of which none may run when nobody asks: a start takes time, and each second is billed.
+
+    Raises `ValueError` for what cannot be reckoned with.
+    """
 
     window: float
     """Seconds that a machine stays ready after its last answer."""
@@ -196,6 +199,18 @@ class ScaleToZero:
     """USD for a second of one machine, whoever it serves; None if nobody knows."""
     parallel: int = 1
     """Requests that one machine answers at once."""
+
+    def __post_init__(self) -> None:
+        for name, seconds in (("window", self.window), ("start", self.start)):
+            told: object = seconds
+            if not isinstance(told, int | float) or not 0 <= told < inf:
+                raise ValueError(f"{name} is a finite number of seconds from 0, not {told!r}")
+        usd: object = self.second
+        if usd is not None and not (isinstance(usd, Decimal) and usd.is_finite() and usd >= 0):
+            raise ValueError(f"second is a finite Decimal from 0, or None, not {usd!r}")
+        places: object = self.parallel
+        if not isinstance(places, int) or places < 1:
+            raise ValueError(f"parallel is a whole number from 1, not {places!r}")
 
 
 Stored: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, tuple[str, str]]]

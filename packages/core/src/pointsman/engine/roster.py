@@ -98,11 +98,12 @@ class Roster:
         return scaling and scaling(self.configured(target.provider).config, target.model)
 
     def machines(self, target: Target) -> ScaleToZero | None:
-        """The same for who reckons with it, also for a target that is only remembered: where a package says no more
-        than how long it may take to get ready, that is a guess. A mistake of the package's costs only this.
+        """The same for who reckons with it, also for a target that is only remembered: where a package says nothing of
+        it but how long getting ready may take, that is a guess. A mistake of the package's costs only this.
         """
         try:
             found: Any = self.scaling(target)
+            stated = self.declared(target.provider).spec.scaling is not None
             if not isinstance(found, ScaleToZero | None):
                 raise TypeError(f"scaling must answer with a ScaleToZero or None, not with {found!r}")
             own = self.family(target)
@@ -113,7 +114,8 @@ class Roster:
             log.exception("%s: whether its machines run is not known: scaling failed", target, exc_info=error)
             return None
         # What may be silent for long, as an agent at its work, is given more time, too, but is not cold for that.
-        return assumed(own.cold_start) if found is None and own.cold_start and not own.silence else found
+        guessed = not stated and own.cold_start and not own.silence
+        return assumed(own.cold_start) if guessed else found
 
     def model(self, target: Target) -> ModelInfo | None:
         """What the provider's package knows of the model."""
