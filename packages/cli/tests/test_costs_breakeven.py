@@ -234,6 +234,15 @@ def test_a_second_whose_price_nobody_knows_is_not_0(invoke: Invoke, gpu: Any, va
     assert "$0 " not in text
 
 
+def test_what_nobody_is_billed_for_is_compared_with_nobody(invoke: Invoke, gpu: Any) -> None:
+    """Such as a model on one's own computer, which is unloaded now and then."""
+    gpu('[prices."gpu/m"]\ninput = 0\noutput = 0\n')
+    done = invoke(*LINE, *against("dear"))
+    assert done.exit_code == 2
+    assert "no target here is known to scale to zero" in done.stderr
+    assert invoke(*LINE, *against("dear"), "--target", "gpu/m").exit_code == 0
+
+
 def test_a_second_that_is_known_to_cost_nothing_is_0(invoke: Invoke, gpu: Any) -> None:
     gpu('[providers.gpu]\nsecond = "0"\n')
     assert found(invoke(*LINE, "--json"))["machines"][0]["month"] == {"usd": "0", "complete": True}

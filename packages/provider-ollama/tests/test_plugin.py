@@ -11,6 +11,8 @@ from decimal import Decimal
 from importlib.metadata import entry_points
 from typing import Any, TypeAlias
 
+import pytest
+
 from pointsman import (
     ChatRequest,
     Connection,
@@ -71,6 +73,29 @@ def test_its_spec() -> None:
     assert OllamaConfig.model_validate({"capabilities": ["prefill"]}).capabilities == {"prefill"}
     assert SPEC.hosts == ("ollama.com",)
     assert (SPEC.env_keys, SPEC.env_settings) == ({"api_key": "OLLAMA_API_KEY"}, {"base_url": "OLLAMA_HOST"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "model", "window"),
+    [
+        ({}, "qwen3:8b", 300.0),
+        ({"keep_alive": "1h30m"}, "qwen3:8b", 5_400.0),
+        ({"keep_alive": ".5h1.5s"}, "qwen3:8b", 1_801.5),
+        ({"keep_alive": "90"}, "qwen3:8b", 90.0),
+        ({"keep_alive": 0}, "qwen3:8b", 0.0),
+        ({"keep_alive": -1}, "qwen3:8b", 1e9),
+        ({"keep_alive": "-1m"}, "qwen3:8b", 1e9),
+        ({"keep_alive": "99999999999h"}, "qwen3:8b", 1e9),
+        ({}, "gpt-oss:120b-cloud", None),
+        ({"base_url": "https://ollama.com"}, "gpt-oss:120b", None),
+    ],
+)
+def test_a_model_is_there_for_as_long_as_the_server_keeps_it(
+    settings: dict[str, Any], model: str, window: float | None
+) -> None:
+    assert SPEC.scaling is not None
+    found = SPEC.scaling(OllamaConfig.model_validate(settings), model)
+    assert (found and found.window) == window
 
 
 def test_importing_it_loads_no_http_library() -> None:

@@ -19,6 +19,7 @@ from pointsman import (
     PriceAttempt,
     ProviderContext,
     ProviderSpec,
+    ScaleToZero,
     Stream,
     Strengths,
     Target,
@@ -30,7 +31,7 @@ from pointsman import (
     hookimpl,
 )
 
-from .config import CLOUD, FREE, OllamaConfig, is_cloud, runs_in_cloud
+from .config import CLOUD, FREE, OllamaConfig, is_cloud, runs_in_cloud, stays
 
 if TYPE_CHECKING:
     from pointsman import CommandSpec
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from .session import Session
 
 __all__ = ["SPEC", "Loaded", "OllamaConfig", "Progress", "Pulled", "Running", "Server", "connect"]
+
+LOADING = 30.0
+"""Seconds that a load is expected to take before one was seen. Assumed: from 5 s to minutes, by model and disk."""
 
 _LATER = {"Progress": "progress", **dict.fromkeys(("Loaded", "Pulled", "Running", "Server", "connect"), "server")}
 """Name -> the module that has it, and loads the HTTP library."""
@@ -70,6 +74,13 @@ def _price_of(config: OllamaConfig, model: ModelInfo) -> Price | None:
     return None if listed_elsewhere or is_cloud(config.base_url) or runs_in_cloud(model.id) else FREE
 
 
+def _scaling(config: OllamaConfig, model: str) -> ScaleToZero | None:
+    """A model is loaded for a request, and unloaded when nobody asks. What runs at ollama.com is always there."""
+    if is_cloud(config.base_url) or runs_in_cloud(model):
+        return None
+    return ScaleToZero(window=stays(config.keep_alive), start=LOADING)
+
+
 SPEC = ProviderSpec(
     name="ollama",
     config=OllamaConfig,
@@ -90,6 +101,7 @@ SPEC = ProviderSpec(
     env_settings={"base_url": "OLLAMA_HOST"},
     help="Install Ollama from https://ollama.com/download, run `ollama serve`, and `ollama pull` a model.",
     price_of=_price_of,
+    scaling=_scaling,
     cold_start=300.0,  # OLLAMA_LOAD_TIMEOUT: a server gives up on a model that makes no progress for 5 minutes.
 )
 

@@ -15,10 +15,14 @@ from pointsman import Price
 CLOUD = "ollama.com"
 FREE = Price(input=Decimal(0), output=Decimal(0), as_of=None, source="local: a machine of one's own")
 """Nobody sends a bill for it. Whoever reckons with electricity sets ``second`` under ``[prices.ollama]``."""
+KEEP_ALIVE, FOR_EVER = 300.0, 1e9
+"""Seconds: ``OLLAMA_KEEP_ALIVE`` unless a server is told otherwise, and what no program outlives."""
 LEVELS = ("low", "medium", "high", "max")
 """How hard a model may be told to think."""
 
 _DURATION = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+")
+_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _HOST = re.compile(r"[^\s/?#@\[\]:]+")
 
 
@@ -136,6 +140,16 @@ def duration(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) > 1e9:
         raise ValueError('write a duration such as "5m", or seconds; 0 unloads at once, -1 never')
     return int(value) if value == int(value) else value
+
+
+def stays(keep_alive: float | str | None) -> float:
+    """For how many seconds a model stays loaded after an answer."""
+    if keep_alive is None:
+        return KEEP_ALIVE
+    if isinstance(keep_alive, str):
+        sign = -1 if keep_alive.startswith("-") else 1
+        keep_alive = sign * sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(keep_alive))
+    return FOR_EVER if keep_alive < 0 else min(keep_alive, FOR_EVER)
 
 
 def _names(value: Any) -> Any:

@@ -87,7 +87,9 @@ class Machine:
 
 
 def machines(named: Sequence[str], roster: Roster) -> dict[Target, ScaleToZero]:
-    """Those named, or all that requests may go to by themselves. Raises `ConfigError` if there are none."""
+    """Those named, or all that are billed and that requests may go to by themselves. Raises `ConfigError` if there are
+    none.
+    """
     found: dict[Target, ScaleToZero] = {}
     for text in named:
         target = _parsed(text, "--target")
@@ -103,6 +105,8 @@ def machines(named: Sequence[str], roster: Roster) -> dict[Target, ScaleToZero]:
             if roster.declared(name).spec.scaling is None:
                 continue
             for target in roster.default_targets(name):
+                if (price := roster.prices(name).find(target)) and price.free:
+                    continue  # Such as a model on one's own computer: nobody sends a bill.
                 if scaling := roster.scaling(target):
                     found[target] = scaling
                 else:
