@@ -18,11 +18,13 @@ from pointsman import (
     Client,
     ConfigError,
     Connection,
+    DeadlineExceeded,
     Decision,
     Finished,
     FirstTokenTimeout,
     Health,
     HealthState,
+    InvalidRequest,
     Plugins,
     PointsmanError,
     ScaleToZero,
@@ -325,6 +327,40 @@ def test_warming_fails_as_its_provider_does_and_leaves_it_cold(backend: VirtualB
                 await one.warm("b/scripted-1")
             with pytest.raises(ConfigError, match="c"):
                 await one.warm("c/x")
+
+    virtual_run(main, backend=backend)
+
+
+@virtual
+def test_a_start_that_never_ends_is_given_up_and_counts_as_a_long_one(backend: VirtualBackend) -> None:
+    policy, pool = Hinting(), Pool("a", start=1e9)
+
+    async def main() -> None:
+        async with client(policy, pool) as one:
+            began = anyio.current_time()
+            with pytest.raises(DeadlineExceeded, match="no machine was ready within 100 s"):
+                await one.warm(A, deadline=100.0)
+            assert anyio.current_time() - began == pytest.approx(100.0)
+            await anyio.sleep(WINDOW)
+            one.decide("hi")
+            assert policy.state(A) == ("cold", pytest.approx(60.0, rel=0.01)), "between 20 and the 100 that it took"
+            with pytest.raises(InvalidRequest, match="deadline"):
+                await one.warm(A, deadline=0.0)
+
+    virtual_run(main, backend=backend)
+
+
+@virtual
+def test_a_hint_waits_no_longer_than_a_start_can_take(backend: VirtualBackend) -> None:
+    """Else nobody would be warmed any more, and requests would be sent to where none is ever ready."""
+    vendor, pool, policy = ScriptedProvider("b"), Pool("a", start=1e9), Hinting(A)
+
+    async def main() -> None:
+        async with client(policy, vendor, pool, prewarm=True) as one:
+            for _ in range(100):
+                await one.chat("hi")
+                await anyio.sleep(5.0)
+            assert len(pool.warmed) == 2
 
     virtual_run(main, backend=backend)
 

@@ -46,7 +46,7 @@ def as_request(prompt: Prompt, options: Options, settings: Container[str] = ()) 
 
 def as_embed_request(texts: object, model: str, deadline: object = None) -> EmbedRequest:
     """The request to embed `texts` with `model`. Raises `InvalidRequest` for what are no texts, or no seconds."""
-    _check_more_than_none("deadline", deadline)
+    check_more_than_none("deadline", deadline)
     listed = cast(tuple[object, ...], (texts,) if isinstance(texts, str) else _items("texts", texts))
     for number, text in enumerate(listed, 1):
         if not isinstance(text, str):
@@ -105,7 +105,7 @@ def _check(request: ChatRequest, given: Mapping[str, Any]) -> None:
         ("deadline", request.deadline),
         *((name, given.get(name)) for name in ("first_token", "stall", "min_speed")),
     ):
-        _check_more_than_none(name, seconds)
+        check_more_than_none(name, seconds)
     _check_number("max_wait", given.get("max_wait"), least=0)
     for name, allowed in (("priority", _PRIORITIES), ("on_break", ("raise", "restart", "continue"))):
         word = given.get(name, getattr(request, name, None))
@@ -138,7 +138,7 @@ def _check_message(number: int, message: object) -> None:
             )
 
 
-def _check_more_than_none(name: str, value: object) -> None:
+def check_more_than_none(name: str, value: object) -> None:
     if not _check_number(name, value):
         unit = "characters a second" if name == "min_speed" else "seconds"
         raise InvalidRequest(f"{name} must be more than 0 {unit}, not {value}")

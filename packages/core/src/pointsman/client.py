@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
-from .asking import as_embed_request, as_request, as_tags, kind_of, schema_reader
+from .asking import as_embed_request, as_request, as_tags, check_more_than_none, kind_of, schema_reader
 from .choosing import Chooser, Model
 from .config import Engine, Settings, ledger_url, without_password
 from .engine.checks import check_all
@@ -46,6 +46,8 @@ Prompt: TypeAlias = str | Sequence[Message] | ChatRequest
 
 COLLECTED_DEADLINE = 600.0
 """Seconds for a collected answer where nobody set a deadline: nothing may hang, and no reader is there to leave."""
+START_DEADLINE = 1_200.0
+"""The same for a machine that is started ahead of time: the first start of all may take a quarter of an hour."""
 
 
 class Options(TypedDict, total=False):
@@ -247,16 +249,18 @@ class AsyncClient:
         """
         return await self._open_connections().open(provider)
 
-    async def warm(self, target: str | Target) -> HealthReport:
-        """Have a machine of `target` started, so that the next request finds it ready, and wait until it is. From then
-        on the machine is billed. What is returned says ``up``, or why it is not.
+    async def warm(self, target: str | Target, *, deadline: float = START_DEADLINE) -> HealthReport:
+        """Have a machine of `target` started, so that the next request finds it ready, and wait until it is. It is
+        billed from its start on. What is returned says ``up``, or why it is not.
 
-        Raises `ConfigError` for a target whose provider starts no machines, and what opening or starting it raised.
+        Raises `ConfigError` for a target whose provider starts no machines, `DeadlineExceeded` after `deadline`
+        seconds, and what opening or starting it raised.
         """
         self._open_connections()
         assert self._warmer is not None
+        check_more_than_none("deadline", deadline)
         decision = self._chooser.pinned(target)
-        return await self._warmer.warm(decision.order[0])
+        return await self._warmer.warm(decision.order[0], deadline)
 
     @property
     def roster(self) -> Roster:

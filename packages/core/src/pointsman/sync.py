@@ -9,7 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self, Unpack
 
-from .client import COLLECTED_DEADLINE, AsyncClient, Options, Prompt
+from .client import COLLECTED_DEADLINE, START_DEADLINE, AsyncClient, Options, Prompt
 from .config import Settings
 from .engine.roster import Roster
 from .loop_thread import LoopThread
@@ -98,9 +98,9 @@ class Client:
 
         return self._thread.call(ask)
 
-    def warm(self, target: str | Target) -> Health:
+    def warm(self, target: str | Target, *, deadline: float = START_DEADLINE) -> Health:
         """See `AsyncClient.warm`."""
-        return self._thread.call(partial(self._client.warm, target))
+        return self._thread.call(partial(self._client.warm, target, deadline=deadline))
 
     @property
     def roster(self) -> Roster:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import anyio
 from anyio.abc import TaskGroup
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DeadlineExceeded
 from ..provider import Health, HealthState
 from ..types import Target
 from .connections import Connections
@@ -19,6 +19,10 @@ from .health.machines import Machines
 HINTS_AN_HOUR = 12
 """Starts that hints may set off in an hour, of all targets together: each is billed, whether anybody comes or not."""
 HOUR = 3600.0
+HINT_PATIENCE = 300.0
+"""Seconds for which a start that a hint has set off is waited for, or four times the expected wait if that is more. As
+long as one is under way, requests go where they will soon be answered, as it seems.
+"""
 
 log = logging.getLogger("pointsman")
 
@@ -36,9 +40,9 @@ class Warmer:
         """When a hint last set off a start."""
         self._recent: deque[float] = deque(maxlen=HINTS_AN_HOUR)
 
-    async def warm(self, target: Target) -> Health:
+    async def warm(self, target: Target, deadline: float) -> Health:
         """Start a machine of `target`, if none runs, and wait until it is ready. Raises `ConfigError` if its provider
-        has nothing to start, and what that raised.
+        has nothing to start, `DeadlineExceeded` if that takes longer than `deadline` seconds, and what starting raised.
         """
         hooks = await self._connections.open(target.provider)
         if hooks.warm is None:
@@ -49,15 +53,23 @@ class Warmer:
         began = self._clock()
         waking = self._machines.wait(target, began) is not None
         trial = self._machines.begin(target, began)
-        try:
-            health = await hooks.warm(target.model)
-        except Exception:
-            self._machines.broke(target, trial)
-            raise
-        except BaseException:  # Cancelled: what was set off goes on.
-            self._machines.ended(target, trial, self._clock())
-            raise
+        health: Health | None = None
+        with anyio.move_on_after(deadline):
+            try:
+                health = await hooks.warm(target.model)
+            except Exception:
+                self._machines.broke(target, trial)
+                raise
+            except BaseException:  # Cancelled: what was set off goes on.
+                self._machines.ended(target, trial, self._clock())
+                raise
         now = self._clock()
+        if health is None:
+            if waking:
+                self._machines.told(target, began, None, now, broke=False)
+            raise DeadlineExceeded(
+                f"no machine was ready within {deadline:g} s: it may still be starting", target=target
+            )
         if health.state is HealthState.UP:
             self._machines.spoke(target, trial, now)
         self._machines.ended(target, trial, now)
@@ -99,7 +111,8 @@ class Warmer:
         with anyio.CancelScope() as scope:
             self._under_way[target] = scope, ended
             try:
-                await self.warm(target)
+                wait = self._machines.wait(target, self._clock()) or 0.0
+                await self.warm(target, max(HINT_PATIENCE, 4 * wait))
             except BaseException as raised:
                 error = await contained(raised)
                 log.warning("%s was to be warmed, and was not: %s", target, error)
