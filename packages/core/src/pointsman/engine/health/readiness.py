@@ -16,7 +16,7 @@ whoever tells.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from math import exp2, inf
 from statistics import median
@@ -203,8 +203,8 @@ class Readiness:
         del self._usual[:-KEPT]
 
     def _covered(self, moment: float) -> bool:
-        window = self.scaling.window
-        return any(first < moment < last + window for first, last in reversed(self._spans))
+        before = bisect_left(self._spans, (moment, -inf))  # Only the last that began before it can reach it.
+        return before > 0 and moment < self._spans[before - 1][1] + self.scaling.window
 
     def _under_way(self, since: float, now: float) -> tuple[float, bool] | None:
         """When the start was set off that may be under way, if none was answered since, and whether somebody of ours
