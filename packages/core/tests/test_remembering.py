@@ -545,6 +545,9 @@ async def test_a_health_check_says_how_cold_it_is(policy: Watching) -> None:
         one._health.machines.checked("a", Health(HealthState.COLD, wait=7.0), now + 900.0, now + 950.0)
         one.decide("hi")
         assert policy.last["a"].cold_wait == pytest.approx(10.0, abs=0.5), "what it said is long ago"
+        one._memory.clock = lambda: now + 920.0
+        one.decide("hi")
+        assert policy.last["a"].cold_wait == pytest.approx(10.0, abs=0.5), "what was seen goes before what is said"
 
 
 @pytest.mark.parametrize(

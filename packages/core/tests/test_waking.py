@@ -475,6 +475,14 @@ def test_what_a_package_says_is_always_there_is_not_cold() -> None:
     assert policy.state(A) == ("cold", 30.0)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_where_all_models_are_on_the_same_machines_none_is_cold_beside_one_that_answers(shared: bool) -> None:
+    machines = Machines(lambda target: replace(SCALING, shared=shared))
+    machines.told(A, 0.0, 30.0, 40.0, broke=False)
+    states = [machines.ready(target, 50.0) for target in (A, Target("a", "another"), B)]
+    assert [one and one.state for one in states] == ["warm", "warm" if shared else "cold", "cold"]
+
+
 ODD: dict[str, dict[str, Any]] = {
     "a price that is no Decimal": {"second": 0.0003},
     "a price that is no number": {"second": Decimal("NaN")},

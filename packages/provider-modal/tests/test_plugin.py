@@ -20,6 +20,7 @@ from pointsman import (
     HealthState,
     ModelInfo,
     PriceBook,
+    ScaleToZero,
     Target,
     Terminal,
     TextDelta,
@@ -60,6 +61,14 @@ def test_its_spec() -> None:
     assert SPEC.cold_start == 300.0
     assert SPEC.backends == ("asyncio", "trio")
     assert SPEC.env_keys == {"token_id": "MODAL_PROXY_TOKEN_ID", "token_secret": "MODAL_PROXY_TOKEN_SECRET"}
+
+
+def test_all_its_models_are_in_the_same_containers_which_may_always_be_there() -> None:
+    assert SPEC.scaling is not None
+    going = ModalConfig.model_validate({"base_url": "https://you--x.modal.run", "scaledown_window": 300, "parallel": 4})
+    found = SPEC.scaling(going, "m")
+    assert found == ScaleToZero(window=300.0, start=20.0, parallel=4, shared=True)
+    assert SPEC.scaling(going.model_copy(update={"min_containers": 1}), "m") is None
 
 
 def test_importing_it_loads_no_http_library_and_never_modal() -> None:

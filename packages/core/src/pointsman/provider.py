@@ -199,6 +199,8 @@ class ScaleToZero:
     """USD for a second of one machine, whoever it serves; None if nobody knows."""
     parallel: int = 1
     """Requests that one machine answers at once."""
+    shared: bool = False
+    """All models of the provider are on the same machines: where one has answered, none is cold."""
 
     def __post_init__(self) -> None:
         for name, seconds in (("window", self.window), ("start", self.start)):

@@ -57,7 +57,11 @@ def _scaling(config: ModalConfig, model: str) -> ScaleToZero | None:
     from .state import EXPECTED
 
     return ScaleToZero(
-        window=config.scaledown_window, start=EXPECTED, second=container_second(config), parallel=config.parallel
+        window=config.scaledown_window,
+        start=EXPECTED,
+        second=container_second(config),
+        parallel=config.parallel,
+        shared=True,
     )
 
 

@@ -22,12 +22,14 @@ class Machines:
     lock: AbstractContextManager[object] = field(default_factory=nullcontext[None])
     """Where who decides may do it in another thread than those who call, what keeps them apart."""
     _known: dict[Target, Readiness | None] = field(default_factory=dict[Target, Readiness | None])
+    _shared: dict[str, Readiness] = field(default_factory=dict[str, Readiness])
+    """By provider, those of all its models: see `ScaleToZero.shared`."""
     _checked: dict[str, tuple[Health, float, float]] = field(default_factory=dict[str, tuple[Health, float, float]])
     """What health checks said of providers, when, and until when that holds."""
 
     def ready(self, target: Target, now: float) -> Ready | None:
         """How they are; None if they are always there. What a health check said goes first, as long as it holds and
-        nothing has happened since.
+        nothing has happened since; but for how long starts take where some were seen: it has seen no more of them.
         """
         readiness = self._of(target)
         if readiness is None:
@@ -39,7 +41,7 @@ class Machines:
             expected, starts = readiness.expected(now)
         if said.state in _THERE:
             return Ready("warm", 0.0, 0.0, 0.0)
-        if said.wait is not None:
+        if said.wait is not None and (said.state is HealthState.WARMING or not starts):
             expected, starts = said.wait, 0.0
         state: ReadyState = "warming" if said.state is HealthState.WARMING else "cold"
         return Ready(state, max(0.0, expected - (now - at)) if state == "warming" else expected, starts, 0.0)
@@ -96,7 +98,10 @@ class Machines:
     def _of(self, target: Target) -> Readiness | None:
         if target not in self._known:
             scaling = self.scaling(target)
-            self._known[target] = None if scaling is None else Readiness(scaling)
+            found = None if scaling is None else Readiness(scaling)
+            if found is not None and found.scaling.shared:
+                found = self._shared.setdefault(target.provider, found)
+            self._known[target] = found
         return self._known[target]
 
 
