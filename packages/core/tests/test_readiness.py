@@ -222,6 +222,19 @@ def test_a_process_that_reads_the_ledger_knows_what_two_have_seen(
         assert math.isclose(one.starts, other.starts, abs_tol=1e-6)
 
 
+@given(first=st.sampled_from([-1e12, -1.0, 50.0, 1e12]), duration=st.sampled_from([-1e12, -1.0, 0.0, 5.0]))
+def test_what_a_ledger_cannot_mean_does_no_harm(first: float, duration: float) -> None:
+    """An output before an attempt, or after its end."""
+    odd = PastAttempt(target=MODEL, outcome="finished", ended=1_000.0, duration=duration, first_output=first)
+    memory = Memory(None, lambda: 6_000.0, Machines(lambda target: SCALING))
+    memory._epoch = 0.0
+    memory._learn([PastCall(call_id="odd", ended=1_000.0, target=MODEL, attempts=(odd,))], 0.0)
+    memory._learn([call(1, 5_950.0, 5_960.0, 5_970.0, broke=False)], 0.0)
+    ready = memory._machines.ready(MODEL, 6_000.0)
+    assert ready is not None
+    assert (ready.state, ready.idle) == ("warm", 30.0)
+
+
 # What it costs -------------------------------------------------------------------------------------------------------
 
 

@@ -270,8 +270,8 @@ class Memory:
         if one.first_output is None and not gave_up:
             return False
         ended = min(one.ended, wall) - self._epoch
-        began = ended - one.duration
-        spoke = None if one.first_output is None else began + one.first_output
+        began = ended - max(0.0, one.duration)
+        spoke = None if one.first_output is None else min(began + max(0.0, one.first_output), ended)
         return self._machines.told(one.target, began, spoke, ended, broke=one.outcome == "failed")
 
 
