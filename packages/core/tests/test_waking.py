@@ -39,7 +39,7 @@ from pointsman.engine.health import Health as Known
 from pointsman.engine.health.machines import Machines
 from pointsman.engine.health.paces import ENOUGH
 from pointsman.engine.machine import PATIENCE_WITH_LAST, PATIENCE_WITH_OTHERS_LEFT, Machine
-from pointsman.engine.terms import Leg, Limits, Pace, Untried
+from pointsman.engine.terms import Leg, Limits, Pace, Start, Untried
 from pointsman.engine.warming import HINTS_AN_HOUR
 from pointsman_testing import VIRTUAL_BACKENDS, ScriptedProvider, VirtualBackend, virtual_run
 
@@ -77,11 +77,21 @@ def test_the_last_is_given_no_less() -> None:
     assert one.due == PATIENCE_WITH_LAST + 90.0
 
 
-def test_a_hedge_waits_until_it_should_be_ready() -> None:
-    class Measured(Untried):
-        def pace(self, target: Target) -> Pace:
-            return Pace(first_token=5.0, hedge_after=1.0)
+class Measured(Untried):
+    def pace(self, target: Target) -> Pace:
+        return Pace(first_token=5.0, hedge_after=1.0)
 
+
+def test_no_machine_is_started_for_a_hedge() -> None:
+    plan = [Leg(A), Leg(B, wait=25.0), Leg(Target("c", "scripted-1"))]
+    for several, asked in ((plan, ["c"]), (plan[:2], [])):
+        one = Machine(several, Limits(hedge=True), began=0.0, outlook=Measured())
+        one.start(0.0)
+        begun = [command for command in one.tick(1.0, 0.5) if isinstance(command, Start)]
+        assert [command.target.provider for command in begun] == asked
+
+
+def test_a_hedge_waits_until_it_should_be_ready() -> None:
     one = Machine([Leg(A, wait=25.0), Leg(B)], Limits(hedge=True), began=0.0, outlook=Measured())
     one.start(0.0)
     assert one.due == 26.0

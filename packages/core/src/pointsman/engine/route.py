@@ -88,9 +88,16 @@ class Route:
         return self.waiting_since + self.limits.max_wait
 
     def spare(self, now: float) -> Way | None:
-        """A target that was not asked yet and can be asked this instant, twice at no harm."""
+        """A target that was not asked yet and can be asked this instant, twice at no harm. Whose machine would have to
+        be started first is none: it would be billed for an answer that comes too late.
+        """
         return next(
-            (way for way, one in self._fresh(now) if one.open_at <= now and not one.avoid and way.leg.idempotent), None
+            (
+                way
+                for way, one in self._fresh(now)
+                if one.open_at <= now and not one.avoid and way.leg.idempotent and not way.leg.wait
+            ),
+            None,
         )
 
     def has_spare(self, now: float, *, resuming: bool) -> bool:
