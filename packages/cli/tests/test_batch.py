@@ -628,6 +628,10 @@ def test_a_dry_run_says_of_what_it_knows_no_bound(invoke: Invoke, prices: None) 
     assert "cost: no bound" in shown
     assert "nobody says how much a/m1 writes at most: --max-tokens" in shown
     assert "b/m1 has no price" in shown
+    assert "nobody knows how many to write" in shown
+    write({"prompt": "x", "model": "a/m1"}, {"prompt": "x", "model": "a/m1", "max_tokens": 9})
+    shown = invoke("batch", "in.jsonl", "--dry-run").stdout
+    assert "at most 9 to write by 1 line, of the others nobody knows" in shown
 
 
 def test_progress_is_a_line_now_and_then_where_nobody_looks_on(

@@ -123,7 +123,7 @@ class Summary:
         most = f"at most {figures.price(cost)}" if cost.complete else "no bound"
         said = [
             f"{of(self.lines, 'line')}, {found.lines:,} of them to send",
-            f"about {found.input_tokens:,} tokens to read, at most {found.most_output_tokens:,} to write",
+            f"about {found.input_tokens:,} tokens to read, {_written(found)}",
             f"cost: {most}",
         ]
         said += [f"  {of(count, 'line')}: {why}" for why, count in found.why.items()]
@@ -132,6 +132,15 @@ class Summary:
         if self.invalid:
             said.append(f"{of(self.invalid, 'line')} cannot be sent")
         return said
+
+
+def _written(found: Estimate) -> str:
+    """How much the lines may come to; of those without a bound that is not known."""
+    known = found.lines - found.unbounded
+    if found.lines and not known:
+        return "nobody knows how many to write"
+    rest = f" by {of(known, 'line')}, of the others nobody knows" if found.unbounded else ""
+    return f"at most {found.most_output_tokens:,} to write{rest}"
 
 
 def _error(error: BaseException | None) -> dict[str, Any] | None:
