@@ -273,12 +273,18 @@ def test_wrong_usage(invoke: Invoke, args: list[str], said: str) -> None:
     assert sorted(os.listdir()) == ["in.jsonl", "pointsman.toml"]
 
 
-def test_the_input_is_not_written_over(invoke: Invoke) -> None:
+@pytest.mark.parametrize(
+    ("file", "output"), [("in.jsonl", "in.jsonl"), ("in.jsonl", "link"), ("out.journal", "out"), ("link", "./in.jsonl")]
+)
+def test_the_input_is_not_written_over(invoke: Invoke, a: Vendor, file: str, output: str) -> None:
     questions(1)
-    before = Path("in.jsonl").read_text()
-    done = invoke("batch", "in.jsonl", "-o", "in.jsonl")
-    assert (done.exit_code, Path("in.jsonl").read_text()) == (1, before)
-    assert "is there already, and no journal beside it" in done.stderr
+    os.link("in.jsonl", "out.journal")
+    os.symlink("in.jsonl", "link")
+    before = Path("in.jsonl").read_text(), sorted(os.listdir())
+    done = invoke("batch", file, "-o", output, "--restart")
+    assert (done.exit_code, Path("in.jsonl").read_text(), sorted(os.listdir())) == (2, *before)
+    assert "is the file of questions" in done.stderr
+    assert not a.requests
 
 
 # Going on -------------------------------------------------------------------------------------------------------------

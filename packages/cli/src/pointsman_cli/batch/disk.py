@@ -133,3 +133,13 @@ def place_of(output: str) -> tuple[DiskFolder, str]:
     if path.exists() and not path.is_file():
         raise click.UsageError(f"--output {output}: that is no file, and a batch goes on from its file; name one")
     return DiskFolder(path.parent), path.name
+
+
+def kept_apart(given: str, *written: str) -> None:
+    """Raises `click.UsageError` if one of the files that are `written` is the input, by whatever name."""
+    for name in written:
+        with suppress(OSError, ValueError):  # One of them is not there, or is stdin.
+            if Path(given).expanduser().samefile(Path(name).expanduser()):
+                raise click.UsageError(
+                    f"{name} is the file of questions, which nothing is written over: name another --output"
+                )

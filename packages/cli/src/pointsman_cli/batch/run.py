@@ -24,7 +24,7 @@ from ..log import log_to_stderr
 from ..settings.variables import warn_of_unread
 from ..terminal import note
 from .committing import Committer
-from .disk import DiskFolder, place_of
+from .disk import DiskFolder, kept_apart, place_of
 from .estimate import Estimator
 from .fanning import FanSender, Requests
 from .lines import Asked
@@ -70,6 +70,7 @@ def run_batch(job: Job) -> Exit:
     warn_of_unread(client.roster)
     fan_out = fan_out_of(client.roster, job.on) if job.on else None
     folder, name = place_of(job.output)
+    kept_apart(job.file, job.output, job.output + JOURNAL)
     with opened(job.file, folder.path) as source:
         read = Reader(client.roster, job.defaults, job.on)
         checked = source.check(read)
