@@ -136,6 +136,9 @@ WRONG = [
     ('{"prompt": "cut', "it is not JSON"),
     ('{"prompt": NaN}', "NaN is no JSON"),
     ("[" * 100_000, "it is not JSON"),
+    ("Why is the sky blue?", "of lines of text, jq -Rc '{prompt: .}' FILE makes such"),
+    ('{"prompt": ', "jq -c . FILE writes them so"),
+    ('["x"]', 'it is JSON, but no object: ["x"]\n'),
     ("[1]", "no object"),
     ({"promt": "x"}, "no key 'promt'; did you mean 'prompt'?"),
     ({"id": 1}, "neither a prompt nor messages"),
@@ -285,6 +288,12 @@ def test_the_input_is_not_written_over(invoke: Invoke, a: Vendor, file: str, out
     assert (done.exit_code, Path("in.jsonl").read_text(), sorted(os.listdir())) == (2, *before)
     assert "is the file of questions" in done.stderr
     assert not a.requests
+
+
+def test_a_file_without_lines_is_called_so(invoke: Invoke, a: Vendor) -> None:
+    write("", " ")
+    done = invoke("batch", "in.jsonl")
+    assert (done.exit_code, done.stderr) == (0, "Nothing was sent: in.jsonl has no lines.\n")
 
 
 # Going on -------------------------------------------------------------------------------------------------------------
@@ -541,6 +550,14 @@ def test_what_is_read_meanwhile_does_not_move_what_is_written(place: Path, monke
         reader.join()
     assert [data for _, data in file.lines()] == lines
     file.close()
+
+
+def test_a_rate_limit_that_does_not_pass_tells_how_to_keep_it(invoke: Invoke, a: Vendor) -> None:
+    write(*[{"prompt": "x", "max_wait": 0, "model": "a/m1"}] * 4)
+    a.script(*[Fault(429)] * 9)
+    done = invoke("batch", "in.jsonl", "-c", "1")
+    assert done.exit_code == 5
+    assert "goes on, later or with fewer at once (--concurrency):\nError: a/m1" in done.stderr
 
 
 def begun(count: int, *args: str) -> subprocess.Popen[bytes]:

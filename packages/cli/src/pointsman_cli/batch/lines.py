@@ -79,11 +79,15 @@ def _object(data: bytes) -> dict[str, Any]:
         raise WrongLine(f"it is not UTF-8 (byte {error.start + 1} of the line)", "save the file as UTF-8") from None
     except json.JSONDecodeError as error:
         why = f"it is not JSON ({error.msg} at character {error.pos + 1})"
-        raise WrongLine(why, "a line holds one whole JSON object; jq -c . FILE writes them so") from None
+        text = data.lstrip()[:1] not in b"{["
+        advice = "of lines of text, jq -Rc '{prompt: .}' FILE makes such" if text else "jq -c . FILE writes them so"
+        raise WrongLine(why, f"a line holds one whole JSON object; {advice}") from None
     except (ValueError, RecursionError) as error:
         raise WrongLine(f"it is not JSON ({error})", "a line holds one whole JSON object") from None
     if not isinstance(said, dict):
-        raise WrongLine(f"it is JSON, but no object: {data[:40].decode(errors='replace')!r}", 'write {"prompt": "..."}')
+        raise WrongLine(
+            f"it is JSON, but no object: {data.strip()[:40].decode(errors='replace')}", 'write {"prompt": "..."}'
+        )
     return {name: value for name, value in cast(dict[str, Any], said).items() if value is not None}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pointsman import Cost, PointsmanError
+from pointsman import Cost, PointsmanError, RateLimited
 
 from .. import as_json, figures
 from ..exits import Exit, exit_code
@@ -94,7 +94,8 @@ class Summary:
         progress = self.progress
         answered, cost = progress.results - progress.errors, progress.cost()
         if not self.open and not self.sent and self.stop.reason is None:
-            said = [f"Nothing was sent: all {of(self.lines, 'line')} of {self.input} have a result in {self.output}."]
+            there = f"all {of(self.lines, 'line')} of {self.input} have a result in {self.output}"
+            said = [f"Nothing was sent: {there if self.lines else f'{self.input} has no lines'}."]
         else:
             took = f" · {span(self.seconds)}" if self.sent else ""
             counts = f"{answered:,} answered, {of(progress.errors, 'error')}, {self.open:,} open"
@@ -112,8 +113,10 @@ class Summary:
                 said.append("Stopped by --max-cost. The same command with a larger one goes on.")
             case "interrupted":
                 said.append("Interrupted. The same command goes on.")
+            case _ if self.open and isinstance(self.stop.error, RateLimited):
+                said.append("The same command goes on, later or with fewer at once (--concurrency):")
             case _ if self.open:
-                said.append("Once that is mended, the same command goes on.")
+                said.append("Once this is mended, the same command goes on:")
             case _:
                 pass
         return said
