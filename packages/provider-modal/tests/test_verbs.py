@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from grpclib import Status
 from modal_proto import api_pb2
-from verbs import Invoke, settings, valid
+from verbs import TOKEN, Invoke, settings, valid
 
 from pointsman_modal.cli import warming
 from pointsman_modal.deploy import sdk
@@ -172,6 +172,30 @@ def test_warm_needs_neither_the_package_nor_an_account(
 ) -> None:
     monkeypatch.setitem(sys.modules, "modal", None)
     assert invoke("warm").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("set_", "said"),
+    [
+        ({}, "and nobody knows what that costs."),
+        ({"GPU": "B300"}, "and nobody knows what that costs."),
+        ({"GPU": "H100"}, "which costs $0.07."),  # 0.001097 a second for the GPU, 60 of them.
+        ({"PRICE_PER_SECOND": "0.01", "GPU": "H100"}, "which costs $0.60."),
+    ],
+)
+def test_warm_tells_no_cost_that_the_settings_do_not_tell(
+    home: Path, invoke: Invoke, endpoint: Vendor, set_: dict[str, str], said: str
+) -> None:
+    """What was deployed by hand has a GPU, whether the settings say which or not: it is not free."""
+    token = {"TOKEN_ID": TOKEN[0], "TOKEN_SECRET": TOKEN[1], "BASE_URL": endpoint.base_url}
+    done = invoke("warm", **{f"POINTSMAN_MODAL_{name}": value for name, value in (token | set_).items()})
+    assert done.exit_code == 0, done.output
+    assert f"It stays 1m 00s after its last answer, {said}" in done.stderr
+
+
+def test_status_goes_by_a_price_of_ones_own(deployed: ControlPlane, invoke: Invoke) -> None:
+    assert "$3.60 an hour" in invoke("status", POINTSMAN_MODAL_PRICE_PER_SECOND="0.001").stdout
+    assert re.search(r"Cost +not known", invoke("status", POINTSMAN_MODAL_GPU="B300").stdout)
 
 
 def test_warm_tells_that_the_model_is_not_there(deployed: ControlPlane, invoke: Invoke) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, cast
 
 from pointsman import AsyncClient, ConfigError, Settings
 
 from ..config import ModalConfig
-from ..deploy.money import Machines
+from ..deploy.money import HOUR, Range, price_range
 from ..deploy.plan import USUAL, Plan
 from ..deploy.sdk import Place, advised
-from ..state import EXPECTED
 
 _SOMEWHERE = "https://nobody.modal.run"
 """Stands for an address that is not there yet, where settings are looked at that need one."""
@@ -77,19 +77,15 @@ def addressed(provider: str) -> ModalConfig:
     return found.config
 
 
-def machines_of(config: ModalConfig) -> Machines:
-    """What of it is billed, as the settings tell."""
-    return Machines(
-        gpus=config.gpu,
-        cores=config.cpu,
-        gib=config.memory_gib,
-        regions=config.region,
-        least=config.min_containers,
-        most=config.max_containers or 1,
-        window=config.scaledown_window,
-        start=EXPECTED,
-        parallel=config.parallel,
-    )
+def hour_of(config: ModalConfig) -> Range:
+    """What an hour of a container costs, as the settings tell. Only of what we have deployed no GPU means none."""
+    if config.price_per_second is not None:
+        second = Range(config.price_per_second, config.price_per_second)
+    elif not config.gpu and config.app is None:
+        second = Range(None, None)
+    else:
+        second = price_range(config.gpu, config.cpu, config.memory_gib, config.region)
+    return second.times(Decimal(HOUR))
 
 
 def said_before(config: ModalConfig) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from pointsman import ConfigError, PointsmanError
 from ..config import ModalConfig
 from ..deploy import control
 from ..deploy.control import Line, Seen
-from ..deploy.money import Range, per_hour
+from ..deploy.money import Range
 from ..deploy.sdk import NoSdk, NotDeployed, Place, remedy_of
-from .configured import command, deployed, machines_of
+from .configured import command, deployed, hour_of
 from .figures import plural, span
 from .plan_told import gpus_told, range_json
 from .screen import facts, harmless, tell
@@ -131,7 +131,7 @@ def _rows(
     drifts: Iterable[Drift],
     last: Line | None,
 ) -> Iterator[tuple[str, str]]:
-    hour = per_hour(machines_of(config))
+    hour = hour_of(config)
     yield "App", str(place)
     yield "Address", seen.url if seen and seen.url else config.base_url
     yield "State", f"{state}: {reason}"
@@ -140,7 +140,8 @@ def _rows(
     yield "Containers", f"{config.min_containers} to {config.max_containers or 'any number'}"
     yield "Window", f"{span(config.scaledown_window)} without a request end a container"
     now = f"; now {_times(hour, seen.containers)} an hour" if seen and seen.containers else ""
-    yield "Cost", f"{hour} an hour while a container is up{now}"
+    unknown = "not known: the settings say no gpu with a price, and no price_per_second"
+    yield "Cost", unknown if hour.least is None else f"{hour} an hour while a container is up{now}"
     if last is not None:
         ago = max(0.0, (datetime.now(UTC) - last.at).total_seconds())
         yield "Last log", f"{span(ago)} ago: {last.text}"
@@ -158,7 +159,7 @@ def _as_json(
     drifts: Iterable[Drift],
     last: Line | None,
 ) -> dict[str, Any]:
-    hour = per_hour(machines_of(config))
+    hour = hour_of(config)
     return {
         "provider": provider,
         "app": place.app,

@@ -17,9 +17,9 @@ from pointsman import AsyncClient, PointsmanError, Unavailable
 
 from ..config import ModalConfig
 from ..deploy import control
-from ..deploy.money import HOUR, Range, per_hour
+from ..deploy.money import HOUR, Range
 from ..deploy.sdk import Place, advised
-from .configured import addressed, command, deployed, machines_of
+from .configured import addressed, command, deployed, hour_of
 from .figures import span
 from .screen import Screen, tell
 
@@ -55,7 +55,7 @@ def _wait(provider: str, config: ModalConfig) -> float:
             return {model.id for model in await connection.session.models()}
 
     began = time.monotonic()
-    price = per_hour(machines_of(config))
+    price = hour_of(config)
     try:
         with Screen().step(lambda passed: f"waiting for a container{_so_far(price, passed)}"):
             there = anyio.run(ask)
@@ -70,8 +70,8 @@ def _wait(provider: str, config: ModalConfig) -> float:
 
 def _kept(provider: str, config: ModalConfig, place: Place, keep: float) -> float:
     """Seconds until the container answered. Whatever ends this, the autoscaler is told to let it go."""
-    price = per_hour(machines_of(config))
-    tell(f"One container is kept for {span(keep)}, which costs {_for(price, keep)}. Ctrl-C ends it sooner.")
+    price = hour_of(config)
+    tell(f"One container is kept for {span(keep)}, {_costing(price, keep)}. Ctrl-C ends it sooner.")
     with _Ends() as ends:
         try:
             with ends.held_back():  # Else it could be let go while Modal is still being told to keep it.
@@ -115,9 +115,10 @@ def _set_back(provider: str, place: Place, config: ModalConfig) -> None:
             except Unavailable:
                 control.hold(place, config.min_containers)
         except PointsmanError as error:
-            hour = per_hour(machines_of(config))
+            hour = hour_of(config)
+            at = "" if hour.least is None else f", AT {hour} AN HOUR"
             message = (
-                f"THE CONTAINER IS STILL KEPT, AND BILLED, AT {hour} AN HOUR: the autoscaler of {place} could not be "
+                f"THE CONTAINER IS STILL KEPT, AND BILLED{at}: the autoscaler of {place} could not be "
                 f"set back: {error.message}"
             )
             failure = Unavailable(message)
@@ -166,12 +167,12 @@ class _Ends:
 
 
 def _tell(provider: str, config: ModalConfig, took: float, *, as_json: bool, kept: float | None = None) -> None:
-    price = per_hour(machines_of(config))
+    price = hour_of(config)
     if as_json:
         click.echo(json.dumps({"provider": provider, "url": config.base_url, "seconds": round(took, 6), "kept": kept}))
         return
     window = config.scaledown_window
-    idle = f"It stays {span(window)} after its last answer, which costs {_for(price, window)}."
+    idle = f"It stays {span(window)} after its last answer, {_costing(price, window)}."
     click.echo(f"{provider} answers: it took {span(took)}")
     tell(idle if kept is None else f"It is kept no longer. {idle}")
 
@@ -188,6 +189,10 @@ def _so_far(price: Range, passed: float) -> str:
     return "" if price.most is None or passed < 1 else f", at most {_for(dearest, passed)} so far"
 
 
+def _costing(price: Range, seconds: float) -> str:
+    return "and nobody knows what that costs" if price.least is None else f"which costs {_for(price, seconds)}"
+
+
 def _for(price: Range, seconds: float) -> str:
     """What so many seconds cost."""
-    return str(price.times(Decimal(seconds) / HOUR))
+    return str(Range(*(None if usd is None else usd * Decimal(seconds) / HOUR for usd in price)))

@@ -68,9 +68,14 @@ class Machines:
     @property
     def second(self) -> Range:
         """Of one container. Raises `ValueError` for a GPU or a region that Modal does not have."""
-        gpus = [gpu_price(name) for name in self.gpus] or [Decimal(0)]
-        known = [second_with(gpu, self.cores, self.gib, self.regions) for gpu in gpus if gpu is not None]
-        return Range(min(known), max(known)) if len(known) == len(gpus) else Range(None, None)
+        return price_range(self.gpus, self.cores, self.gib, self.regions)
+
+
+def price_range(names: Sequence[str], cores: Decimal, gib: Decimal, regions: Sequence[str]) -> Range:
+    """Of a second of a container with one of the GPUs `names`. Raises `ValueError` for what Modal does not have."""
+    gpus = [gpu_price(name) for name in names] or [Decimal(0)]
+    known = [second_with(gpu, cores, gib, regions) for gpu in gpus if gpu is not None]
+    return Range(min(known), max(known)) if len(known) == len(gpus) else Range(None, None)
 
 
 def per_hour(machines: Machines) -> Range:
