@@ -102,7 +102,7 @@ def test_a_dry_run_asks_nobody(home: Path, invoke: Invoke, monkeypatch: pytest.M
         (["--region", "us-esat"], "--region: there is no region 'us-esat'"),
         (["--memory", "16GB"], "--memory: write a number of GiB"),
         (["--context", "1"], "--context: "),
-        (["--min-containers", "2"], "min_containers (2) is more than max_containers (1)"),
+        (["--min-containers", "2"], "--min-containers (2) is more than --max-containers (1)"),
         (["--max-containers", "0"], "--max-containers: "),
         (["--scaledown-window", "2h"], "--scaledown-window: "),
         (["--scaledown-window", "soon"], "'soon' is no time"),

@@ -84,7 +84,7 @@ def _plan(before: Standing, given: Mapping[str, Any]) -> Plan:
             lambda found: f"{found[1]}{_option(found[2]) if found[2] in wanted else found[2]}: ",
             error.message,
         )
-        raise ConfigError(message) from None
+        raise ConfigError(re.sub(r"\b(m\w+_containers) \(", lambda found: f"{_option(found[1])} (", message)) from None
 
 
 def _option(field: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -64,6 +65,14 @@ def needed(model: str, context_tokens: int, parallel: int) -> float | None:
     if (shape := SHAPES.get(model)) is None:
         return None
     return shape.weights + shape.token * min(context_tokens, shape.trained) * parallel + OVERHEAD
+
+
+def weights(model: str) -> float | None:
+    """Bytes of its weights in 4 bits, by the billions that its name tells (``llama3.3:70b``, ``mixtral:8x7b``); None
+    if it tells none.
+    """
+    told = re.search(r"(?:(\d{1,3})x)?(\d{1,4}(?:\.\d{1,3})?)b(?![a-z])", model.rpartition(":")[2], re.IGNORECASE)
+    return float(told[2]) * int(told[1] or 1) * 1e9 * _BYTES_A_PARAMETER if told else None
 
 
 def memory_of(gpu: str) -> float:

@@ -79,7 +79,7 @@ def _within(low: float, high: float, what: str) -> Any:
 
     def check(value: Any) -> Any:
         if not low <= value <= high:
-            raise ValueError(f"{value} is out of range: it is {what}, from {low:,g} to {high:,g}")
+            raise ValueError(f"{value} is out of range: it is {what}, from {low:,.10g} to {high:,.10g}")
         return value
 
     return AfterValidator(check)
@@ -169,19 +169,36 @@ class Plan(BaseModel, frozen=True, extra="forbid"):
         shape = fits.SHAPES.get(self.model)
         if shape and self.context_tokens > shape.trained:
             said.append(
-                f"context_tokens is {self.context_tokens}, but {self.model} was trained for {shape.trained}, and "
-                "Ollama gives it no more"
+                f"a context of {self.context_tokens:,} tokens is longer than the {shape.trained:,} that {self.model} "
+                "was trained for, and Ollama gives it no more"
             )
         need = fits.needed(self.model, self.context_tokens, self.parallel)
         if small := [gpu for gpu in self.gpu if need and need > fits.memory_of(gpu)]:
             said.append(
-                f"{self.model} with {self.parallel} contexts of {self.context_tokens} tokens takes about "
+                f"{self.model} with {self.parallel} contexts of {self.context_tokens:,} tokens takes about "
                 f"{(need or 0) / 1e9:.0f} GB, more than {', '.join(small)} {'has' if len(small) == 1 else 'have'}: the "
-                "rest goes to the CPU, which is slow. Lower context_tokens or parallel, or take a larger GPU"
+                "rest goes to the CPU, which is slow. Lower the context or how many are answered at once, or take a "
+                "larger GPU"
             )
+        if need is None and self.gpu:
+            said.append(self._about_unknown_size())
         if ":" not in self.model.rpartition("/")[2]:
             said.append(f"{self.model} without a tag is {self.model}:latest, which may be another model tomorrow")
         return said
+
+    def _about_unknown_size(self) -> str:
+        least = fits.weights(self.model)
+        if small := [gpu for gpu in self.gpu if least and least > fits.memory_of(gpu)]:
+            return (
+                f"the weights of {self.model} alone are about {(least or 0) / 1e9:.0f} GB in 4 bits, more than "
+                f"{', '.join(small)} {'has' if len(small) == 1 else 'have'}: the rest goes to the CPU, which is slow. "
+                "Take a larger GPU, or a smaller model"
+            )
+        rooms = ", ".join(f"{gpu} with {fits.memory_of(gpu) / 1e9:.0f} GB" for gpu in self.gpu)
+        return (
+            f"how much memory the contexts of {self.model} take is not known here: whether all of it fits ({rooms}), "
+            "the logs say once it runs"
+        )
 
     def _about_money(self) -> list[str]:
         said: list[str] = []
