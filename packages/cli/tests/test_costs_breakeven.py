@@ -312,6 +312,19 @@ def test_by_itself_it_compares_all_that_may_be(invoke: Invoke, gpu: Any) -> None
     assert all(one["price"] for one in machine["against"])
 
 
+def test_with_nobody_to_compare_with_it_tells_what_the_machine_costs(invoke: Invoke, gpu: Any, valid: Any) -> None:
+    gpu('[plugins]\ndisable = ["sambanova", "hf", "blaxel", "ollama"]\n')
+    done = invoke(*LINE)
+    assert done.exit_code == 0, done.output
+    assert "One that is there costs ≥ $0.001 a second" in done.stdout
+    assert (
+        "pip install pointsman-sambanova, which needs no key for that; or name a target with --against" in done.stdout
+    )
+    told = found(invoke(*LINE, "--json"))
+    valid("breakeven.json", told)
+    assert told["machines"][0]["against"] == []
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

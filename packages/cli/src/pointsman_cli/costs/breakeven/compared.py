@@ -124,7 +124,7 @@ def machines(named: Sequence[str], roster: Roster) -> dict[Target, ScaleToZero]:
 
 
 def vendor_prices(named: Sequence[str], roster: Roster) -> dict[Target, Price | None]:
-    """Those named; else what each provider suggests, if it bills tokens. Raises `ConfigError` if there are none."""
+    """Those named; else what each provider suggests, if it bills tokens, which may be nobody. Raises `ConfigError`."""
     found: dict[Target, Price | None] = {}
     for text in named:
         target = _parsed(text, "--against")
@@ -143,11 +143,6 @@ def vendor_prices(named: Sequence[str], roster: Roster) -> dict[Target, Price | 
             price = roster.prices(name).find(target)
             if price and by_token(price) and not price.free:
                 found[target] = price
-    if not found:
-        raise ConfigError(
-            "no installed provider is known to bill tokens: name one with --against PROVIDER/MODEL, "
-            'with a price of your own as [prices."PROVIDER/MODEL"]'
-        )
     return found
 
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from .traffic import Traffic
 
 
+NOBODY = (
+    "Nobody to compare with: no installed provider is known to bill tokens. pip install pointsman-sambanova, which "
+    'needs no key for that; or name a target with --against PROVIDER/MODEL, and its price as [prices."PROVIDER/MODEL"].'
+)
+
+
 def told(traffic: Traffic, machines: Sequence[Machine], vendors: Sequence[Vendor]) -> list[str]:
     tokens = f"{_number(traffic.input_tokens)} tokens in"
     if traffic.cached_input_tokens:
@@ -32,6 +38,8 @@ def told(traffic: Traffic, machines: Sequence[Machine], vendors: Sequence[Vendor
         lines += ["", str(machine.target), *(f"  {line}" for line in _about(machine))]
         for vendor in vendors:
             lines.append(f"  {vendor.target}: {_beside(machine, vendor)}")
+    if not vendors:
+        lines += ["", NOBODY]
     return lines
 
 
