@@ -567,6 +567,14 @@ def test_what_a_machine_costs_that_stands_by_is_part_of_the_price() -> None:
     assert "mostly for price: 0.0011 USD against 0.1 USD" in decision.reason
 
 
+def test_small_and_large_amounts_are_written_without_an_exponent() -> None:
+    small = one("a/m", price=usd("0.0001"), state="up", standby_cost=Decimal("0.000065"))
+    large = one("b/m", price=usd("12345678"), state="up", standby_cost=Decimal(0))
+    decision = policy().rank(ask(max_tokens=100), [small, large], 0.0, 0)
+    assert note(decision, "a/m", "price") == "0.000065 USD, 0.000065 of them for a machine that stands by"
+    assert note(decision, "b/m", "price").replace("0", "") == "12 USD"
+
+
 def test_it_says_how_long_and_how_it_knows() -> None:
     cold = one("a/m", state="cold", cold_wait=20.4, starts=2.7)
     warming = one("b/m", state="warming", cold_wait=8.0)

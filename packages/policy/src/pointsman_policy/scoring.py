@@ -29,6 +29,7 @@ how measurements become figures.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from math import isfinite
 from operator import mul
 from typing import NamedTuple
@@ -169,13 +170,18 @@ def _price(one: Candidate, asked: Asked, begins: float, writes: float) -> tuple[
     usd = _usd(one, asked, begins, writes)
     if usd is not None:
         standby = 0.0 if one.standby_cost is None else bounded(float(one.standby_cost), 0.0, 1e300) or 0.0
-        note = f", {standby:.2g} of them for a machine that stands by" if standby else ""
+        note = f", {_usd_told(standby)} of them for a machine that stands by" if standby else ""
         usd += standby
-        return worth(usd, PRICE), f"{usd:.2g} USD{note}" if usd else "free of charge"
+        return worth(usd, PRICE), f"{_usd_told(usd)} USD{note}" if usd else "free of charge"
     declared = bounded(one.strengths.cost, 0.0, 10.0)
     if declared is None:
         return UNKNOWN, "unknown"
     return DECLARED * declared, f"unknown (cheapness {declared:g} of 10), expected by its package"
+
+
+def _usd_told(usd: float) -> str:
+    """``0.02``, ``0.000065``: two digits, without an exponent."""
+    return f"{Decimal(f'{usd:.2g}'):f}"
 
 
 def _usd(one: Candidate, asked: Asked, begins: float, writes: float) -> float | None:
