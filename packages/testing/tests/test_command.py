@@ -45,6 +45,20 @@ def test_serves_ollama() -> None:
             process.kill()
 
 
+def test_a_container_of_modal_takes_its_time_to_start() -> None:
+    """A request that is held for 150 s is told where its result will be."""
+    command = [sys.executable, "-W", "error", "-m", "pointsman_testing", "--vendor", "modal", "--speed", "1000"]
+    with subprocess.Popen([*command, "--model", "m", "--start", "300"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            base_url = process.stdout.readline().strip()
+            assert httpx2.get(f"{base_url}/models").status_code == 303
+            answer = httpx2.get(f"{base_url}/models", follow_redirects=True).json()
+            assert [model["id"] for model in answer["data"]] == ["m:latest"]
+        finally:
+            process.kill()
+
+
 def test_help_is_for_a_terminal() -> None:
     command = [sys.executable, "-m", "pointsman_testing", "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
@@ -66,9 +80,12 @@ def test_refuses_a_vendor_that_it_does_not_know() -> None:
         (["--fault", "cut", "--every", "0"], "from 1 on"),
         (["--fault", "cut", "--every", "two"], "invalid"),
         (["--every", "2"], "name one"),
+        (["--start", "20"], "which --vendor modal has"),
+        (["--vendor", "modal", "--start", "-1"], "from 0 on"),
+        (["--vendor", "modal", "--start", "nan"], "from 0 on"),
     ],
 )
-def test_refuses_faults_that_it_cannot_make(options: list[str], said: str) -> None:
+def test_refuses_what_it_cannot_play(options: list[str], said: str) -> None:
     command = [sys.executable, "-m", "pointsman_testing", *options]
     process = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert process.returncode == 2

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 
 import anyio
 
-from .lab import DEFAULT_SPEED, PROFILES, Answer, Lab, dialect_of
+from .lab import DEFAULT_SPEED, PROFILES, Answer, Lab, ModalEndpoint, dialect_of
 from .mishaps import MISHAPS, failing
 
 
@@ -23,7 +24,7 @@ async def _serve(args: argparse.Namespace) -> str | None:
                     models=args.model,
                     api_key=args.key,
                     default=failing(args.fault, answer, every=args.every or 1, lines=lines) if args.fault else answer,
-                    dialect=dialect_of(args.vendor),
+                    dialect=ModalEndpoint(start=args.start) if args.start else dialect_of(args.vendor),
                     port=args.port,
                 )
             except (OSError, OverflowError) as error:
@@ -50,6 +51,12 @@ def main() -> None:
     parser.add_argument(
         "--speed", type=float, default=DEFAULT_SPEED, help="how many times faster than a wall clock (default: 10)"
     )
+    parser.add_argument(
+        "--start",
+        type=_seconds,
+        metavar="SECONDS",
+        help="with --vendor modal: what a container takes to start, at that speed (default: 0)",
+    )
     parser.add_argument("--model", action="append", default=[], help="a model that it lists and knows; may be repeated")
     parser.add_argument("--key", help="the one key that it takes (default: any, or none)")
     parser.add_argument("--text", help="what it answers")
@@ -59,8 +66,17 @@ def main() -> None:
     args = parser.parse_args()
     if args.every and not args.fault:
         parser.error("--every says how often --fault happens: name one")
+    if args.start is not None and args.vendor != "modal":
+        parser.error("--start is of containers, which --vendor modal has")
     if problem := anyio.run(_serve, args):
         parser.error(problem)
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError("a number of seconds from 0 on is needed")
+    return number
 
 
 def _count(text: str) -> int:
