@@ -657,6 +657,14 @@ def test_a_dry_run_says_of_what_it_knows_no_bound(invoke: Invoke, prices: None) 
     assert "at most 9 to write by 1 line, of the others nobody knows" in shown
 
 
+def test_what_a_dry_run_finds_fits_a_terminal(terminal: Callable[..., Any], prices: None) -> None:
+    write({"prompt": "x", "model": "a/m1"}, {"prompt": "x", "model": "b/m1"})
+    screen = terminal("batch", "in.jsonl", "--dry-run", columns=40, env={"NO_COLOR": "1"})
+    assert screen.code == 0
+    assert [line for line in screen.text.splitlines() if len(line) > 40] == []
+    assert "nobody says how much a/m1 writes at most: --max-tokens" in " ".join(screen.text.split())
+
+
 def test_progress_is_a_line_now_and_then_where_nobody_looks_on(
     invoke: Invoke, a: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

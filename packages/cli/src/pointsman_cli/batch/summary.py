@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -10,8 +11,8 @@ from pointsman import Cost, PointsmanError, RateLimited
 
 from .. import as_json, figures
 from ..exits import Exit, exit_code
-from ..listing import say
-from ..terminal import out
+from ..listing import say, wrapped
+from ..terminal import is_terminal, out
 from .estimate import Estimate
 from .progress import Progress
 from .results import plain_error
@@ -85,7 +86,8 @@ class Summary:
             return
         if self.estimate is not None:
             for line in self._expected(self.estimate):
-                out(line)
+                margin = line[: len(line) - len(line.lstrip())]
+                out(wrapped(line.lstrip(), margin, f"{margin}  ") if is_terminal(sys.stdout) else line)
             return
         for line in self._words():
             say(line)
