@@ -72,13 +72,16 @@ class Ollama:
         """Ollama's own HTTP, which has been up since `start`."""
 
     @modal.method()
-    def answer(self, number: int, body: dict[str, Any]) -> dict[str, Any]:
+    async def answer(self, number: int, body: dict[str, Any]) -> dict[str, Any]:
         """A completion, collected: ``{"status": 200, "body": ..., "seconds": ...}``. See `Server.answer`.
+
+        It is async for Modal: were it not, a batch that is cancelled would end its containers, with all that they
+        answer to others (``call_function`` of its ``_container_entrypoint``, 1.6.4).
 
         `number` comes back with it, since Modal's `.map` hands answers out as they come, without saying whose they are;
         and ``call``, the id of that map, by which alone its caller can end it.
         """
-        return {"number": number, "call": modal.current_function_call_id(), **self.server.answer(body)}
+        return {"number": number, "call": modal.current_function_call_id(), **await self.server.answered(body)}
 
     @modal.exit()
     def stop(self) -> None:

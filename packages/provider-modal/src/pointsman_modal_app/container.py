@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,12 +10,13 @@ import sys
 import threading
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
-from .loopback import Loopback
+from .loopback import HangUp, Loopback
 from .settings import Deployment
 
 READY = 60.0
@@ -42,6 +44,7 @@ class Server:
         self._process: subprocess.Popen[str] | None = None
         self._log: deque[str] = deque(maxlen=_LAST_LINES)
         self._starting = threading.Lock()
+        self._asking = ThreadPoolExecutor(deployment.parallel, thread_name_prefix="answer")
         self._ended = False
 
     @property
@@ -98,8 +101,17 @@ class Server:
         """End it for good, gently at first, with all that it started."""
         self._ended = True
         self._end()
+        self._asking.shutdown(wait=False)
 
-    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def answered(self, body: dict[str, Any]) -> dict[str, Any]:
+        """`answer`, without blocking. Cancelled, it hangs up, at which Ollama stops."""
+        hang_up = HangUp()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._asking, self.answer, body, hang_up)
+        finally:
+            hang_up()
+
+    def answer(self, body: dict[str, Any], hang_up: HangUp | None = None) -> dict[str, Any]:
         """A completion, collected: ``status``, ``body``, and the ``seconds`` that it took. Raises nothing: where no
         answer came at all the status is 0, and the body says why. A server that died is started again, and asked
         once more.
@@ -112,13 +124,13 @@ class Server:
                     if not self.alive:
                         self.start_loaded()
                     process = self._process
-                status, said = self.http.ask(
-                    "/v1/chat/completions", {**body, "stream": False}, timeout=self._deployment.timeout
-                )
+                asked = {**body, "stream": False}
+                limit = self._deployment.timeout
+                status, said = self.http.ask("/v1/chat/completions", asked, timeout=limit, hang_up=hang_up)
                 break
             except (ServerFailed, OSError, HTTPException) as error:
                 said = {"error": {"message": f"{type(error).__name__}: {error}"}}
-                if last or isinstance(error, ServerFailed) or not _ends(process):
+                if last or isinstance(error, ServerFailed) or (hang_up and hang_up.done) or not _ends(process):
                     break
         return {"status": status, "body": said, "seconds": time.monotonic() - began}
 

@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
+
+
+class HangUp:
+    """Ends one request from another thread: whoever waits for its answer gets an `OSError` or an `HTTPException`."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._line: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        with self._lock:
+            self.done = True
+            if self._line is not None:
+                with suppress(OSError):  # The answer is there already.
+                    self._line.shutdown(socket.SHUT_RDWR)
+
+    def holds(self, line: socket.socket) -> None:
+        """From now on it ends `line`."""
+        with self._lock:
+            if self.done:
+                raise ConnectionAbortedError("nobody waits for the answer any more")
+            self._line = line
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +41,12 @@ class Loopback:
 
     port: int
 
-    def ask(self, path: str, body: Any = None, *, timeout: float) -> tuple[int, Any]:
+    def ask(self, path: str, body: Any = None, *, timeout: float, hang_up: HangUp | None = None) -> tuple[int, Any]:
         """Status and body of an answer: what its JSON says, or text if it is none. A POST if there is a `body`."""
         with closing(self._connect(timeout)) as connection:
+            if hang_up is not None:
+                connection.connect()
+                hang_up.holds(connection.sock)
             response = _sent(connection, path, body)
             text = response.read().decode(errors="replace")
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import subprocess
 import sys
@@ -37,7 +39,8 @@ def test_a_first_start_pulls_and_answers(
     """As for somebody who ran `modal deploy -m pointsman_modal_app.app`: nobody has pulled before."""
     one = app.Ollama()
     asked = {"model": container.deployment.model, "messages": [{"role": "user", "content": "What is a closure?"}]}
-    said = one.answer.local(7, asked)  # Modal runs `start` before the first answer of a container, here as well.
+    one._enter()  # As Modal does before a container's first answer.
+    said = asyncio.run(one.answer.local(7, asked))
     assert (said["number"], said["status"]) == (7, 200)
     assert said["body"]["choices"][0]["message"]["content"] == "It closes over x."
     assert told == ["reload", "commit", "reload, read-only"]
@@ -47,6 +50,14 @@ def test_a_first_start_pulls_and_answers(
     assert len(container.noted("server")) == 2  # One pulls, with no GPU; one serves.
     one.server.stop()
     assert all(map(container.gone, (*container.noted("server"), *container.noted("runner"))))
+
+
+@pytest.mark.filterwarnings("ignore:.*is executing locally")
+def test_a_batch_that_is_cancelled_leaves_its_containers(app: Any) -> None:
+    """Of a method that is not async Modal ends the whole container, and others' answers with it."""
+    answer = app.Ollama().answer.local(7, {})
+    assert inspect.iscoroutine(answer)
+    answer.close()
 
 
 @pytest.mark.filterwarnings("ignore:.*is executing locally")

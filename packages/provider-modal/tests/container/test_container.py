@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import pytest
 
 from pointsman_modal_app import container as room
 from pointsman_modal_app.container import Server, ServerFailed
+from pointsman_modal_app.loopback import HangUp
 
 ASKED = {"model": "qwen2.5-coder:7b", "messages": [{"role": "user", "content": "What is a closure?"}]}
 SERVE = """
@@ -167,6 +170,40 @@ def test_a_server_that_died_is_started_again_for_the_next_answer(server: Server,
     said = server.answer(ASKED)
     assert said["status"] == 0
     assert "ServerFailed: ollama serve ended with code 1" in said["body"]["error"]["message"]
+
+
+class Running(Server):
+    alive = True
+
+
+def test_an_answer_that_is_cancelled_ends_in_ollama_too(container: Any) -> None:
+    """It would go on to its end, on a GPU that is billed, in the place of another."""
+
+    async def cancel(server: Server, ollama: socket.socket) -> bytes:
+        asking = asyncio.create_task(server.answered(ASKED))
+        line, _ = await asyncio.to_thread(ollama.accept)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        with line:
+            line.settimeout(60)
+            return await asyncio.to_thread(lambda: b"".join(iter(lambda: line.recv(65536), b"")))
+
+    with socket.create_server(("127.0.0.1", 0)) as ollama:
+        server = Running(replace(container.deployment, port=ollama.getsockname()[1]), container.models)
+        assert b"What is a closure?" in asyncio.run(cancel(server, ollama))
+        server.stop()
+
+
+def test_an_answer_that_nobody_waits_for_is_not_asked_for(container: Any) -> None:
+    """It was cancelled while its thread was about to connect."""
+    with socket.create_server(("127.0.0.1", 0)) as ollama:
+        server = Running(replace(container.deployment, port=ollama.getsockname()[1]), container.models)
+        (hang_up := HangUp())()
+        assert server.answer(ASKED, hang_up)["status"] == 0
+        line, _ = ollama.accept()
+        with line:
+            assert line.recv(1) == b""
 
 
 def test_sigterm_leaves_nothing_behind(container: Any, source: Any) -> None:
