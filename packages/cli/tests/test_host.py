@@ -35,7 +35,7 @@ import click
 @click.pass_obj
 def erect(host, base_url):
     where = host.store_settings("lan", {"plugin": "openai-compatible", "base_url": base_url, "default_models": ["m"]})
-    host.store_key("lan", "api_key", "sk-of-the-server-4711")
+    host.store_keys("lan", {"api_key": "sk-of-the-server-4711"})
     click.echo(where)
 """
 ERECT = {"pointsman.commands": {"erect": "stranger_plugin"}}
@@ -137,8 +137,21 @@ def test_what_goes_before_the_file_is_told(
 )
 def test_what_can_be_no_key_is_not_kept(folder: Path, setting: str, key: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        host().store_key("openai-compatible", setting, key)
+        host().store_keys("openai-compatible", {setting: key})
     assert not (folder / "keys.toml").exists()
+
+
+def test_of_two_halves_none_is_kept_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a token is worse than none: it is refused, and with it what needs no token."""
+    with pytest.raises(ConfigError, match="headers"):
+        host().store_keys("openai-compatible", {"api_key": "sk-of-the-server", "headers.x-key": "a\nb"})
+    assert not (folder / "keys.toml").exists()
+    written: list[str] = []
+    monkeypatch.setattr("pointsman_cli.keys.store.write", lambda path, text, **_: written.append(text))
+    host().store_keys("openai-compatible", {"api_key": "sk-of-the-server", "headers.x-key": "of-the-office"})
+    (text,) = written
+    kept = {"api_key": "sk-of-the-server", "headers": {"x-key": "of-the-office"}}
+    assert tomllib.loads(text)["providers"]["openai-compatible"] == kept
 
 
 def test_a_caller_may_bring_a_host_of_its_own(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -240,7 +240,7 @@ def test_a_token_that_cannot_be_kept_is_told(
     def full(*args: Any) -> str:
         raise ConfigError("keys.toml cannot be written: No space left on device")
 
-    monkeypatch.setattr("pointsman_cli.host.Host.store_key", full)
+    monkeypatch.setattr("pointsman_cli.host.Host.store_keys", full)
     done = invoke("deploy", "--yes")
     assert done.exit_code == 2
     assert "The one called 'pointsman pointsman' was made now, but is not kept: delete it there." in done.stderr

@@ -17,10 +17,10 @@ class Host:
 
         return store_settings(provider, values)
 
-    def store_key(self, provider: str, setting: str, value: str) -> str:
-        from .keys.store import store_key
+    def store_keys(self, provider: str, values: Mapping[str, str]) -> str:
+        from .keys.store import store_keys
 
-        return store_key(provider, setting, value)
+        return store_keys(provider, values)
 
 
 def host() -> CommandHost:

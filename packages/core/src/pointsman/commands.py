@@ -25,6 +25,8 @@ class CommandHost(Protocol):
         """
         ...
 
-    def store_key(self, provider: str, setting: str, value: str) -> str:
-        """Keep a secret where only the user reads. Where it was written. Raises `ConfigError` if it can be no key."""
+    def store_keys(self, provider: str, values: Mapping[str, str]) -> str:
+        """Keep secrets of a provider where only the user reads, all of them or none: of two halves, one is no key.
+        Where they were written. Raises `ConfigError` if one can be no key.
+        """
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,36 +34,40 @@ def set_key(provider: str, setting: str | None, *, as_json: bool) -> None:
     spec = before.roster.declared(provider).spec
     chosen = _chosen(provider, spec, setting)
     text = _read(provider, dotted(chosen))
-    key, origin, after, changed = _store(provider, chosen, text, before)
+    (key,), origin, after, changed = _store(provider, {chosen: text}, before)
     said = f"the {dotted(chosen)} of {provider} is stored"
     tell(key, origin, after, changed=changed, as_json=as_json, said=said)
 
 
-def store_key(provider: str, setting: str, text: str) -> str:
-    """Store `text` for a setting of `provider`, as `set_key` does. The file that was written to."""
+def store_keys(provider: str, values: Mapping[str, str]) -> str:
+    """Store a text for each of some settings of `provider`, as `set_key` does. The file that was written to."""
     before = Situation.now(lenient=True)
-    chosen = _chosen(provider, before.roster.declared(provider).spec, setting)
-    key, origin, after, _ = _store(provider, chosen, text, before)
-    tell_shadow(key, origin, after)
+    spec = before.roster.declared(provider).spec
+    chosen = {_chosen(provider, spec, setting): text for setting, text in values.items()}
+    keys, origin, after, _ = _store(provider, chosen, before)
+    for key in keys:
+        tell_shadow(key, origin, after)
     return origin.where
 
 
-def _store(provider: str, chosen: Key, text: str, before: Situation) -> tuple[Key, Origin, Situation, bool]:
-    """What was written and where, how things are then, and whether they were otherwise before."""
-    spec = before.roster.declared(provider).spec
-    if reason := unfit(text, _host(provider, spec, before)):
-        raise ConfigError(f"what was given for {dotted(chosen)} {reason}. Nothing was stored", provider=provider)
+def _store(provider: str, chosen: Mapping[Key, str], before: Situation) -> tuple[list[Key], Origin, Situation, bool]:
+    """What was written, all of it at once, and where; how things are then, and whether they were otherwise before."""
+    host = _host(provider, before.roster.declared(provider).spec, before)
+    for setting, text in chosen.items():
+        if reason := unfit(text, host):
+            raise ConfigError(f"what was given for {dotted(setting)} {reason}. Nothing was stored", provider=provider)
     origin, path = _file()
-    key: Key = ("providers", provider, *chosen)
+    keys: dict[Key, str] = {("providers", provider, *setting): text for setting, text in chosen.items()}
     with alone_in(path.parent):
         check_privacy(path)
         before = Situation.now(lenient=True)
-        file = TomlFile(path)
-        changed = file.with_value(key, text)
-        after = before.with_file(origin, tomllib.loads(changed))
+        file = changed = TomlFile(path)
+        for key, text in keys.items():
+            changed = changed.holding(changed.with_value(key, text))
+        after = before.with_file(origin, changed.table)
         refuse_new_problems(before, after)
-        write(file.path, changed, mode=PRIVATE)
-    return key, origin, after, changed != file.text
+        write(file.path, changed.text, mode=PRIVATE)
+    return [*keys], origin, after, changed.text != file.text
 
 
 def remove_key(provider: str, setting: str | None, *, as_json: bool) -> None:

@@ -121,8 +121,7 @@ def _do(
             with screen.step("making a proxy token"):
                 token_id, token_secret = control.new_token(name)
             stands.append(f"The one called {name!r} was made now, but is not kept: delete it there.")
-            host.store_key(before.provider, "token_id", token_id)
-            host.store_key(before.provider, "token_secret", token_secret)
+            host.store_keys(before.provider, {"token_id": token_id, "token_secret": token_secret})
     return url, file
 
 
