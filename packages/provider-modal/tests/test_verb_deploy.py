@@ -258,6 +258,33 @@ def test_the_environment_is_kept(plane: ControlPlane, invoke: Invoke, home: Path
     assert told["plan"]["environment"] == settings(home)["environment"] == "dev"
 
 
+def test_what_another_environment_leaves_behind_is_told(deployed: ControlPlane, invoke: Invoke) -> None:
+    """A container of it may always run, and be billed."""
+    shown = invoke("deploy", "--dry-run", "--environment", "dev").stdout
+    assert "the app pointsman in the default environment stays deployed, unless dev is that one" in shown
+    assert "none since" not in shown
+    assert invoke("deploy", "--yes", "--environment", "dev").exit_code == 0
+    assert "stays deployed" not in invoke("deploy", "--dry-run").stdout
+    away = invoke("deploy", "--dry-run", "--environment", "prod")
+    assert "`modal app stop pointsman --env dev` ends it" in away.stdout
+    told = valid("modal-deploy.json", invoke("deploy", "--dry-run", "--environment", "prod", "--json").stdout)
+    assert told["changes"] == {"environment": {"from": "dev", "to": "prod"}}
+
+
+def test_settings_that_cannot_be_deployed_are_named_and_can_be_mended(
+    deployed: ControlPlane, invoke: Invoke, home: Path
+) -> None:
+    """Somebody has written them there."""
+    file = home / "config.toml"
+    file.write_text(file.read_text().replace("parallel = 4", "parallel = 512"))
+    done = invoke("deploy", "--dry-run")
+    assert done.exit_code == 2
+    assert "parallel in the settings of modal, which --parallel goes before: 512 is out of range" in done.stderr
+    mended = invoke("deploy", "--dry-run", "--parallel", "8")
+    assert mended.exit_code == 0
+    assert re.search(r"At once +8 requests in a container +\(was 512 requests in a container\)", mended.stdout)
+
+
 def test_an_environment_that_is_not_there(plane: ControlPlane, invoke: Invoke, home: Path) -> None:
     from grpclib import Status
 

@@ -68,6 +68,12 @@ def test_what_is_no_time(text: str) -> None:
         seconds(text)
 
 
+def test_no_time_is_longer_than_a_machine_can_wait() -> None:
+    assert seconds("8760h") == 365 * 86_400
+    with pytest.raises(ValueError, match="more than a year"):
+        seconds("99999999999999h")
+
+
 @pytest.mark.parametrize(
     ("count", "shown"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (9_949_999, "9.9 MB"), (4_683_087_561, "4.7 GB"), (5e15, "5000 TB")],

@@ -345,6 +345,15 @@ def test_stop(deployed: ControlPlane, invoke: Invoke, home: Path) -> None:
     assert "no app called pointsman is deployed" in again.stderr
 
 
+def test_what_is_no_name_at_modal_is_not_deployed(deployed: ControlPlane, invoke: Invoke, home: Path) -> None:
+    file = home / "config.toml"
+    file.write_text(file.read_text().replace('"pointsman"', '"my app"'))
+    done = invoke("stop", "--yes")
+    assert done.exit_code == 2
+    assert "my app" in done.stderr
+    assert "ValidationError" not in done.stderr
+
+
 def test_stop_and_forget(deployed: ControlPlane, invoke: Invoke, home: Path) -> None:
     file = home / "config.toml"
     file.write_text(f"# mine\n{file.read_text()}connect_timeout = 3  # slow here\n[engine]\nstall = 9\n")

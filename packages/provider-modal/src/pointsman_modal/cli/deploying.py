@@ -15,6 +15,7 @@ import click
 
 from pointsman import CommandHost, ConfigError
 
+from ..config import ModalConfig
 from ..deploy import control
 from ..deploy.plan import USUAL, Plan
 from ..deploy.sdk import Place
@@ -76,12 +77,13 @@ def _plan(before: Standing, given: Mapping[str, Any]) -> Plan:
     # An app of the same name would be replaced: one that another provider's settings lead to, perhaps.
     own = {} if before.provider == "modal" else {"name": f"{USUAL.name}-{before.provider}"}
     kept = said_before(before.ours) if before.ours else own
+    said = kept.keys() - wanted.keys() if before.ours else set[str]()
     try:
         return Plan.of({**kept, **wanted})
     except ConfigError as error:
         message = re.sub(
             r"(^|; )(\w+): ",
-            lambda found: f"{found[1]}{_option(found[2]) if found[2] in wanted else found[2]}: ",
+            lambda found: f"{found[1]}{_option(found[2]) if found[2] not in said else _kept(found[2], before)}: ",
             error.message,
         )
         raise ConfigError(re.sub(r"\b(m\w+_containers) \(", lambda found: f"{_option(found[1])} (", message)) from None
@@ -89,6 +91,11 @@ def _plan(before: Standing, given: Mapping[str, Any]) -> Plan:
 
 def _option(field: str) -> str:
     return _OPTIONS.get(field, f"--{field.replace('_', '-')}")
+
+
+def _kept(field: str, before: Standing) -> str:
+    setting = {"model": "default_models", "name": "app"}.get(field, field)
+    return f"{setting} in the settings of {before.provider}, which {_option(field)} goes before"
 
 
 def _confirm(workspace: str | None) -> None:
@@ -137,29 +144,37 @@ def _told_if_it_ends(stands: list[str]) -> Generator[None]:
 
 def _say_plan(before: Standing, plan: Plan, environment: str | None, traffic: Traffic, *, error: bool = True) -> None:
     stream = sys.stderr if error else sys.stdout
-    rows = [*plan_told.rows(plan, before.ours, environment, traffic), *_about(before, plan)]
+    rows = [*plan_told.rows(plan, before.ours, environment, traffic), *_about(before, plan, environment)]
     for line in facts(rows, whole=not stream.isatty()):
         click.echo(line, err=error)
 
 
-def _about(before: Standing, plan: Plan) -> list[tuple[str, str]]:
+def _about(before: Standing, plan: Plan, environment: str | None) -> list[tuple[str, str]]:
     """What the settings have to do with it."""
     said: list[tuple[str, str]] = []
     if before.config is not None and before.ours is None:
         said.append(
             ("Note", f"the settings of {before.provider} lead to {before.config.base_url}, which this replaces")
         )
-    if before.ours and before.ours.app != plan.name:
-        said.append(
-            ("Note", f"the app {before.ours.app} stays deployed, but these settings leave it: `modal app stop`")
-        )
+    if before.ours and (left := _left(before.ours, plan, environment)):
+        said.append(("Note", left))
     if before.config is not None and before.config.price_per_second is not None:
         said.append(("Note", f"price_per_second of {before.provider} stays as it is, and goes before these prices"))
-    if before.ours and not plan_told.changes(plan, before.ours):
+    if before.ours and not plan_told.changes(plan, before.ours) and before.ours.environment == environment:
         said.append(("Changes", "none since it was deployed last"))
     if not before.has_token:
         said.append(("Token", "no proxy token is set: one is made, which opens the workspace's protected addresses"))
     return said
+
+
+def _left(ours: ModalConfig, plan: Plan, environment: str | None) -> str:
+    """What goes on, and is billed if a container of it always runs, though nothing leads there any more."""
+    if (ours.app, ours.environment) == (plan.name, environment):
+        return ""
+    where = f"in the environment {ours.environment}" if ours.environment else "in the default environment"
+    same = "" if ours.environment or ours.app != plan.name else f", unless {environment} is that one"
+    stop = f"modal app stop {ours.app}{f' --env {ours.environment}' if ours.environment else ''}"
+    return f"the app {ours.app} {where} stays deployed{same}, but these settings leave it: `{stop}` ends it"
 
 
 def _show_plan(before: Standing, plan: Plan, environment: str | None, traffic: Traffic, *, as_json: bool) -> None:
@@ -205,11 +220,14 @@ def _print(
     traffic: Traffic,
     outcome: Mapping[str, Any] | None = None,
 ) -> None:
+    changes = plan_told.changes_json(plan_told.changes(plan, before.ours))
+    if before.ours and before.ours.environment != environment:
+        changes["environment"] = {"from": before.ours.environment, "to": environment}
     told = {
         "provider": before.provider,
         "dry_run": outcome is None,
         "plan": plan_told.plan_json(plan, environment),
-        "changes": plan_told.changes_json(plan_told.changes(plan, before.ours)),
+        "changes": changes,
         "cost": plan_told.costs_json(plan, traffic),
         "warnings": plan.warnings(),
         **(outcome or dict.fromkeys(("url", "file", "token", "seconds"))),

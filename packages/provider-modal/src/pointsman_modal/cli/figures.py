@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+_LONGEST = 366 * 86_400.0
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -15,7 +16,9 @@ def seconds(text: str) -> float:
     bare = len(parts) > 1 and any(not unit for _, unit in parts)  # In "1h30" they are minutes to some.
     if not parts or bare or "".join(number + unit for number, unit in parts) != plain:
         raise ValueError(f'{text!r} is no time: write seconds, or "30m", "1h30m"')
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if (count := sum(float(number) * _SECONDS[unit] for number, unit in parts)) > _LONGEST:
+        raise ValueError(f"{text!r} is more than a year")
+    return count
 
 
 def span(count: float) -> str:

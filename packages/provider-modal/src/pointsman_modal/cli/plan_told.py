@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
+from pointsman import ConfigError
+
 from ..config import ModalConfig
 from ..deploy.money import DAY, Machines, Range, idle_per_month, most_per_hour, per_hour, per_month
 from ..deploy.plan import Plan
@@ -64,8 +66,17 @@ def changes(plan: Plan, before: ModalConfig | None) -> dict[str, tuple[Any, Any]
     """What will be otherwise than it was deployed before: field -> what it was, what it will be."""
     if before is None:
         return {}
-    old = Plan.of(said_before(before)).model_dump()
-    return {name: (old[name], value) for name, value in plan.model_dump().items() if old[name] != value}
+    old = dict(_before(before))
+    return {name: (old[name], value) for name, value in plan if old[name] != value}
+
+
+def _before(config: ModalConfig) -> Plan:
+    """As the settings have it; also where somebody has since written there what cannot be deployed."""
+    said = said_before(config)
+    try:
+        return Plan.of(said)
+    except ConfigError:
+        return Plan.model_construct(**said)
 
 
 def rows(
@@ -73,7 +84,7 @@ def rows(
 ) -> Iterator[tuple[str, str]]:
     """Labels, and what they stand for."""
     yield "App", f"{plan.name}, in {f'the environment {environment}' if environment else 'the default environment'}"
-    old = None if before is None else Plan.of(said_before(before))
+    old = None if before is None else _before(before)
     changed = changes(plan, before).keys()
     for label, fields in _SHOWN.items():
         was = f"   (was {_words(old, label)})" if old and not changed.isdisjoint(fields) else ""

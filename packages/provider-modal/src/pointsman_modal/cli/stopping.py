@@ -9,7 +9,7 @@ import click
 from pointsman import CommandHost
 
 from ..deploy import control
-from ..deploy.plan import Plan
+from ..deploy.plan import volume_of
 from ..deploy.sdk import NotDeployed
 from .configured import SETTINGS, command, deployed
 from .screen import Screen, ask, tell
@@ -25,7 +25,7 @@ def stop_app(provider: str, host: CommandHost | None, *, forget: bool, yes: bool
     if not yes and not ask(f"Stop {place}? Its address answers nobody then.", otherwise="--yes stops without asking"):
         tell("Nothing was done.")
         raise click.exceptions.Exit(1)
-    stopped, volume = True, Plan(name=place.app).deployment().volume
+    stopped, volume = True, volume_of(place.app)
     try:
         with Screen().step(f"stopping {place}"):
             control.stop(place)

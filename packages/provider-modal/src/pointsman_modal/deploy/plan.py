@@ -138,7 +138,7 @@ class Plan(BaseModel, frozen=True, extra="forbid"):
         """The same, as the app reads it."""
         same = {field.name for field in fields(Deployment)} & set(type(self).model_fields)
         values: dict[str, Any] = {name: getattr(self, name) for name in same}
-        values |= {"memory": int(self.memory_gib * 1024), "volume": self.volume or f"{self.name}-weights"}
+        values |= {"memory": int(self.memory_gib * 1024), "volume": self.volume or volume_of(self.name)}
         return Deployment(**values)
 
     def provider_settings(self) -> dict[str, Any]:
@@ -209,6 +209,11 @@ class Plan(BaseModel, frozen=True, extra="forbid"):
         if unknown := [gpu for gpu in self.gpu if gpu_price(gpu) is None]:
             said.append(f"the price of {', '.join(unknown)} is not known here, so that nothing of it is counted")
         return said
+
+
+def volume_of(app: str) -> str:
+    """The Volume of an app that has one of its own."""
+    return f"{app}-weights"
 
 
 def _told(problem: Any) -> str:
