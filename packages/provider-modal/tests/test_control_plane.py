@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,18 +12,6 @@ import pytest
 from control_plane.calling import Died
 from control_plane.server import ControlPlane
 from grpclib import Status
-
-DEPLOYS = """
-import modal
-app = modal.App("other")
-
-@app.function(serialized=True, name="double")
-def double(number: int) -> int:
-    return 2 * number
-
-app.deploy()
-print(modal.Workspace.from_context().proxy_tokens.create(name="tests").token_id)
-"""
 
 
 def small_app(**options: object) -> modal.App:
@@ -113,15 +98,6 @@ def test_a_second_deployment_changes_the_first(plane: ControlPlane, modal_client
     assert plane.app("small").version == 2
     assert plane.memory.builds == built
     assert plane.requests("FunctionCreate")[-1].existing_function_id
-
-
-def test_another_process_deploys_with_the_environment(control_plane: ControlPlane) -> None:
-    environment = {**os.environ, **control_plane.environment}
-    done = subprocess.run(
-        [sys.executable, "-c", DEPLOYS], env=environment, capture_output=True, text=True, timeout=60, check=True
-    )
-    assert control_plane.app("other").version == 1
-    assert done.stdout.strip() == control_plane.memory.tokens[0].token_id
 
 
 def test_a_wrong_token_is_refused(control_plane: ControlPlane) -> None:

@@ -171,7 +171,7 @@ PLANS = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings.default.max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(PLANS)
 def test_whatever_may_be_planned_is_taken_and_arrives(
     control_plane: ControlPlane, modal_client: modal.Client, values: dict[str, Any]

@@ -9,12 +9,13 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from itertools import count
 from typing import Any, TypeAlias
 
 import anyio
 import openai
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pointsman import (
@@ -38,6 +39,7 @@ from pointsman_testing import MODAL_FAULTS, Answer, Ending, Fault, Lab, ModalEnd
 
 Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Any]]
 
+NUMBERS = count()
 TOKEN = "wk-Ab12Cd34Ef56.ws-Gh78Ij90Kl12"
 MODEL = {"id": "m", "capabilities": ["completion", "tools", "thinking"]}
 ASK: Any = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -104,10 +106,10 @@ CALLS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=TEXTS, reasoning=TEXTS, calls=CALLS, size=st.integers(1, 3), counted=st.booleans())
 async def test_a_healthy_answer_is_the_same_to_both(
-    text: str, reasoning: str, calls: list[ToolCall], size: int, counted: bool
+    lab: Lab, text: str, reasoning: str, calls: list[ToolCall], size: int, counted: bool
 ) -> None:
     answer = Answer(
         text,
@@ -116,12 +118,13 @@ async def test_a_healthy_answer_is_the_same_to_both(
         tokens_per_chunk=size,
         usage="asked" if counted else "none",
     )
-    async with Lab(speed=600) as lab:
-        vendor = lab.vendor("modal", dialect=ModalEndpoint(), models=[MODEL], api_key=TOKEN, default=answer)
-        config = ModalConfig.model_validate({"base_url": vendor.base_url, "api_key": TOKEN})
-        async with SPEC.open(config, _context()) as session:
-            mine = await ours(session)
-        assert await theirs(sdk(vendor)) == mine
+    vendor = lab.vendor(
+        f"modal-{next(NUMBERS)}", dialect=ModalEndpoint(), models=[MODEL], api_key=TOKEN, default=answer
+    )
+    config = ModalConfig.model_validate({"base_url": vendor.base_url, "api_key": TOKEN})
+    async with SPEC.open(config, _context()) as session:
+        mine = await ours(session)
+    assert await theirs(sdk(vendor)) == mine
     assert mine[:2] == (text, reasoning)
     assert [call[1:] for call in mine[2]] == [("f", call.arguments) for call in calls]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -65,9 +63,3 @@ def test_a_pull_that_fails_is_not_committed(app: Any, told: list[str], container
     with pytest.raises(RuntimeError, match="library has no qwen9:7b"):
         list(app.pull.local("qwen9:7b"))
     assert told == ["reload"]
-
-
-def test_a_plan_is_made_without_modal() -> None:
-    code = "import sys, pointsman_modal.deploy as d; d.Plan().deployment(); print('modal' in sys.modules)"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
