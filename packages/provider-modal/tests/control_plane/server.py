@@ -24,6 +24,7 @@ from modal_proto import api_pb2 as api
 from modal_proto.api_grpc import ModalClientBase
 
 from .calling import Calling
+from .container import Container
 from .deploying import Deploying
 from .memory import App, Function, Log, Memory
 from .operating import Operating
@@ -44,11 +45,12 @@ class ControlPlane:
         self.url = ""
         self._failures: dict[str, list[GRPCError]] = {}
         self._held: dict[str, threading.Event] = {}
-        self._services = (Deploying(self.memory), Operating(self.memory), self.calling)
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="modal-control-plane", daemon=True)
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
+        self.container = Container(self.memory, self._loop.call_soon_threadsafe)
+        self._services = (Deploying(self.memory), Operating(self.memory), self.calling, self.container)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -166,5 +168,7 @@ class ControlPlane:
 
 async def _authenticate(event: RecvRequest) -> None:
     given: Mapping[str, Any] = event.metadata
+    if given.get("x-modal-client-type") == str(api.CLIENT_TYPE_CONTAINER):
+        return  # It has no token of the account.
     if (given.get("x-modal-token-id"), given.get("x-modal-token-secret")) != TOKEN:
         raise GRPCError(Status.UNAUTHENTICATED, "Token ID is malformed or unknown")
