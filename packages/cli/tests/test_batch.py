@@ -554,7 +554,7 @@ def test_what_is_read_meanwhile_does_not_move_what_is_written(place: Path, monke
 
 def test_a_rate_limit_that_does_not_pass_tells_how_to_keep_it(invoke: Invoke, a: Vendor) -> None:
     write(*[{"prompt": "x", "max_wait": 0, "model": "a/m1"}] * 4)
-    a.script(*[Fault(429)] * 9)
+    a.script(*[Fault(429, headers={"retry-after": "700"})] * 9)
     done = invoke("batch", "in.jsonl", "-c", "1")
     assert done.exit_code == 5
     assert "goes on, later or with fewer at once (--concurrency):\nError: a/m1" in done.stderr
