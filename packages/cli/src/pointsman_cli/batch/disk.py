@@ -139,7 +139,7 @@ def kept_apart(given: str, *written: str) -> None:
     """Raises `click.UsageError` if one of the files that are `written` is the input, by whatever name."""
     for name in written:
         with suppress(OSError, ValueError):  # One of them is not there, or is stdin.
-            if Path(given).expanduser().samefile(Path(name).expanduser()):
+            if at_home(given).samefile(at_home(name)):
                 raise click.UsageError(
                     f"{name} is the file of questions, which nothing is written over: name another --output"
                 )
