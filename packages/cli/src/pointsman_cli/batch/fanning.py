@@ -111,8 +111,8 @@ class FanSender:
         return self._thread is not None and self._thread.is_alive()
 
     async def run(self, at_once: int) -> None:
-        """Send all lines, until somebody says stop. If it is cancelled, what the machines run is ended, and the thread that
-        waits for them is left to itself.
+        """Send all lines, until somebody says stop. If it is cancelled, what the machines run is ended, and the thread
+        that waits for them is left to itself.
         """
         loop, arrived, machines = asyncio.get_running_loop(), list[FanAnswer | None](), ExitStack()
         wanted = anyio.Event()
