@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -152,7 +152,10 @@ class FanSender:
                         self._settle(answer)
                     except Exception as error:  # A bug of whoever answered: the others' answers are kept.
                         self.stop.fail(error)
-        with anyio.move_on_after(LEAVING, shield=True):
+        with (
+            anyio.move_on_after(LEAVING, shield=True),
+            suppress(Exception),
+        ):  # Nobody minds any more what becomes of it.
             await anyio.to_thread.run_sync(machines.close, abandon_on_cancel=True)
 
     def _settle(self, answer: FanAnswer) -> None:
