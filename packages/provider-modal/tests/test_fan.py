@@ -28,6 +28,7 @@ from pointsman import (
     ChatRequest,
     ConfigError,
     ContextOverflow,
+    Exact,
     FanAnswer,
     InvalidRequest,
     ModelGone,
@@ -175,6 +176,7 @@ def test_none_is_lost_and_none_comes_twice(plane: ControlPlane, fates: list[str]
             assert answer.text == str(number)
         elif fate == "refused":
             assert isinstance(answer.error, InvalidRequest)
+            assert answer.cost == Exact(0), "it was not sent"
         elif fate in silent:
             told.append(type(answer.error))
         else:

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from pointsman import ChatRequest, FanAnswer, PointsmanError, Unavailable
+from pointsman import ChatRequest, Exact, FanAnswer, PointsmanError, Unavailable
 from pointsman_modal_app.settings import Deployment
 from pointsman_openai import fields, string
 
@@ -131,7 +131,7 @@ class _Work:
             try:
                 body = self._exchange.body(request)
             except PointsmanError as error:
-                self._unsent.append(FanAnswer(number=number, error=error))
+                self._unsent.append(FanAnswer(number=number, error=error, cost=Exact(0)))
                 self._free.release()
                 await asyncio.sleep(0)  # However many of these there are, others' answers are read.
             else:
