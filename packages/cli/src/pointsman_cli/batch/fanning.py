@@ -152,10 +152,7 @@ class FanSender:
                         self._settle(answer)
                     except Exception as error:  # A bug of whoever answered: the others' answers are kept.
                         self.stop.fail(error)
-        with (
-            anyio.move_on_after(LEAVING, shield=True),
-            suppress(Exception),
-        ):  # Nobody minds any more what becomes of it.
+        with anyio.move_on_after(LEAVING, shield=True), suppress(Exception):  # Nobody minds any more.
             await anyio.to_thread.run_sync(machines.close, abandon_on_cancel=True)
 
     def _settle(self, answer: FanAnswer) -> None:

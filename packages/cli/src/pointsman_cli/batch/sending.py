@@ -22,7 +22,7 @@ MAX_WAIT = 60.0
 """Seconds that a line may wait for a cooldown, where it does not say: nobody looks on."""
 
 LIMITED = 600.0
-"""Seconds for which a line that meets nothing but rate limits is tried again."""
+"""Seconds for which a line that meets nothing but rate limits is tried again, where it does not say (`max_wait`)."""
 PAUSE, LEAST_PAUSE = 2.0, 0.25
 """Seconds between two tries, where a vendor does not say how long, and at least."""
 PATIENCE = 30.0
@@ -92,7 +92,7 @@ class Sender:
 
     async def _answer(self, number: int, asked: Asked, sent: int) -> Reply:
         """The whole answer. A rate limit is waited for: it is what a batch meets if it goes well."""
-        until = anyio.current_time() + LIMITED
+        until = anyio.current_time() + asked.options.get("max_wait", LIMITED)
         while True:
             try:
                 return await self._try(number, asked, sent)
