@@ -203,16 +203,15 @@ class ScaleToZero:
     """All models of the provider are on the same machines: where one has answered, none is cold."""
 
     def __post_init__(self) -> None:
-        for name, seconds in (("window", self.window), ("start", self.start)):
-            told: object = seconds
-            if not isinstance(told, int | float) or not 0 <= told < inf:
-                raise ValueError(f"{name} is a finite number of seconds from 0, not {told!r}")
-        usd: object = self.second
-        if usd is not None and not (isinstance(usd, Decimal) and usd.is_finite() and usd >= 0):
+        for name in ("window", "start"):
+            seconds: Any = getattr(self, name)
+            if not isinstance(seconds, int | float) or not 0 <= seconds < inf:
+                raise ValueError(f"{name} is a finite number of seconds from 0, not {seconds!r}")
+        usd = self.second
+        if usd is not None and (type(usd) is not Decimal or not usd.is_finite() or usd < 0):
             raise ValueError(f"second is a finite Decimal from 0, or None, not {usd!r}")
-        places: object = self.parallel
-        if not isinstance(places, int) or places < 1:
-            raise ValueError(f"parallel is a whole number from 1, not {places!r}")
+        if type(self.parallel) is not int or self.parallel < 1:
+            raise ValueError(f"parallel is a whole number from 1, not {self.parallel!r}")
 
 
 Stored: TypeAlias = Callable[[Mapping[str, str]], Mapping[str, tuple[str, str]]]
