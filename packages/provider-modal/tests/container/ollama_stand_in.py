@@ -65,6 +65,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
+        if b"Wait for me" in body:
+            note(waits=True)
+            note(left=self.connection.recv(1) == b"")  # Until whoever asks hangs up.
+            return None
         if self.path != "/api/pull":
             return self.by_the_lab(body)
         self.send_response(200)
