@@ -34,6 +34,8 @@ from .stopping import Stop
 
 LEAVING = 2.0
 """Seconds for a provider to end what its machines still run, once nobody waits for it any more."""
+ENDING = 1.0
+"""Seconds for the thread that waits for them to end after that. Who leaves one behind has to leave hard."""
 
 
 class Flying(NamedTuple):
@@ -152,8 +154,10 @@ class FanSender:
                         self._settle(answer)
                     except Exception as error:  # A bug of whoever answered: the others' answers are kept.
                         self.stop.fail(error)
-        with anyio.move_on_after(LEAVING, shield=True), suppress(Exception):  # Nobody minds any more.
-            await anyio.to_thread.run_sync(machines.close, abandon_on_cancel=True)
+        with anyio.move_on_after(LEAVING, shield=True):
+            with suppress(Exception):  # Nobody minds any more.
+                await anyio.to_thread.run_sync(machines.close, abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(thread.join, ENDING, abandon_on_cancel=True)
 
     def _settle(self, answer: FanAnswer) -> None:
         number = answer.number
