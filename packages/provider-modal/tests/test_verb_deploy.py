@@ -113,7 +113,7 @@ def test_a_dry_run_asks_nobody(home: Path, invoke: Invoke, monkeypatch: pytest.M
         (["--seconds-per-request", "inf"], "--seconds-per-request"),
         (["--requests-per-day", "nan"], "--requests-per-day"),
         (["--provider", "a/b"], "a provider's name"),
-        (["--provider", "ollama"], "ollama"),
+        (["--provider", "openai-compatible"], "openai-compatible"),
     ],
 )
 def test_a_mistake_is_named_before_anybody_is_asked(
