@@ -8,8 +8,8 @@ history by task and length, and "scored, 10" ten; "client" is `AsyncClient.decid
 request and the candidates: the limits are for that. TF-IDF (words of 1 and 2, characters
 of 2 to 5) with logistic regression, of scikit-learn, and embeddings by MiniLM only classify: ranking would come on top.
 
-Times are of the processor, since a decision waits for nothing: a busy machine does not change them. Exits 7 if a limit
-of DESIGN is missed.
+Times are of the processor, since a decision waits for nothing. A busy machine still makes them longer, by a third and
+more: measure on a quiet one. Exits 7 if a limit of DESIGN is missed.
 """
 
 from __future__ import annotations
