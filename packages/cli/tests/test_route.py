@@ -25,6 +25,13 @@ main()
 """
 
 
+@pytest.fixture(autouse=True)
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No decision is late because the machine is busy, and none explores, which one in fifty does."""
+    monkeypatch.setattr("pointsman.engine.decide.PATIENCE", 60.0)
+    monkeypatch.setattr("random.getrandbits", lambda bits: 1)
+
+
 def test_it_says_who_in_which_order_and_why(invoke: Invoke, place: Path, a: Vendor, b: Vendor) -> None:
     done = invoke("route", "Why is the sky blue?")
     assert (done.exit_code, done.stderr) == (0, "")
