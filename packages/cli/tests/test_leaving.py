@@ -154,6 +154,21 @@ class Finder:
     assert done.returncode == 130, done.stderr
 
 
+def test_ctrl_c_while_something_is_imported_is_one(nowhere: Path) -> None:
+    """What was half imported then may not import again, when the error is to be told."""
+    finder = """
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pointsman_cli.chat.command":
+            raise KeyboardInterrupt
+        if name == "pointsman_cli.report":
+            raise NameError("name '_abc' is not defined")
+"""
+    code = f"{finder}\nimport sys; sys.meta_path.insert(0, Finder())\nfrom pointsman_cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "chat", "hi"], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
 def test_ctrl_c_ends_the_demo(nowhere: Path) -> None:
     with start("demo", "--speed", "0.5") as process:
         read_some(process, 10)

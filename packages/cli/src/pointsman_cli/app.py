@@ -132,9 +132,13 @@ class Verbs(click.Group):
     def _end(ctx: click.Context, error: BaseException) -> NoReturn:
         if isinstance(error, SystemExit | GeneratorExit):
             raise error
-        from .report import COMMAND, OTHER, alone, known_to, report
-        from .terminal import abandon_stdout
-
+        try:
+            from .report import COMMAND, OTHER, alone, known_to, report
+            from .terminal import abandon_stdout
+        except Exception:  # Of a package whose import was interrupted half may be left, which does not import again.
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            ctx.exit(Exit.INTERRUPTED)
         error = alone(error)
         if isinstance(error, BrokenPipeError):
             abandon_stdout()
