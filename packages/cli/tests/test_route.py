@@ -26,8 +26,11 @@ main()
 
 
 @pytest.fixture(autouse=True)
-def steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No decision is late because the machine is busy, and none explores, which one in fifty does."""
+def steady(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No decision is late because the machine is busy, none explores, which one in fifty does, and none has learnt from
+    the calls of other tests.
+    """
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
     monkeypatch.setattr("pointsman.engine.decide.PATIENCE", 60.0)
     monkeypatch.setattr("random.getrandbits", lambda bits: 1)
 

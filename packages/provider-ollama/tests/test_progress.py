@@ -85,6 +85,12 @@ def test_progress_never_goes_backwards_within_a_layer(bodies: list[bytes], data:
                 seen[told.digest] = told.completed
 
 
+def test_a_size_that_is_told_late_is_no_less_than_what_was_there() -> None:
+    about = {"status": "pulling bbbbbbbbbbbb", "digest": "sha256:b"}
+    told = read(decoder(), line(**about, completed=11) + line(**about, total=10, completed=10), [])
+    assert [(one.completed, one.total) for one in told] == [(11, None), (11, 11)]
+
+
 @given(bodies(), st.lists(st.integers(0, 40), max_size=6))
 def test_pieces_make_no_difference(body: bytes, sizes: list[int]) -> None:
     assert read(decoder(), body, sizes) == read(decoder(), body, [])

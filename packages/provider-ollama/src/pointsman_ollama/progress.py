@@ -55,6 +55,8 @@ class Marks:
         before, known = self.layers.get(digest, (-1, None))
         most = max((size for size in (total, known) if size is not None), default=None)
         now = max(before, completed if most is None else min(completed, most))
+        if most is not None:  # A size that is told late may be less than what was told before it.
+            most = max(most, now)
         if now > before:
             self.news += 1
         self.layers[digest] = (now, most)
