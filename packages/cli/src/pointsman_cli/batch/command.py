@@ -14,8 +14,8 @@ from ..chat.options import (
     system_option,
     tag_option,
     task_option,
+    wishes,
 )
-from ..chat.prompt import checked, checked_task
 from ..context import debug_option
 
 
@@ -98,15 +98,7 @@ def batch(
         if file == "-":
             raise click.UsageError("what stdin asks has no name to call its results by: add --output FILE", ctx)
         output = f"{file.removesuffix('.jsonl')}.results.jsonl"
-    given = {name: value for name, value in options.items() if value is not None}
-    if "task" in given:
-        given["task"] = checked_task(given["task"])
-    if "system" in given:
-        checked(given["system"], "--system")
-    if models:
-        given["model"] = models[0] if len(models) == 1 else list(models)
-    if tags:
-        given["tags"] = tags
+    given = wishes(options, models, tags)
 
     from .run import Job, run_batch
 

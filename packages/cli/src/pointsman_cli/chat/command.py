@@ -15,8 +15,9 @@ from .options import (
     system_option,
     tag_option,
     task_option,
+    wishes,
 )
-from .prompt import alone, checked, checked_task, is_conversation, read_prompt
+from .prompt import alone, is_conversation, read_prompt
 
 if TYPE_CHECKING:
     from pointsman.client import Prompt
@@ -92,15 +93,7 @@ def chat(
     alone(prompt, surplus)
     if as_json and json_events:
         raise click.UsageError("--json and --json-events exclude each other")
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    if "task" in given:
-        given["task"] = checked_task(given["task"])
-    if "system" in given:
-        checked(given["system"], "--system")
-    if models:
-        given["model"] = models[0] if len(models) == 1 else list(models)
-    if tags:
-        given["tags"] = tags
+    given = wishes(options, models, tags)
     if schema is not None:
         from .schema import read_schema
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
-from .prompt import checked
+from .prompt import checked, checked_task
 
 system_option = click.option("-s", "--system", help="An instruction that precedes the prompt.")
 priority_option = click.option(
@@ -54,3 +54,17 @@ def model_option(who: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     """The targets, as `models`; the help says `who` they are."""
     said = f"{who}; several are the order."
     return click.option("-m", "--model", "models", multiple=True, metavar="PROVIDER/MODEL", help=said)
+
+
+def wishes(options: Mapping[str, Any], models: tuple[str, ...], tags: Mapping[str, str]) -> dict[str, Any]:
+    """What was given of these options, as a client takes it. Raises `click.UsageError`."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if "task" in given:
+        given["task"] = checked_task(given["task"])
+    if "system" in given:
+        checked(given["system"], "--system")
+    if models:
+        given["model"] = models[0] if len(models) == 1 else list(models)
+    if tags:
+        given["tags"] = tags
+    return given
